@@ -1,0 +1,196 @@
+"""Where arrays live, who works on them, and where chance comes from.
+
+Everything else in the library computes on *arrays* without asking what they are: an array's own module (``numpy`` on
+a CPU, ``cupy`` on a GPU) does the work, and nothing moves between devices unless the user writes ``.to(...)``. Three
+subjects share this page because they are all the library knows of the machine:
+
+* array modules and devices: ``array_module``, ``to_device``, ``gpu_available``;
+* threads: ``parallel`` gives equal slices of a loop to the cores (NumPy lets go of Python's lock while it computes);
+* chance: one generator, on the CPU, for everything. Its numbers are copied to the GPU where they are wanted, so a
+  seed means the same on every device and a run that was stopped resumes exactly.
+"""
+
+import ctypes
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+Array = Any  # a numpy.ndarray, or an array of a module with NumPy's interface (cupy)
+
+
+class DeviceError(RuntimeError):
+    """A device that is not there was asked for, or arrays of different devices met in one operation."""
+
+
+# Array modules and devices -------------------------------------------------------------------------------------------
+
+
+def array_module(array: Array) -> ModuleType:
+    """The module that made ``array`` and computes on it: ``numpy`` or ``cupy``."""
+    if isinstance(array, np.ndarray):
+        return np
+    return sys.modules[type(array).__module__.partition(".")[0]]
+
+
+def is_numpy(array: Array) -> bool:
+    """Whether ``array`` lives in the CPU's memory, so that the CPU's own kernels may work on it."""
+    return isinstance(array, np.ndarray)
+
+
+@cache
+def _cupy() -> ModuleType:
+    """CuPy with a working GPU, or a ``DeviceError`` that says what is missing and what to install."""
+    try:
+        cupy = importlib.import_module("cupy")
+    except ImportError as error:
+        raise DeviceError(
+            "no GPU: CuPy is not installed; install tinygen[gpu-cuda13] or tinygen[gpu-cuda12] "
+            "(cupy-cuda13x[ctk] or cupy-cuda12x[ctk], which need only NVIDIA's driver)"
+        ) from error
+    if cupy.cuda.runtime.driverGetVersion() == 0:
+        raise DeviceError("no GPU: CuPy is installed, but NVIDIA's driver is not")
+    if not cupy.is_available():
+        raise DeviceError("no GPU: CuPy and NVIDIA's driver are installed, but they find no GPU")
+    return cupy
+
+
+def gpu_available() -> bool:
+    """Whether CuPy, NVIDIA's driver and at least one GPU are there."""
+    try:
+        _cupy()
+    except DeviceError:
+        return False
+    return True
+
+
+def _gpu_index(device: str) -> int:
+    kind, colon, index = device.partition(":")
+    if kind != "gpu" or (colon and not index.isdecimal()):
+        raise ValueError(f"device must be 'cpu', 'gpu' or 'gpu:N' with N = 0, 1, ..., got {device!r}")
+    return int(index or 0)
+
+
+def device_of(array: Array) -> str:
+    """``"cpu"``, or ``"gpu:N"`` for an array on the N-th GPU."""
+    return "cpu" if is_numpy(array) else f"gpu:{array.device.id}"
+
+
+def to_device(array: Array, device: str) -> Array:
+    """``array`` itself if it lives on ``device`` (``"cpu"``, ``"gpu"``, ``"gpu:1"``) already, else a copy there.
+
+    Raises ``DeviceError`` where the device is not there and ``ValueError`` where it is not a device's name.
+    """
+    if device == "cpu":
+        return array if is_numpy(array) else array.get()
+    index = _gpu_index(device)
+    cupy = _cupy()
+    if index >= cupy.cuda.runtime.getDeviceCount():
+        raise DeviceError(f"device {device!r}: there are only {cupy.cuda.runtime.getDeviceCount()} GPUs, from gpu:0")
+    with cupy.cuda.Device(index):
+        return cupy.asarray(array)
+
+
+# Threads -------------------------------------------------------------------------------------------------------------
+
+
+@cache
+def threads() -> int:
+    """How many threads the CPU's kernels use: ``$TINYGEN_THREADS``, else as many cores as this process may use."""
+    wanted = os.environ.get("TINYGEN_THREADS")
+    if wanted is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not wanted.isdecimal() or int(wanted) < 1:
+        raise ValueError(f"TINYGEN_THREADS must be a whole number from 1, got {wanted!r}")
+    return int(wanted)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads() - 1, thread_name_prefix="tinygen")
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="blas")
+
+
+def parallel(work: Callable[[int, int], object], count: int, minimum: int = 2) -> None:
+    """Call ``work(first, last)`` on equal slices of ``range(count)``, one a thread, and wait for all of them.
+
+    A loop of fewer than ``minimum`` turns runs as it is, in this thread: handing work over costs some 50 microseconds.
+    Meanwhile the BLAS keeps to one thread for each of ours, so that the cores are not fought over.
+    """
+    slices = min(threads(), count)
+    if slices < 2 or count < minimum:
+        work(0, count)
+        return
+    edges = [count * i // slices for i in range(slices + 1)]
+    with _blas().limit(limits=1):
+        others = [_pool().submit(work, first, last) for first, last in zip(edges[1:-1], edges[2:], strict=True)]
+        try:
+            work(0, edges[1])
+        finally:
+            errors = [other.exception() for other in others]
+    for error in errors:
+        if error is not None:
+            raise error
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Ask the C library to keep freed memory for the next array instead of giving it back to the system.
+
+    A training step frees and allocates the same megabytes again and again; each time the system must hand out (and
+    clear) the pages anew. Where the C library is not glibc, nothing changes.
+    """
+    trim_threshold, mmap_threshold = -1, -3
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            mallopt(mmap_threshold, 32 << 20)  # the most that glibc takes
+            mallopt(trim_threshold, 1 << 30)
+
+
+# Chance --------------------------------------------------------------------------------------------------------------
+
+_generator = np.random.Generator(np.random.PCG64(0))
+
+
+def generator() -> np.random.Generator:
+    """The library's one source of chance, on the CPU."""
+    return _generator
+
+
+def manual_seed(seed: int) -> None:
+    """Start the library's generator anew from ``seed``: what follows is a function of it alone."""
+    _generator.bit_generator.state = np.random.PCG64(seed).state
+
+
+def get_rng_state() -> dict:
+    """The state of the library's generator, to be kept (numbers and a name) and handed to ``set_rng_state``."""
+    return _generator.bit_generator.state
+
+
+def set_rng_state(state: dict) -> None:
+    """Put the library's generator back into a state that ``get_rng_state`` returned."""
+    _generator.bit_generator.state = state
+
+
+@contextmanager
+def fixed_seed(seed: int) -> Iterator[None]:
+    """Within, the library's generator is seeded with ``seed``; afterwards it goes on as if nothing had been drawn."""
+    state = get_rng_state()
+    manual_seed(seed)
+    try:
+        yield
+    finally:
+        set_rng_state(state)
