@@ -1,0 +1,149 @@
+"""Pooling: each output pixel is the mean, or the largest, of a window of input pixels.
+
+A kernel tap (i, j) pairs output pixel (r, c) with input pixel (s r + d i - p, s c + d j - p). For one tap the pairs
+that lie inside the image form a regular grid, so pooling is a short sum (or maximum) over taps of strided views.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tinygen.backend import Array, array_module
+
+Pair = tuple[int, int]  # (vertical, horizontal)
+
+
+def pool_output_size(
+    size: Pair, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
+) -> Pair:
+    """(H_out, W_out). With ``ceil_mode`` a last, partial window counts if it starts in the image or its left padding."""
+
+    def along(axis: int) -> int:
+        room = size[axis] + 2 * padding[axis] - dilation[axis] * (kernel_size[axis] - 1) - 1
+        count = (room + (stride[axis] - 1 if ceil_mode else 0)) // stride[axis] + 1
+        starts_too_late = ceil_mode and (count - 1) * stride[axis] >= size[axis] + padding[axis]
+        return count - 1 if starts_too_late else count
+
+    return along(0), along(1)
+
+
+def _taps(
+    size: int, output_size: int, kernel_size: int, stride: int, padding: int, dilation: int = 1
+) -> Iterator[tuple[slice, slice]]:
+    """For each tap along one direction: the output pixels it serves and, in step with them, the input pixels it sees."""
+    for tap in range(kernel_size):
+        offset = dilation * tap - padding
+        first = max(0, -(offset // stride))  # the first output pixel whose input pixel is not left of the image
+        last = min(output_size, (size - 1 - offset) // stride + 1)
+        if first < last:
+            start = first * stride + offset
+            yield slice(first, last), slice(start, start + (last - first - 1) * stride + 1, stride)
+
+
+# The mean ------------------------------------------------------------------------------------------------------------
+
+
+def avg_pool2d_divisors(
+    size: Pair,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    output_size: Pair,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> float | np.ndarray:
+    """What each window's sum is divided by: one number if it is the same for all, else an array (H_out, W_out).
+
+    A window counts its own pixels; the padding's too with ``count_include_pad``, but never what lies beyond the
+    padding (the overhang of a last window under ``ceil_mode``).
+    """
+    if divisor_override is not None:
+        return float(divisor_override)
+
+    def along(axis: int) -> np.ndarray:
+        first = stride[axis] * np.arange(output_size[axis]) - padding[axis]
+        border = padding[axis] if count_include_pad else 0
+        return np.minimum(first + kernel_size[axis], size[axis] + border) - np.maximum(first, -border)
+
+    divisors = along(0)[:, None] * along(1)
+    whole = kernel_size[0] * kernel_size[1]
+    return float(whole) if (divisors == whole).all() else divisors
+
+
+def avg_pool2d(
+    x: Array, kernel_size: Pair, stride: Pair, padding: Pair, output_size: Pair, divisors: float | np.ndarray
+) -> Array:
+    """x (N, C, H, W) -> (N, C, H_out, W_out): the sum over each window, divided by ``divisors``."""
+    xp = array_module(x)
+    N, C, H, W = x.shape
+    H_out, W_out = output_size
+    tall = xp.zeros((H_out, C, W, N), x.dtype).transpose(3, 1, 0, 2)
+    for out, into in _taps(H, H_out, kernel_size[0], stride[0], padding[0]):
+        tall[:, :, out] += x[:, :, into]
+    y = xp.zeros((H_out, C, W_out, N), x.dtype).transpose(3, 1, 0, 2)
+    for out, into in _taps(W, W_out, kernel_size[1], stride[1], padding[1]):
+        y[..., out] += tall[..., into]
+    return y / xp.asarray(divisors, dtype=x.dtype)
+
+
+def avg_pool2d_adjoint(
+    g: Array, size: Pair, kernel_size: Pair, stride: Pair, padding: Pair, output_size: Pair, divisors: float | np.ndarray
+) -> Array:
+    """g (N, C, H_out, W_out) -> (N, C, H, W): each value, divided, handed to all pixels of its window."""
+    xp = array_module(g)
+    N, C, H_out, W_out = g.shape
+    H, W = size
+    g = g / xp.asarray(divisors, dtype=g.dtype)
+    tall = xp.zeros((H, C, W_out, N), g.dtype).transpose(3, 1, 0, 2)
+    for out, into in _taps(H, H_out, kernel_size[0], stride[0], padding[0]):
+        tall[:, :, into] += g[:, :, out]
+    x = xp.zeros((H, C, W, N), g.dtype).transpose(3, 1, 0, 2)
+    for out, into in _taps(W, W_out, kernel_size[1], stride[1], padding[1]):
+        x[..., into] += tall[..., out]
+    return x
+
+
+# The maximum ---------------------------------------------------------------------------------------------------------
+
+
+def max_pool2d_indices(
+    x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, output_size: Pair
+) -> Array:
+    """x (N, C, H, W) -> (N, C, H_out, W_out): where the largest value of each window lies, as h W + w.
+
+    Of equal values the first, in reading order; NaN counts as larger than any number; padding never wins.
+    """
+    xp = array_module(x)
+    N, C, *size = x.shape
+    H_out, W_out = output_size
+    positions = xp.arange(size[0] * size[1]).reshape(size)
+    best = xp.zeros((H_out, C, W_out, N), x.dtype).transpose(3, 1, 0, 2)
+    where = xp.full((H_out, C, W_out, N), -1).transpose(3, 1, 0, 2)  # -1: no pixel of the window seen so far
+    row_taps, column_taps = (
+        list(_taps(size[a], output_size[a], kernel_size[a], stride[a], padding[a], dilation[a])) for a in (0, 1)
+    )
+    for row_out, row_in in row_taps:
+        for column_out, column_in in column_taps:
+            value, here = x[:, :, row_in, column_in], (slice(None), slice(None), row_out, column_out)
+            better = (value > best[here]) | (value != value) | (where[here] < 0)
+            best[here] = xp.where(better, value, best[here])
+            where[here] = xp.where(better, positions[row_in, column_in], where[here])
+    return where
+
+
+def take_pixels(x: Array, indices: Array) -> Array:
+    """x (N, C, H, W), indices (N, C, H_out, W_out) of positions h W + w -> the pixels there, (N, C, H_out, W_out)."""
+    N, C, H, W = x.shape
+    flat = x.reshape(N, C, H * W)
+    return array_module(x).take_along_axis(flat, indices.reshape(N, C, -1), 2).reshape(indices.shape)
+
+
+def put_pixels(g: Array, indices: Array, size: Pair) -> Array:
+    """The adjoint of ``take_pixels``: each g (N, C, H_out, W_out) added to its pixel of a (N, C, H, W) of zeros."""
+    xp = array_module(g)
+    N, C = g.shape[:2]
+    H, W = size
+    images = xp.arange(N * C).reshape(N, C, 1, 1)
+    x = xp.zeros(N * C * H * W, g.dtype)
+    xp.add.at(x, (images * (H * W) + indices).reshape(-1), g.reshape(-1))
+    return x.reshape(N, C, H, W)

@@ -1,0 +1,62 @@
+"""Resampling: an image is enlarged or reduced by one matrix over its rows and one over its columns.
+
+Interpolation is linear in the image and separable, so (N, C, H, W) -> (N, C, H_out, W_out) is  R x B^T  for each image
+and channel: R (H_out, H) says which rows an output row mixes, B (W_out, W) the same for columns. Its adjoint is
+R^T g B: the same function with the matrices transposed.
+"""
+
+from functools import cache
+
+import numpy as np
+
+from tinygen.backend import Array
+
+
+@cache
+def interpolation_matrix(
+    size_in: int, size_out: int, mode: str, align_corners: bool, scale: float | None, dtype: np.dtype | str
+) -> np.ndarray:
+    """The (size_out, size_in) matrix, read-only, of "bilinear" or "nearest" interpolation along one direction.
+
+    ``scale`` is the factor that the user asked for, or None where a size was asked for: pixel centres lie
+    1 / scale apart, else size_in / size_out. With ``align_corners`` the first and last pixels keep their places.
+    """
+    nearest, weight = _nearest(size_in, size_out, scale) if mode == "nearest" else _bilinear(
+        size_in, size_out, align_corners, scale
+    )
+    matrix = np.zeros((size_out, size_in), dtype)
+    rows = np.arange(size_out)
+    np.add.at(matrix, (rows, nearest), 1 - weight)
+    np.add.at(matrix, (rows, np.minimum(nearest + 1, size_in - 1)), weight)
+    matrix.setflags(write=False)
+    return matrix
+
+
+def _bilinear(size_in: int, size_out: int, align_corners: bool, scale: float | None) -> tuple[np.ndarray, np.ndarray]:
+    """For each output pixel the input pixel to its left and the weight of that one's right neighbour."""
+    rows = np.arange(size_out)
+    if align_corners:
+        source = rows * ((size_in - 1) / (size_out - 1) if size_out > 1 else 0.0)
+    else:
+        step = 1 / scale if scale else size_in / size_out
+        source = np.maximum((rows + 0.5) * step - 0.5, 0)
+    left = np.minimum(source.astype(int), size_in - 1)
+    return left, np.clip(source - left, 0, 1)
+
+
+def _nearest(size_in: int, size_out: int, scale: float | None) -> tuple[np.ndarray, np.ndarray]:
+    """For each output pixel its input pixel, and no weight for the neighbour (PyTorch rounds in float32, so do we)."""
+    rows = np.arange(size_out)
+    if size_out == size_in:
+        source = rows
+    elif size_out == 2 * size_in:
+        source = rows // 2
+    else:
+        step = np.float32(1 / scale) if scale else np.float32(size_in) / np.float32(size_out)
+        source = np.minimum(np.floor(rows.astype(np.float32) * step).astype(int), size_in - 1)
+    return source, np.zeros(size_out)
+
+
+def resize(x: Array, rows: Array, columns: Array) -> Array:
+    """x (N, C, H, W), rows (H_out, H), columns (W_out, W) -> rows @ x @ columns^T, (N, C, H_out, W_out)."""
+    return rows @ x @ columns.T
