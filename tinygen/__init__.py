@@ -1,0 +1,2 @@
+from tinygen.autograd.tensor import *
+import tinygen.operations

@@ -1,0 +1,131 @@
+"""Functions of one number, applied to every element: exponentials, logarithms, roots, and the S-shaped curves.
+
+Where the derivative is shortest in terms of the function's own value y (exp' = y, tanh' = 1 - y^2), the product takes
+y, which is at hand, instead of computing it again. A power's slope is what its formula says in the limit: never NaN
+beside a finite value.
+"""
+
+from typing import Any
+
+from tinygen.autograd.broadcasting import elementwise
+from tinygen.autograd.operation import operation
+from tinygen.autograd.tensor import Tensor
+from tinygen.backend import Array, array_module
+from tinygen.kernels import elementwise as kernels
+from tinygen.operations.arithmetic import where
+from tinygen.operations.comparison import equal, greater
+
+
+@operation(lambda g, y, x: g * y, keeps_output=True)
+def exp(x: Array) -> Array:
+    """``e^x``."""
+    return array_module(x).exp(x)
+
+
+@operation(lambda g, y, x: g * (y + 1), keeps_output=True)
+def expm1(x: Array) -> Array:
+    """``e^x - 1``, accurate near 0."""
+    return array_module(x).expm1(x)
+
+
+@operation(lambda g, x: g / x)
+def log(x: Array) -> Array:
+    """The natural logarithm."""
+    return array_module(x).log(x)
+
+
+@operation(lambda g, x: g / (x + 1))
+def log1p(x: Array) -> Array:
+    """``log(1 + x)``, accurate near 0."""
+    return array_module(x).log1p(x)
+
+
+def _power_in_base(g: Tensor, x: Any, p: Any) -> Tensor:
+    """p x^(p - 1); 0 where p = 0, also at x = 0, where the formula reads 0 times infinity."""
+    if isinstance(p, Tensor):
+        is_constant = equal(p, 0)
+        return g * where(is_constant, 0.0, p * x ** where(is_constant, 1.0, p - 1))
+    if p == 0:
+        return g * 0.0
+    return g if p == 1 else g * (p * x ** (p - 1))
+
+
+def _power_in_exponent(g: Tensor, x: Any, p: Any) -> Tensor:
+    """x^p log x; 0 at x = 0, which is the limit for p > 0."""
+    at_zero = equal(x, 0)
+    return g * where(at_zero, 0.0, x**p * log(where(at_zero, 1.0, x)))
+
+
+@elementwise(_power_in_base, _power_in_exponent)
+def power(x: Array, p: Array) -> Array:
+    """``x`` to the power ``p``, element by element."""
+    return x**p
+
+
+@operation(lambda g, y, x: g / (2 * y), keeps_output=True)
+def sqrt(x: Array) -> Array:
+    """The square root; its slope at 0 is infinite (``norm`` and ``std`` have slope 0 there)."""
+    return array_module(x).sqrt(x)
+
+
+@operation(lambda g, x: g * cos(x))
+def sin(x: Array) -> Array:
+    """The sine of ``x`` radians."""
+    return array_module(x).sin(x)
+
+
+@operation(lambda g, x: -g * sin(x))
+def cos(x: Array) -> Array:
+    """The cosine of ``x`` radians."""
+    return array_module(x).cos(x)
+
+
+@operation(lambda g, y, x: g * (1 - y * y), keeps_output=True)
+def tanh(x: Array) -> Array:
+    """The hyperbolic tangent."""
+    return array_module(x).tanh(x)
+
+
+@operation(lambda g, y, x: g * (y * (1 - y)), keeps_output=True)
+def sigmoid(x: Array) -> Array:
+    """The logistic function ``1 / (1 + e^-x)``."""
+    return kernels.sigmoid(x)
+
+
+@operation(lambda g, x: g * sigmoid(x))
+def softplus(x: Array) -> Array:
+    """``log(1 + e^x)``, exact for large ``|x|`` too."""
+    return kernels.softplus(x)
+
+
+@operation(lambda g, x, slope: leaky_relu_product(g, x, slope=slope))
+def leaky_relu(x: Array, slope: float) -> Array:
+    """``x`` where it is positive, ``slope x`` elsewhere (Maas et al. 2013)."""
+    return kernels.leaky_relu(x, slope)
+
+
+@operation(
+    lambda g, h, x, slope: leaky_relu_product(g, x, slope=slope),
+    lambda g, h, x, slope: g * h * 0.0,
+)
+def leaky_relu_product(g: Array, x: Array, slope: float) -> Array:
+    """``g`` times the slope of ``leaky_relu`` at ``x``: linear in ``g``, constant in ``x`` between its kinks."""
+    return kernels.leaky_relu_derivative(g, x, slope)
+
+
+@operation(lambda g, y, x, alpha: elu_product(g, y, alpha=alpha), keeps_output=True)
+def elu(x: Array, alpha: float) -> Array:
+    """``x`` where it is positive, ``alpha (e^x - 1)`` elsewhere (Clevert et al. 2016), for ``alpha > 0``."""
+    return kernels.elu(x, alpha)
+
+
+@operation(
+    lambda g, h, y, alpha: elu_product(g, y, alpha=alpha),
+    lambda g, h, y, alpha: where(greater(y, 0.0), 0.0, g * h),
+)
+def elu_product(g: Array, y: Array, alpha: float) -> Array:
+    """``g`` times the slope of ``elu`` where its value is ``y``: 1 where y > 0, ``y + alpha = alpha e^x`` elsewhere.
+
+    Named, because the slope is a function of the value: with this operation the family closes under differentiation.
+    """
+    return kernels.elu_derivative(g, y, alpha)

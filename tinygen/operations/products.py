@@ -1,0 +1,135 @@
+"""Products of matrices, and einsum, which writes every product of tensors as a line of indices.
+
+For Y = A B the change dY = dA B + A dB gives the products G B^T and A^T G. The same argument, written in indices,
+gives all of einsum: for y_ik = sum_j a_ij b_jk the gradient of a is sum_k g_ik b_jk, which is an einsum again: the
+operand's own indices as the result, the result's indices in the operand's place.
+"""
+
+import numpy as np
+
+from tinygen.autograd.broadcasting import broadcast_to
+from tinygen.autograd.operation import operation
+from tinygen.autograd.tensor import Tensor, tensor
+from tinygen.backend import Array, array_module
+from tinygen.operations.shaping import expand_dims, reshape, squeeze, swapaxes
+
+
+@operation(
+    lambda g, x, y: _matmul(g, swapaxes(y, -1, -2)),
+    lambda g, x, y: _matmul(swapaxes(x, -1, -2), g),
+    linear=True,
+)
+def _matmul(x: Array, y: Array) -> Array:
+    return array_module(x).matmul(x, y)
+
+
+def matmul(x: Tensor, y: Tensor) -> Tensor:
+    """The matrix product over the last two axes, the axes before them broadcast; a vector is a row on the left and a
+    column on the right, and leaves no axis behind (``numpy.matmul``)."""
+    x, y = (operand if isinstance(operand, Tensor) else tensor(operand) for operand in (x, y))
+    if x.ndim == 0 or y.ndim == 0:
+        raise ValueError(f"matmul: expects operands with at least one axis, got shapes {x.shape} and {y.shape}")
+    if x.ndim == 1 or y.ndim == 1:
+        rows = expand_dims(x, 0) if x.ndim == 1 else x
+        columns = expand_dims(y, 1) if y.ndim == 1 else y
+        product = matmul(rows, columns)
+        product = squeeze(product, -1) if y.ndim == 1 else product
+        return squeeze(product, -2 if y.ndim > 1 else -1) if x.ndim == 1 else product
+    if x.shape[-1] != y.shape[-2]:
+        raise ValueError(f"matmul: {x.shape[-1]} columns meet {y.shape[-2]} rows (x {x.shape}, y {y.shape})")
+    if y.ndim == 2 and x.ndim > 2:  # one tall matrix instead of many that share their second factor
+        return reshape(_matmul(reshape(x, (-1, x.shape[-1])), y), (*x.shape[:-1], y.shape[-1])) if x.size else x @ y
+    lead = _broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    return _matmul(
+        x if x.shape[:-2] == lead else broadcast_to(x, (*lead, *x.shape[-2:])),
+        y if y.shape[:-2] == lead else broadcast_to(y, (*lead, *y.shape[-2:])),
+    )
+
+
+def _gradient_of_operand(g: Tensor, index: int, *operands: Tensor, inputs: tuple[str, ...], output: str) -> Tensor:
+    """The einsum that puts ``g`` in the place of operand ``index``; indices that were summed away there alone
+    come back by broadcasting."""
+    others = [operand for i, operand in enumerate(operands) if i != index]
+    letters = [subscripts for i, subscripts in enumerate(inputs) if i != index]
+    wanted = inputs[index]
+    known = "".join(letter for letter in wanted if letter in output or any(letter in s for s in letters))
+    product = _einsum(g, *others, inputs=(output, *letters), output=known)
+    lost = tuple(i for i, letter in enumerate(wanted) if letter not in known)
+    return broadcast_to(expand_dims(product, lost), operands[index].shape) if lost else product
+
+
+@operation(_gradient_of_operand, variadic=True, linear=True)
+def _einsum(*operands: Array, inputs: tuple[str, ...], output: str) -> Array:
+    return array_module(*operands).einsum(f"{','.join(inputs)}->{output}", *operands)
+
+
+def einsum(subscripts: str, *operands: Tensor) -> Tensor:
+    """The sum over products that ``subscripts`` spells (``"bij,bjk->bik"``), as ``numpy.einsum``: repeated letters
+    in one operand take its diagonal, ``...`` stands for further axes, without ``->`` the letters that occur once are
+    kept in alphabetical order.
+
+    Raises ``ValueError`` where operands, letters and axes do not match.
+    """
+    tensors = [operand if isinstance(operand, Tensor) else tensor(operand) for operand in operands]
+    left, arrow, output = subscripts.replace(" ", "").partition("->")
+    inputs = left.split(",")
+    if len(inputs) != len(tensors):
+        raise ValueError(f"einsum: {subscripts!r} names {len(inputs)} operands, got {len(tensors)}")
+    free = [letter for letter in _LETTERS if letter not in subscripts]
+    inputs, dots = _spell_out_ellipses(inputs, tensors, free)
+    if not arrow:
+        letters = "".join(inputs)
+        output = dots + "".join(sorted({c for c in letters if letters.count(c) == 1 and c not in dots}))
+    output = output.replace("...", dots)
+    sizes: dict[str, int] = {}
+    for place, (names, operand) in enumerate(zip(inputs, tensors, strict=True)):
+        if len(names) != operand.ndim:
+            raise ValueError(f"einsum: {names!r} has {len(names)} letters, operand {place} {operand.ndim} axes")
+        for letter, length in zip(names, operand.shape, strict=True):
+            if sizes.setdefault(letter, length) not in (length, 1) and length != 1:
+                raise ValueError(f"einsum: index {letter!r} has length {sizes[letter]} and {length}")
+            sizes[letter] = max(sizes[letter], length)
+    if not set(output) <= set(sizes) or len(set(output)) != len(output):
+        raise ValueError(f"einsum: the result {output!r} of {subscripts!r} must name indices of the operands, once each")
+    operands_of = list(zip(inputs, tensors, strict=True))
+    tensors = [_stretched(operand, tuple(sizes[letter] for letter in names)) for names, operand in operands_of]
+    return _einsum_of_distinct(inputs, tensors, output, free)
+
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def _broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ValueError(f"matmul: leading axes {' and '.join(map(str, shapes))} do not broadcast together") from None
+
+
+def _stretched(operand: Tensor, shape: tuple[int, ...]) -> Tensor:
+    return operand if operand.shape == shape else broadcast_to(operand, shape)
+
+
+def _spell_out_ellipses(inputs: list[str], tensors: list[Tensor], free: list[str]) -> tuple[list[str], str]:
+    """Letters for the axes behind each ``...``, counted from the right as broadcasting counts them."""
+    widths = [x.ndim - len(names.replace("...", "")) if "..." in names else 0 for names, x in zip(inputs, tensors)]
+    dots = "".join(free.pop() for _ in range(max(widths, default=0)))
+    spelled = [names.replace("...", dots[len(dots) - width :]) for names, width in zip(inputs, widths, strict=True)]
+    return spelled, dots
+
+
+def _einsum_of_distinct(inputs: list[str], tensors: list[Tensor], output: str, free: list[str]) -> Tensor:
+    """Einsum where a letter repeated within one operand becomes two letters joined by an identity matrix."""
+    names, operands = [], []
+    for subscripts, operand in zip(inputs, tensors, strict=True):
+        distinct = ""
+        for letter, length in zip(subscripts, operand.shape, strict=True):
+            if letter in distinct:
+                twin = free.pop()
+                names.append(letter + twin)
+                operands.append(Tensor(array_module(operand.data).eye(length, dtype=operand.dtype)))
+                letter = twin
+            distinct += letter
+        names.append(distinct)
+        operands.append(operand)
+    return _einsum(*operands, inputs=tuple(names), output=output)

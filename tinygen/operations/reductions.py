@@ -1,0 +1,180 @@
+"""Sums, products, extremes, and the statistics made of them.
+
+Each takes ``axis`` (None: all; a number; a tuple) and ``keepdims``, as in NumPy. The sum is the adjoint of
+broadcasting (``autograd/broadcasting.py``); the others are made of it, or carry a product of their own where that is
+what keeps them finite.
+"""
+
+import math
+from typing import Any
+
+from tinygen.autograd.broadcasting import broadcast_to, sum_to
+from tinygen.autograd.operation import operation
+from tinygen.autograd.tensor import Tensor
+from tinygen.backend import Array, array_module
+from tinygen.operations.arithmetic import abs as absolute
+from tinygen.operations.arithmetic import where
+from tinygen.operations.comparison import constant, equal, isfinite
+from tinygen.operations.elementwise import exp, sqrt
+from tinygen.operations.shaping import cat, flip, reshape, transpose
+
+Axis = int | tuple[int, ...] | None
+
+
+def _axes(name: str, x: Tensor, axis: Axis) -> tuple[int, ...]:
+    """``axis`` as positions from the front, each named once."""
+    given = tuple(range(x.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    if any(not -x.ndim <= a < x.ndim for a in given):
+        raise ValueError(f"{name}: axis {axis} is not among the axes of shape {x.shape}")
+    axes = tuple(sorted(a % x.ndim for a in given))
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"{name}: axis {axis} names an axis twice")
+    return axes
+
+
+def _kept(x: Tensor, axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a reduction over ``axes`` that keeps them with length 1."""
+    return tuple(1 if a in axes else length for a, length in enumerate(x.shape))
+
+
+def _drop(y: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
+    return y if keepdims else reshape(y, tuple(length for a, length in enumerate(y.shape) if a not in axes))
+
+
+def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The sum over ``axis``."""
+    axes = _axes("sum", x, axis)
+    return _drop(sum_to(x, _kept(x, axes)), axes, keepdims)
+
+
+def _count(name: str, x: Tensor, axes: tuple[int, ...]) -> int:
+    count = math.prod(x.shape[a] for a in axes)
+    if count == 0:
+        raise ValueError(f"{name}: there is nothing to reduce over axes {axes} of shape {x.shape}")
+    return count
+
+
+def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The arithmetic mean over ``axis``; an empty one is a ``ValueError``."""
+    return sum(x, axis, keepdims) / _count("mean", x, _axes("mean", x, axis))
+
+
+def var(x: Tensor, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
+    """The variance, ``sum((x - mean)^2) / (n - ddof)``, over ``axis``."""
+    count = _count("var", x, _axes("var", x, axis))
+    if count <= ddof:
+        raise ValueError(f"var: {count} elements leave no degrees of freedom with ddof={ddof}")
+    deviation = x - mean(x, axis, keepdims=True)
+    return sum(deviation * deviation, axis, keepdims) / (count - ddof)
+
+
+def _root(x: Tensor, p: float = 2) -> Tensor:
+    """The p-th root of a sum of non-negative terms, with slope 0 where all of them vanish: a norm's at the origin."""
+    vanishes = equal(x, 0)
+    positive = where(vanishes, 1.0, x)
+    return where(vanishes, 0.0, sqrt(positive) if p == 2 else positive ** (1 / p))
+
+
+def std(x: Tensor, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
+    """The standard deviation, the root of ``var``; slope 0 where all elements are equal."""
+    return _root(var(x, axis, keepdims, ddof))
+
+
+@constant
+def _share_of_extreme(x: Array, y: Array) -> Array:
+    """1 / k at each of the k elements of x that equal the extreme y, 0 elsewhere."""
+    hits = (x == y).astype(x.dtype)
+    repeated = tuple(a for a in range(x.ndim) if y.shape[a] != x.shape[a])
+    return hits / array_module(x).maximum(hits.sum(axis=repeated, keepdims=True), 1)
+
+
+@operation(lambda g, y, x, axes: broadcast_to(g, x.shape) * _share_of_extreme(x, y), keeps_output=True)
+def _max(x: Array, axes: tuple[int, ...]) -> Array:
+    return x.max(axis=axes, keepdims=True)
+
+
+def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The largest element over ``axis``; ties share the gradient evenly."""
+    axes = _axes("max", x, axis)
+    _count("max", x, axes)
+    return _drop(_max(x, axes=axes), axes, keepdims)
+
+
+def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The smallest element over ``axis``; ties share the gradient evenly."""
+    return -max(-x, axis, keepdims)
+
+
+def prod(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The product over ``axis``, by halves: the gradient needs no division, so zeros among the factors do no harm."""
+    axes = _axes("prod", x, axis)
+    rest = tuple(a for a in range(x.ndim) if a not in axes)
+    kept = tuple(x.shape[a] for a in rest)
+    y = reshape(transpose(x, axes + rest), (math.prod(x.shape[a] for a in axes), *kept))
+    if not len(y):
+        y = sum(y, 0, keepdims=True) + 1
+    while len(y) > 1:
+        half = len(y) // 2
+        first, second, odd = y[:half], y[half : 2 * half], y[2 * half :]
+        y = first * second
+        if len(odd):
+            y = cat([y, odd])
+    return reshape(y, _kept(x, axes) if keepdims else kept)
+
+
+@operation(lambda g, x, axis: flip(_cumsum(flip(g, axis), axis=axis), axis), linear=True)
+def _cumsum(x: Array, axis: int) -> Array:
+    return x.cumsum(axis=axis)
+
+
+def cumsum(x: Tensor, axis: int | None = None) -> Tensor:
+    """The sums of the first 1, 2, 3, ... elements along ``axis`` (None: of the flattened tensor)."""
+    if axis is None:
+        return _cumsum(reshape(x, -1), axis=0)
+    return _cumsum(x, axis=_axes("cumsum", x, axis)[0])
+
+
+def _softmax_given(x: Tensor, y: Tensor) -> Tensor:
+    """e^(x - y): the weights with which each x enters y = log sum e^x; all 0 where y is -infinity."""
+    return exp(x - where(isfinite(y), y, 0.0))
+
+
+@operation(lambda g, y, x, axes: g * _softmax_given(x, y), keeps_output=True)
+def _logsumexp(x: Array, axes: tuple[int, ...]) -> Array:
+    xp = array_module(x)
+    largest = x.max(axis=axes, keepdims=True)
+    shift = xp.where(xp.isfinite(largest), largest, 0)
+    total = xp.exp(x - shift).sum(axis=axes, keepdims=True)
+    empty = total == 0
+    return xp.where(empty, -xp.inf, xp.log(xp.where(empty, 1, total))).astype(x.dtype) + shift
+
+
+def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """``log sum e^x`` over ``axis``, shifted by the largest element so that nothing overflows or vanishes."""
+    axes = _axes("logsumexp", x, axis)
+    _count("logsumexp", x, axes)
+    return _drop(_logsumexp(x, axes=axes), axes, keepdims)
+
+
+def norm(x: Tensor, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The norm of ``numpy.linalg.norm``: Euclidean (Frobenius) by default; over one axis (or for a vector) the sum
+    ``(sum |x|^ord)^(1/ord)``, or the largest (smallest) |x| for ``ord`` = inf (-inf); over two axes (or for a matrix)
+    the largest (smallest) row sum of |x| for inf (-inf), column sum for 1 (-1), or ``"fro"``. Slope 0 at the origin.
+
+    Raises ``ValueError`` for other ``ord``: those that need singular values are not differentiated here.
+    """
+    axes = _axes("norm", x, axis)
+    if ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) == 1):
+        return _root(sum(x * x, axis, keepdims))
+    if len(axes) == 2 and ord in (1, -1, math.inf, -math.inf):
+        first, second = axes if axis is None else [a % x.ndim for a in axis]  # type: ignore[union-attr]
+        inner, outer = (first, second) if ord in (1, -1) else (second, first)
+        extreme = max if ord > 0 else min
+        return _drop(extreme(sum(absolute(x), inner, keepdims=True), outer, keepdims=True), axes, keepdims)
+    if len(axes) != 1 or isinstance(ord, str):
+        raise ValueError(f"norm: ord={ord!r} over {len(axes)} axes is not among the norms offered here")
+    if ord in (math.inf, -math.inf):
+        return (max if ord > 0 else min)(absolute(x), axis, keepdims)
+    if ord == 0:
+        return sum(constant(lambda x: (x != 0).astype(x.dtype))(x), axis, keepdims)
+    return _root(sum(absolute(x) ** ord, axis, keepdims), ord)

@@ -1,0 +1,217 @@
+"""Moving elements: reshaping, permuting axes, picking and putting back, joining and splitting.
+
+Nothing is computed here, only moved, so every one of these is a linear map and its product is its adjoint: the move
+backwards. Reshaping and permuting undo themselves; picking elements (``x[index]``) is undone by putting them back into
+zeros, adding up where one was picked twice; padding with zeros is undone by cropping.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from tinygen.autograd.broadcasting import broadcast_to
+from tinygen.autograd.operation import operation
+from tinygen.autograd.tensor import Tensor, tensor
+from tinygen.backend import Array, array_module, is_numpy, to_device
+
+__all__ = ["astype", "broadcast_to", "cat", "expand_dims", "flatten", "flip", "getitem", "pad", "reshape", "scatter"]
+__all__ += ["split", "squeeze", "stack", "swapaxes", "to", "transpose"]
+
+
+def _axis(name: str, axis: int, ndim: int) -> int:
+    """``axis`` counted from the front."""
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"{name}: axis {axis} is not one of the tensor's {ndim} axes")
+    return axis % ndim
+
+
+@operation(lambda g, x, shape: _reshape(g, shape=x.shape), linear=True)
+def _reshape(x: Array, shape: tuple[int, ...]) -> Array:
+    try:
+        return x.reshape(shape)
+    except ValueError:
+        raise ValueError(f"reshape: {x.size} elements of shape {x.shape} do not fill shape {shape}") from None
+
+
+def reshape(x: Tensor, *shape: Any) -> Tensor:
+    """The same elements in another ``shape`` (also one tuple); one length may be -1, and follows from the rest."""
+    return _reshape(x, shape=tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+
+
+def flatten(x: Tensor, start_axis: int = 0) -> Tensor:
+    """The axes from ``start_axis`` on made one."""
+    start = _axis("flatten", start_axis, x.ndim) if x.ndim else 0
+    return _reshape(x, shape=(*x.shape[:start], math.prod(x.shape[start:])))
+
+
+def squeeze(x: Tensor, axis: int | tuple[int, ...] | None = None) -> Tensor:
+    """Without the axes of length 1 (None: all of them)."""
+    axes = range(x.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
+    gone = {_axis("squeeze", a, x.ndim) for a in axes if axis is not None or x.shape[a] == 1}
+    for a in gone:
+        if x.shape[a] != 1:
+            raise ValueError(f"squeeze: axis {a} has length {x.shape[a]}, expected 1")
+    return _reshape(x, shape=tuple(length for a, length in enumerate(x.shape) if a not in gone))
+
+
+def expand_dims(x: Tensor, axis: int | tuple[int, ...]) -> Tensor:
+    """With new axes of length 1 at the positions ``axis`` of the result."""
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    ndim = x.ndim + len(axes)
+    new = {_axis("expand_dims", a, ndim) for a in axes}
+    if len(new) != len(axes):
+        raise ValueError(f"expand_dims: an axis is named twice in {axes}")
+    lengths = iter(x.shape)
+    return _reshape(x, shape=tuple(1 if a in new else next(lengths) for a in range(ndim)))
+
+
+@operation(lambda g, x, axes: _permute(g, axes=tuple(axes.index(a) for a in range(len(axes)))), linear=True)
+def _permute(x: Array, axes: tuple[int, ...]) -> Array:
+    return x.transpose(axes)
+
+
+def transpose(x: Tensor, *axes: Any) -> Tensor:
+    """Axes in the order ``axes`` (also one tuple); without them, reversed."""
+    if len(axes) == 1 and not isinstance(axes[0], int):
+        axes = tuple(axes[0]) if axes[0] is not None else ()
+    order = tuple(_axis("transpose", a, x.ndim) for a in axes) or tuple(reversed(range(x.ndim)))
+    if sorted(order) != list(range(x.ndim)):
+        raise ValueError(f"transpose: axes {axes} are not a permutation of the tensor's {x.ndim} axes")
+    return _permute(x, axes=order)
+
+
+def swapaxes(x: Tensor, axis1: int, axis2: int) -> Tensor:
+    """Two axes exchanged."""
+    order = list(range(x.ndim))
+    a, b = _axis("swapaxes", axis1, x.ndim), _axis("swapaxes", axis2, x.ndim)
+    order[a], order[b] = b, a
+    return _permute(x, axes=tuple(order))
+
+
+@operation(lambda g, x, index: scatter(g, index=index, shape=x.shape), linear=True)
+def _getitem(x: Array, index: Any) -> Array:
+    return x[index]
+
+
+@operation(lambda g, x, index, shape: _getitem(g, index=index), linear=True)
+def scatter(x: Array, index: Any, shape: tuple[int, ...]) -> Array:
+    """Zeros of ``shape`` to which ``x`` is added at ``index``: the adjoint of picking ``[index]``."""
+    xp = array_module(x)
+    result = xp.zeros(shape, x.dtype)
+    parts = index if isinstance(index, tuple) else (index,)
+    if any(hasattr(part, "dtype") and part.dtype.kind in "iu" for part in parts):
+        xp.add.at(result, index, x)
+    else:
+        result[index] = x
+    return result
+
+
+def getitem(x: Tensor, index: Any) -> Tensor:
+    """``x[index]``: slices, integers, None, ``...``, and tensors, arrays or lists of integers or truth values."""
+
+    def plain(part: Any) -> Any:
+        if isinstance(part, list):
+            xp = array_module(x.data)
+            part = xp.asarray(part)
+            return part if part.size else part.astype(int)
+        return part.data if isinstance(part, Tensor) else part
+
+    return _getitem(x, index=tuple(map(plain, index)) if isinstance(index, tuple) else plain(index))
+
+
+def flip(x: Tensor, axis: int) -> Tensor:
+    """The elements along ``axis`` in reverse order."""
+    return getitem(x, (slice(None),) * _axis("flip", axis, x.ndim) + (slice(None, None, -1),))
+
+
+@operation(lambda g, x, widths: _getitem(g, index=_inside(x.shape, widths)), linear=True)
+def _pad(x: Array, widths: tuple[tuple[int, int], ...]) -> Array:
+    xp = array_module(x)
+    result = xp.zeros([n + before + after for n, (before, after) in zip(x.shape, widths, strict=True)], x.dtype)
+    result[_inside(x.shape, widths)] = x
+    return result
+
+
+def _inside(shape: tuple[int, ...], widths: tuple[tuple[int, int], ...]) -> tuple[slice, ...]:
+    return tuple(slice(before, before + n) for n, (before, _) in zip(shape, widths, strict=True))
+
+
+def pad(x: Tensor, pad_width: Any) -> Tensor:
+    """``x`` with zeros around it: ``pad_width`` is a number, (before, after), or such a pair for every axis."""
+    if isinstance(pad_width, int):
+        pad_width = (pad_width, pad_width)
+    pairs = [tuple(pair) if not isinstance(pair, int) else pair for pair in pad_width]
+    if len(pairs) == 2 and all(isinstance(width, int) for width in pairs):
+        pairs = [tuple(pairs)] * x.ndim
+    if len(pairs) == 1:
+        pairs = pairs * x.ndim
+    if len(pairs) != x.ndim or any(not isinstance(p, tuple) or len(p) != 2 or min(p) < 0 for p in pairs):
+        raise ValueError(
+            f"pad: pad_width must be a number from 0, a pair, or a pair for each of {x.ndim} axes, got {pad_width}"
+        )
+    return _pad(x, widths=tuple(pairs))
+
+
+def _slice_of(g: Tensor, index: int, *tensors: Tensor, axis: int) -> Tensor:
+    start = sum(x.shape[axis] for x in tensors[:index])
+    return _getitem(g, index=(slice(None),) * axis + (slice(start, start + tensors[index].shape[axis]),))
+
+
+@operation(_slice_of, variadic=True, linear=True)
+def _cat(*tensors: Array, axis: int) -> Array:
+    return array_module(*tensors).concatenate(tensors, axis=axis)
+
+
+def cat(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
+    """``tensors`` joined one behind the other along ``axis``; all other lengths must agree."""
+    tensors = [x if isinstance(x, Tensor) else tensor(x) for x in tensors]
+    if not tensors:
+        raise ValueError("cat: expects at least one tensor, got none")
+    axis = _axis("cat", axis, tensors[0].ndim)
+    shapes = [x.shape for x in tensors]
+    if len({(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}) > 1 or len({len(s) for s in shapes}) > 1:
+        raise ValueError(f"cat: shapes {shapes} differ in more than axis {axis}")
+    return _cat(*tensors, axis=axis)
+
+
+def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
+    """``tensors`` of one shape joined along a new ``axis``."""
+    tensors = [x if isinstance(x, Tensor) else tensor(x) for x in tensors]
+    if len({x.shape for x in tensors}) != 1:
+        raise ValueError(f"stack: expects tensors of one shape, got {[x.shape for x in tensors]}")
+    return cat([expand_dims(x, axis) for x in tensors], axis)
+
+
+def split(x: Tensor, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
+    """``x`` cut along ``axis``: into equal parts (a number), or at the given positions."""
+    axis = _axis("split", axis, x.ndim)
+    length = x.shape[axis]
+    if isinstance(indices_or_sections, int):
+        if indices_or_sections < 1 or length % indices_or_sections:
+            raise ValueError(f"split: axis {axis} of length {length} has no {indices_or_sections} equal parts")
+        step = length // indices_or_sections
+        cuts = [step * i for i in range(1, indices_or_sections)]
+    else:
+        cuts = list(indices_or_sections)
+    edges = [0, *cuts, length]
+    return [
+        getitem(x, (slice(None),) * axis + (slice(first, last),))
+        for first, last in zip(edges[:-1], edges[1:], strict=True)
+    ]
+
+
+@operation(lambda g, x, dtype: astype(g, x.dtype), linear=True)
+def astype(x: Array, dtype: Any) -> Array:
+    """The same values as another ``dtype``."""
+    return x.astype(dtype)
+
+
+@operation(lambda g, x, device: to(g, x.device), linear=True)
+def to(x: Array, device: str) -> Array:
+    """The same values on another ``device``: ``"cpu"``, ``"gpu"``, ``"gpu:1"``; the gradient travels back."""
+    return to_device(x, device)
+
+
+def is_on_cpu(x: Tensor) -> bool:
+    """Whether the values can be looked at without waiting for a GPU."""
+    return is_numpy(x.data)
