@@ -1,0 +1,194 @@
+"""The file formats in which the data sets were published, and how to tell a whole file from a broken one.
+
+Each parser takes the bytes of a file, unpacked, and gives back its arrays by name (``images``, ``labels`` or both). A
+file that is cut, padded or of another kind raises a ``ValueError`` that says what is wrong; who calls knows the file's
+name and adds it.
+
+* ``.amat`` (Larochelle): text, an image a line, each pixel ``0`` or ``1``, separated by blanks.
+* IDX (LeCun, http://yann.lecun.com/exdb/mnist): a magic number ``0 0 type dimensions``, the sizes as big-endian 32-bit
+  integers, then the bytes themselves in row-major order.
+* MATLAB version 5 (SVHN): a header of 128 bytes, then elements (type, length, payload), each packed by zlib or plain.
+"""
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
+
+from tinygen.data.progress import progress_bar
+
+Arrays = dict[str, np.ndarray]
+
+
+def unpack(raw: bytes) -> bytes:
+    """The content of a file that may be gzipped; whether it is, its first two bytes say better than its name."""
+    content = gunzip(raw) if raw.startswith(b"\x1f\x8b") else raw
+    if not content:
+        raise ValueError("it is empty")
+    beginning = content[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if beginning.startswith(b"<"):
+        raise ValueError(f"it is a web page, not data (it begins with {beginning[:20].decode('latin-1')!r})")
+    return content
+
+
+def gunzip(raw: bytes) -> bytes:
+    """Unpack gzip members to the last byte; each ends with a checksum and the length of its content."""
+    contents: list[bytes] = []
+    while raw:
+        if contents and not raw.startswith(b"\x1f\x8b"):
+            raise ValueError(f"{len(raw):,} trailing bytes follow its gzip stream")
+        member = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        try:
+            contents.append(member.decompress(raw))
+        except zlib.error as error:
+            raise ValueError(f"its gzip stream is corrupt ({error})") from error
+        if not member.eof:
+            raise ValueError("it is truncated: its gzip stream breaks off")
+        raw = member.unused_data
+    return b"".join(contents)
+
+
+# Larochelle's text ---------------------------------------------------------------------------------------------------
+
+LINES = 1_000  # a step of the progress bar
+BLANK = np.isin(np.arange(256), list(b" \t\r\n"))  # is this character a blank?
+
+
+def parse_amat(content: bytes, shape: tuple[int, ...]) -> Arrays:
+    """Lines of ``0`` and ``1`` -> ``images``, uint8 (N, *shape)."""
+    pixels = int(np.prod(shape))
+    rows = []
+    first_line = 1
+    with progress_bar("parsing", len(content)) as progress:
+        for block in _blocks(content, LINES * 2 * pixels):
+            rows.append(_rows_of_digits(block, pixels, first_line))
+            first_line += len(rows[-1])
+            progress.update(len(block))
+    return {"images": np.concatenate(rows).reshape(-1, *shape)}  # (N, pixels) -> (N, C, H, W)
+
+
+def _blocks(content: bytes, size: int) -> Iterator[bytes]:
+    """Cut text at the end of a line every ``size`` bytes or soon after."""
+    start = 0
+    while start < len(content):
+        end = content.find(b"\n", start + size - 1) + 1 or len(content)
+        yield content[start:end]
+        start = end
+
+
+def _rows_of_digits(block: bytes, pixels: int, first_line: int) -> np.ndarray:
+    """Whole lines of text -> uint8 (lines, pixels)."""
+    if not block.endswith(b"\n"):
+        block += b"\n"
+    characters = np.frombuffer(block, np.uint8)
+    is_digit = (characters | 1) == ord("1")  # "0" is 48 and "1" is 49: they differ in the last bit alone
+    line_ends = np.flatnonzero(characters == ord("\n"))
+    strange = ~is_digit & ~BLANK[characters]
+    strange[1:] |= is_digit[1:] & is_digit[:-1]  # a number of two digits
+    if strange.any():
+        line = int(np.searchsorted(line_ends, strange.argmax()))
+        word = next(word for word in block.split(b"\n")[line].split() if word not in (b"0", b"1"))
+        raise ValueError(f"line {first_line + line} holds {word[:20].decode('latin-1')!r}, expected 0 or 1")
+    per_line = np.diff(np.cumsum(is_digit)[line_ends], prepend=0)
+    if (per_line != pixels).any():
+        line = int((per_line != pixels).argmax())
+        raise ValueError(f"line {first_line + line} has {per_line[line]} numbers, an image has {pixels}")
+    return (characters[is_digit] & 1).reshape(-1, pixels)
+
+
+# LeCun's IDX ---------------------------------------------------------------------------------------------------------
+
+
+def parse_idx_images(content: bytes, shape: tuple[int, ...]) -> Arrays:
+    """An IDX file of grey images -> ``images``, uint8 (N, *shape)."""
+    array = _parse_idx(content, shape[1:])
+    return {"images": array.reshape(-1, *shape)}  # (N, H, W) -> (N, 1, H, W)
+
+
+def parse_idx_labels(content: bytes, classes: int) -> Arrays:
+    """An IDX file of labels -> ``labels``, int64 (N,), from 0 to ``classes`` - 1."""
+    labels = _parse_idx(content, ()).astype(np.int64)
+    _check_labels(labels, 0, classes - 1)
+    return {"labels": labels}
+
+
+def _parse_idx(content: bytes, item_shape: tuple[int, ...]) -> np.ndarray:
+    """An IDX file of bytes -> uint8 (N, *item_shape)."""
+    axes = 1 + len(item_shape)
+    magic, expected = content[:4], bytes([0, 0, 8, axes])
+    if magic != expected:
+        raise ValueError(f"its magic number is 0x{magic.hex()}, an IDX file of {axes}-D bytes has 0x{expected.hex()}")
+    header = 4 + 4 * axes
+    if len(content) < header:
+        raise ValueError(f"it is truncated: {len(content)} bytes, its header alone has {header}")
+    shape = struct.unpack(f">{axes}I", content[4:header])
+    if shape[1:] != item_shape:
+        raise ValueError(f"its items have shape {shape[1:]}, expected {item_shape}")
+    missing = header + int(np.prod(shape, dtype=object)) - len(content)
+    if missing > 0:
+        raise ValueError(f"it is truncated: its header announces shape {shape}, {missing:,} bytes are missing")
+    if missing < 0:
+        raise ValueError(f"{-missing:,} trailing bytes follow the {shape} that its header announces")
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+
+
+def _check_labels(labels: np.ndarray, lowest: int, highest: int) -> None:
+    wrong = ~np.isin(labels, np.arange(lowest, highest + 1))
+    if wrong.any():
+        index = int(wrong.argmax())
+        raise ValueError(f"label {labels[index]} of image {index} is out of range, expected {lowest} to {highest}")
+
+
+# SVHN's MATLAB files -------------------------------------------------------------------------------------------------
+
+
+def parse_svhn(content: bytes, shape: tuple[int, ...]) -> Arrays:
+    """A MATLAB file of ``X`` (H, W, C, N) and ``y`` (N, 1), where 10 stands for the digit 0 -> both arrays."""
+    plain = _unpack_matlab(content)
+    try:
+        variables = loadmat(io.BytesIO(plain), variable_names=("X", "y"))
+    except (MatReadError, ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError, OSError) as error:
+        raise ValueError(f"it cannot be read as a MATLAB file ({error})") from error
+    missing = {"X", "y"} - variables.keys()
+    if missing:
+        raise ValueError(f"it has no variable {min(missing)!r}")
+    x, y = variables["X"], variables["y"]
+    channels, height, width = shape
+    if x.shape[:-1] != (height, width, channels) or x.dtype != np.uint8:
+        raise ValueError(f"X is {x.dtype} {x.shape}, expected uint8 ({height}, {width}, {channels}, N)")
+    if y.shape != (x.shape[-1], 1):
+        raise ValueError(f"y has shape {y.shape}, expected ({x.shape[-1]}, 1), a label an image")
+    _check_labels(y[:, 0], 1, 10)
+    images = np.ascontiguousarray(x.transpose(3, 2, 0, 1))  # (H, W, C, N) -> (N, C, H, W)
+    return {"images": images, "labels": y[:, 0].astype(np.int64) % 10}
+
+
+def _unpack_matlab(content: bytes) -> bytes:
+    """Unpack every element of a MATLAB 5 file, to the last byte, so that zlib's checksums are all looked at.
+
+    ``loadmat`` stops at the last pixel: a flipped bit would go unnoticed, and so would bytes behind the end.
+    """
+    order = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}.get(content[124:128])
+    if order is None:
+        raise ValueError(f"its magic number is 0x{content[124:128].hex()}, a MATLAB 5 file has 0x0001494d at byte 124")
+    elements = [content[:128]]
+    position = 128
+    while position < len(content):
+        if position + 8 > len(content):
+            raise ValueError(f"{len(content) - position} trailing bytes follow its last variable")
+        kind, length = struct.unpack(f"{order}II", content[position : position + 8])
+        if kind not in (14, 15):  # a matrix, plain or packed
+            raise ValueError(f"at byte {position:,}, {len(content) - position:,} bytes are no MATLAB variable")
+        end = position + 8 + length
+        if end > len(content):
+            raise ValueError(f"it is truncated: {end - len(content):,} bytes of a variable are missing")
+        try:
+            elements.append(zlib.decompress(content[position + 8 : end]) if kind == 15 else content[position:end])
+        except zlib.error as error:
+            raise ValueError(f"the variable at byte {position:,} is corrupt ({error})") from error
+        position = end
+    return b"".join(elements)
