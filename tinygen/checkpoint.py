@@ -1,0 +1,168 @@
+"""Checkpoints: everything a training run is at one moment, in a file that can be trusted.
+
+A run that is stopped and resumed must end with the same numbers, bit for bit, as one that never stopped. So a
+checkpoint keeps arrays, numbers and generator states exactly; nothing in it depends on the clock, so equal contents
+are equal files. And it must survive the ways in which files go wrong:
+
+* *Written whole or not at all.* The bytes go into a file beside the target, down to the disk, and only then take the
+  target's name, in one indivisible step. Whoever is stopped before that step still has the checkpoint before.
+* *Read whole or not at all.* The file begins with a page of text that states the length and the SHA-256 checksum of
+  all that follows, so one bit altered, cut off or added is noticed before anything is read.
+
+What follows the page of text is HDF5, which any HDF5 tool reads (the format leaves room for such a page and calls it
+the user block): the arrays in groups named after the parts, and ``structure``, a JSON text that says what holds what.
+"""
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import quote
+
+import h5py
+import numpy as np
+
+_HEADER_SIZE = 512  # the smallest user block that HDF5 allows
+_TITLE = b"tinygen checkpoint, format 1\n"
+_DTYPES = "?bBhHiIlLqQefdFD"  # NumPy's codes of the types that HDF5 keeps bit for bit
+
+
+class CheckpointError(ValueError):
+    """A file is no checkpoint, or no longer the one that was written."""
+
+
+@contextmanager
+def written_whole(path: str | os.PathLike) -> Iterator[Path]:
+    """The name of a file beside ``path`` to write to; when the block ends, it becomes ``path`` in one step.
+
+    A block that raises leaves ``path`` as it was. One that is killed leaves ``path`` as it was and ``<path>.partial``
+    beside it, which the next writing of ``path`` replaces.
+    """
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        yield partial
+        with open(partial, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def save(path: str | os.PathLike, /, **parts: Any) -> None:
+    """Write ``parts`` to the checkpoint ``path``, replacing the one before when the new one is whole.
+
+    A part is a NumPy array (or scalar) of numbers or bools, an ``int`` of any size, a ``float``, ``bool``, ``str`` or
+    ``None``, or a ``dict`` with ``str`` keys, ``list`` or ``tuple`` of parts: ``save("run.h5", model=model.state_dict(),
+    optimiser=optimiser.state_dict(), chance=tg.get_rng_state(), epoch=3)``.
+
+    Raises ``TypeError`` for anything else (arrays on a GPU too), naming it; ``path`` is then as it was.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    structure = _describe(parts, "", arrays)
+    with written_whole(path) as partial:
+        with h5py.File(partial, "w", userblock_size=_HEADER_SIZE) as file:
+            file.create_dataset("structure", data=np.bytes_(json.dumps(structure)), track_times=False)
+            group = file.create_group("arrays")
+            for name, array in arrays.items():
+                group.create_dataset(name, data=array, track_times=False)
+        with open(partial, "rb+") as raw:
+            raw.write(_header(raw))
+
+
+def load(path: str | os.PathLike, /) -> dict[str, Any]:
+    """The parts of the checkpoint ``path``, equal to those saved bit for bit (arrays come in C order).
+
+    Raises ``CheckpointError`` where the file is no checkpoint or was altered, cut or extended, and
+    ``FileNotFoundError`` where there is none.
+    """
+    with open(path, "rb") as raw:
+        _verify(raw, path)
+        with h5py.File(raw, "r") as file:
+            return _restore(json.loads(file["structure"][()]), file["arrays"])
+
+
+# The page of text ----------------------------------------------------------------------------------------------------
+
+
+def _header(file: BinaryIO) -> bytes:
+    """The page of text that belongs before the rest of ``file``; leaves ``file`` at its beginning."""
+    file.seek(_HEADER_SIZE)
+    length, checksum = 0, hashlib.sha256()
+    while chunk := file.read(1 << 20):
+        length += len(chunk)
+        checksum.update(chunk)
+    file.seek(0)
+    text = f"{length} bytes of HDF5 follow after byte {_HEADER_SIZE}, SHA-256 {checksum.hexdigest()}\n"
+    return (_TITLE + text.encode()).ljust(_HEADER_SIZE, b"\n")
+
+
+def _verify(file: BinaryIO, path: str | os.PathLike) -> None:
+    """Raise ``CheckpointError`` unless ``file`` is what ``save`` wrote; leaves ``file`` at its beginning."""
+    found = file.read(_HEADER_SIZE)
+    if not found.startswith(_TITLE):
+        raise CheckpointError(f"{path} is no checkpoint that can be read: it does not begin with {_TITLE.decode()!r}")
+    expected = _header(file)
+    if found == expected:
+        return
+    stated, actual = (text[len(_TITLE) :].split(b" ")[0].decode("ascii", "replace") for text in (found, expected))
+    if stated.isdecimal() and stated != actual:
+        raise CheckpointError(
+            f"{path} was cut or extended: it states {stated} bytes after its first {_HEADER_SIZE}, and has {actual}"
+        )
+    raise CheckpointError(f"{path} was altered: its contents do not match the SHA-256 checksum at its beginning")
+
+
+# The structure -------------------------------------------------------------------------------------------------------
+
+
+def _describe(value: Any, where: str, arrays: dict[str, np.ndarray]) -> Any:
+    """What JSON can say of ``value``: one-entry objects ``{kind: contents}``. Arrays go into ``arrays``, by name."""
+    if value is None or type(value) in (bool, str):
+        return value
+    if type(value) is int:
+        return {"int": hex(value)}  # hexadecimal has no limit on its digits; decimal in Python has
+    if type(value) is float:
+        return {"float": struct.pack(">d", value).hex()}  # the very bits, those of a NaN too
+    if type(value) is dict and all(type(key) is str for key in value):
+        return {"dict": {key: _describe(item, f"{where}/{_name(key)}", arrays) for key, item in value.items()}}
+    if type(value) in (list, tuple):
+        return {type(value).__name__: [_describe(item, f"{where}/{i}", arrays) for i, item in enumerate(value)]}
+    if (type(value) is np.ndarray or isinstance(value, np.generic)) and value.dtype.char in _DTYPES:
+        name = where.lstrip("/")
+        arrays[name] = np.asarray(value)
+        return {"array" if type(value) is np.ndarray else "scalar": name}
+    kind = type(value).__module__ + "." + type(value).__qualname__
+    if hasattr(value, "dtype"):
+        kind += f" of {value.dtype}"
+    raise TypeError(
+        f"save: {where.lstrip('/')} is a {kind}; a checkpoint holds NumPy arrays of numbers or bools, int, float, "
+        "bool, str, None, and dicts (whose keys are str), lists and tuples of these (copy an array from a GPU first)"
+    )
+
+
+def _restore(node: Any, arrays: Any) -> Any:
+    """The value that ``_describe`` described."""
+    if not isinstance(node, dict):
+        return node
+    ((kind, contents),) = node.items()
+    if kind == "int":
+        return int(contents, 16)
+    if kind == "float":
+        return struct.unpack(">d", bytes.fromhex(contents))[0]
+    if kind == "dict":
+        return {key: _restore(item, arrays) for key, item in contents.items()}
+    if kind in ("list", "tuple"):
+        return (list if kind == "list" else tuple)(_restore(item, arrays) for item in contents)
+    dataset = arrays[contents]
+    return dataset[()] if kind == "scalar" else np.asarray(dataset[()], dataset.dtype)
+
+
+def _name(key: str) -> str:
+    """``key`` as the name of an HDF5 group, in which a slash, an empty name and a single dot mean something else."""
+    name = quote(key, safe="")
+    return {"": "%", ".": "%."}.get(name, name)

@@ -1,0 +1,125 @@
+"""The report of a run: one HTML page with everything on it.
+
+The page stands alone: figures are inside it, it loads nothing and runs nothing, so it can be mailed, kept beside a
+paper and printed, and it still reads the same in ten years.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import NamedTuple
+
+from tinygen.checkpoint import written_whole
+
+STYLE = """
+:root { color-scheme: light; }
+body { max-width: 46rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff;
+       font: 16px/1.55 system-ui, "Helvetica Neue", Arial, sans-serif; }
+h1 { font-size: 1.6rem; line-height: 1.25; }
+h2 { font-size: 1.15rem; margin-top: 2.2rem; border-bottom: 1px solid #ddd; padding-bottom: .25rem; }
+figure { margin: 1.5rem 0; break-inside: avoid; }
+img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
+figcaption { margin-top: .5rem; color: #555; font-size: .9rem; text-align: center; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .9rem .3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #eee; }
+th { color: #555; font-weight: 600; }
+code { font: .85rem/1.4 ui-monospace, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
+@media print { body { max-width: none; margin: 0; font-size: 11pt; } h2 { break-after: avoid; } tr { break-inside: avoid; } }
+"""
+
+
+class Reference(NamedTuple):
+    """A number to compare a result with: the result's name, the number, and where it is from."""
+
+    name: str
+    value: float
+    source: str
+
+
+def write_report(
+    path: str | Path,
+    title: str,
+    *,
+    text: str = "",
+    results: Mapping[str, float],
+    references: Sequence[Reference] = (),
+    figures: Sequence[tuple[Path, str]] = (),
+    metrics: Sequence[Mapping[str, float]] = (),
+    facts: Mapping[str, object],
+) -> None:
+    """Write the page to ``path``, whole or not at all.
+
+    ``text`` holds paragraphs set apart by empty lines; ``figures`` are PNG files with their captions; ``metrics`` are
+    rows with the same names; ``facts`` say how the numbers were made (the command, versions, the seed).
+    """
+    body = [f"<h1>{escape(title)}</h1>"]
+    body += [f"<p>{escape(paragraph)}</p>" for paragraph in text.split("\n\n") if paragraph.strip()]
+    body += ["<h2>Results</h2>", _table(("result", "here", "reference", "from"), results_table(results, references))]
+    if figures:
+        body += ["<h2>Figures</h2>", *(_figure(image, caption) for image, caption in figures)]
+    if metrics:
+        rows = [[format_number(value) for value in row.values()] for row in metrics]
+        body += ["<h2>Epoch by epoch</h2>", _table(list(metrics[0]), rows)]
+    body += ["<h2>How it was made</h2>", _facts(facts)]
+    with written_whole(path) as partial:
+        partial.write_text(_page(title, "\n".join(body)), encoding="utf-8")
+
+
+def results_table(
+    results: Mapping[str, float], references: Sequence[Reference] = ()
+) -> list[tuple[str, str, str, str]]:
+    """Rows (result, here, reference, source); a result with several references goes on in rows without its name.
+
+    A result ``name`` with a companion ``name_standard_error`` makes one row: ``-88.19 ± 0.23``.
+    """
+    rows = []
+    for name, value in results.items():
+        if name.removesuffix("_standard_error") in results and name.endswith("_standard_error"):
+            continue
+        here = format_number(value)
+        if f"{name}_standard_error" in results:
+            here += f" ± {results[f'{name}_standard_error']:.2g}"
+        first = (name, here)
+        for reference in [each for each in references if each.name == name] or [None]:
+            rows.append((*first, *((format_number(reference.value), reference.source) if reference else ("", ""))))
+            first = ("", "")
+    return rows
+
+
+def format_number(value: float) -> str:
+    """``value`` for people: whole numbers as they are, others to five significant digits."""
+    return str(value) if isinstance(value, int) else f"{value:.5g}"
+
+
+def _page(title: str, body: str) -> str:
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def _figure(path: Path, caption: str) -> str:
+    image = base64.b64encode(Path(path).read_bytes()).decode()
+    return (
+        f'<figure><img src="data:image/png;base64,{image}" alt="{escape(caption)}">'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    def line(cells: Sequence[str], tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+    lines = [line(head, "th"), *(line(row, "td") for row in rows)]
+    return '<div class="scroll"><table>\n' + "\n".join(lines) + "\n</table></div>"
+
+
+def _facts(facts: Mapping[str, object]) -> str:
+    lines = [
+        f"<tr><th>{escape(name.replace('_', ' '))}</th><td><code>{escape(str(fact))}</code></td></tr>"
+        for name, fact in facts.items()
+    ]
+    return '<div class="scroll"><table>\n' + "\n".join(lines) + "\n</table></div>"
