@@ -1,0 +1,49 @@
+# Each target goes from a bare clone to its result; all that has to be there is a Python from 3.10 to 3.13.
+#
+#   make vae    train the convolutional VAE on the embedded digits: figures, numbers and a report in runs/vae
+#   make test   the whole test suite
+#   make lint   style and types
+#
+# PYTHON=... chooses the interpreter, VAE_FLAGS=... and PYTEST_FLAGS=... what is run with it.
+
+VENV := .venv
+VAE_FLAGS ?= --data strokes --out runs/vae
+PYTEST_FLAGS ?=
+
+.PHONY: vae test lint clean
+
+vae: $(VENV)/.installed
+	$(VENV)/bin/python examples/vae_mnist.py $(VAE_FLAGS)
+
+test: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m pytest $(PYTEST_FLAGS)
+
+lint: $(VENV)/.installed-dev
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+
+# The stamps are written last, so an interrupted installation is made whole by the next call.
+$(VENV)/.installed: $(VENV)/.made setup.cfg pyproject.toml
+	$(VENV)/bin/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.made setup.cfg pyproject.toml
+	$(VENV)/bin/python -m pip install --quiet --editable ".[dev]"
+	touch $@ $(VENV)/.installed
+
+SUITABLE := import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
+
+$(VENV)/.made:
+	@for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.10); do \
+	    if "$$python" -c "$(SUITABLE)" 2>/dev/null; then \
+	        echo "making $(VENV) with $$("$$python" --version)"; \
+	        "$$python" -m venv --clear $(VENV) && $(VENV)/bin/python -m pip install --quiet --upgrade pip && touch $@; \
+	        exit; \
+	    fi; \
+	done; \
+	echo "no Python from 3.10 to 3.13 with its venv module was found; name one with PYTHON=/path/to/python3" >&2; \
+	exit 1
+
+clean:
+	rm -rf $(VENV) build *.egg-info

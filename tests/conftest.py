@@ -1,0 +1,15 @@
+"""Fixtures for all tests."""
+
+from types import ModuleType
+
+import fake_device
+import pytest
+
+from tinygen import backend
+
+
+@pytest.fixture
+def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The fake device, found by the library where it looks for CuPy: ``.to("gpu")`` moves arrays there."""
+    monkeypatch.setattr(backend, "_cupy", lambda: fake_device)
+    return fake_device
