@@ -49,9 +49,12 @@ def load(name: str, split: str, *, root: str | os.PathLike[str] | None = None, d
         return Dataset(images, labels, name, split)
     folder = Path(root or os.environ.get("TINYGEN_DATA") or cache_folder()).expanduser() / entry.folder
     arrays: Arrays = {}
-    for source in entry.files.get(split, entry.files["train"]):
+    for source in entry.files.get(split) or entry.files["train"]:
         arrays |= _read(source, _locate(source, entry, folder, download), entry.folder)
-    return _cut(Dataset(arrays["images"], arrays.get("labels"), name, split), entry)
+    images, labels = arrays["images"], arrays.get("labels")
+    if labels is not None and len(labels) != len(images):
+        raise ValueError(f"{folder}: the files of {name} hold {len(images):,} images and {len(labels):,} labels")
+    return _cut(Dataset(images, labels, name, split), entry)
 
 
 def _cut(dataset: Dataset, entry: PublishedSet) -> Dataset:

@@ -1,0 +1,78 @@
+"""Data sets can be cut down; grey images become binary ones as their greys say, the same ones every time."""
+
+import numpy as np
+import pytest
+
+from tinygen import backend, data
+
+
+@pytest.fixture
+def dataset(digits):
+    return data.Dataset(digits.images, digits.labels, "mnist", "train")
+
+
+def test_a_slice_is_a_smaller_dataset_of_the_same_set(dataset, digits):
+    first = dataset[:5]
+    assert (len(first), first.name, first.split) == (5, "mnist", "train")
+    np.testing.assert_array_equal(first.images, digits.images[:5])
+    np.testing.assert_array_equal(first.labels, digits.labels[:5])
+    assert len(dataset[:1_000]) == 23
+
+
+def test_indices_and_masks_choose_images_with_their_labels(dataset, digits):
+    for chosen in ([3, 1], np.array([3, 1]), digits.labels == 4):
+        np.testing.assert_array_equal(dataset[chosen].images, digits.images[chosen])
+        np.testing.assert_array_equal(dataset[chosen].labels, digits.labels[chosen])
+
+
+def test_a_number_gives_one_image_with_its_label(dataset, digits):
+    image, label = dataset[-1]
+    np.testing.assert_array_equal(image, digits.images[-1])
+    assert label == digits.labels[-1]
+    assert len(list(dataset)) == 23
+
+
+def test_a_dataset_may_have_no_labels(digits):
+    dataset = data.Dataset(digits.binary)
+    assert dataset[:3].labels is None
+    assert dataset[0][1] is None
+
+
+def test_labels_of_another_number_are_refused(digits):
+    with pytest.raises(ValueError, match="23 images have 22 labels"):
+        data.Dataset(digits.images, digits.labels[1:])
+
+
+def test_binarize_draws_one_with_the_probability_that_the_grey_says():
+    grey = np.broadcast_to(np.array([0, 51, 128, 204, 255], np.uint8), (2_500, 1, 8, 5))
+    binary = data.binarize(grey, 3)
+    assert binary.dtype == np.uint8
+    assert set(np.unique(binary)) == {0, 1}
+    mean = binary.mean(axis=(0, 1, 2))
+    assert (mean[0], mean[4]) == (0, 1)
+    np.testing.assert_allclose(mean, np.array([0, 51, 128, 204, 255]) / 255, atol=0.015)  # 20,000 draws: 4 sigma
+
+
+def test_binarize_is_fixed_by_its_seed_and_leaves_the_generator_alone(digits):
+    state = backend.get_rng_state()
+    first = data.binarize(digits.images, 1)
+    assert backend.get_rng_state() == state
+    backend.generator().random(5)
+    np.testing.assert_array_equal(data.binarize(digits.images, 1), first)
+    assert (data.binarize(digits.images, 2) != first).any()
+
+
+def test_binarize_gives_the_first_images_the_same_pixels_however_many_follow(digits, monkeypatch):
+    whole = data.binarize(digits.images, 1)
+    np.testing.assert_array_equal(data.binarize(digits.images[:7], 1), whole[:7])
+    monkeypatch.setattr("tinygen.data.dataset.BLOCK", 3)
+    np.testing.assert_array_equal(data.binarize(digits.images, 1), whole)
+
+
+def test_binarize_leaves_binary_images_unchanged(digits):
+    np.testing.assert_array_equal(data.binarize(digits.binary, 1), digits.binary)
+
+
+def test_binarize_refuses_greys_that_are_not_bytes(digits):
+    with pytest.raises(ValueError, match="binarize: images are float64 greys, expected uint8"):
+        data.binarize(digits.images / 255, 1)

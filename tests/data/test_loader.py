@@ -1,0 +1,81 @@
+"""Every epoch sees every image once, in an order that the seed fixes."""
+
+import numpy as np
+import pytest
+
+from tinygen import backend, data
+
+
+@pytest.fixture
+def dataset():
+    """Images that hold their own number, with it as their label."""
+    numbers = np.arange(23)
+    return data.Dataset(np.broadcast_to(numbers[:, None, None, None], (23, 1, 2, 2)).astype(np.uint8), numbers)
+
+
+def order(loader):
+    return np.concatenate([labels for _, labels in loader])
+
+
+def test_without_shuffling_batches_come_in_order_and_the_last_is_short(dataset):
+    loader = data.DataLoader(dataset, 5)
+    batches = list(loader)
+    assert len(loader) == len(batches) == 5
+    assert [len(images) for images, _ in batches] == [5, 5, 5, 5, 3]
+    np.testing.assert_array_equal(order(loader), np.arange(23))
+
+
+def test_a_batch_larger_than_the_set_holds_all_of_it(dataset):
+    assert len(data.DataLoader(dataset, 100)) == 1
+    assert [len(images) for images, _ in data.DataLoader(dataset, 100)] == [23]
+
+
+def test_shuffling_shows_every_image_once_with_its_label_in_a_new_order_each_epoch(dataset):
+    loader = data.DataLoader(dataset, 4, shuffle=True)
+    first, second = order(loader), order(loader)
+    assert sorted(first) == sorted(second) == list(range(23))
+    assert (first != second).any()
+    for images, labels in loader:
+        np.testing.assert_array_equal(images[:, 0, 0, 0], labels)
+
+
+def test_the_librarys_seed_fixes_the_order_of_every_epoch(dataset):
+    loader = data.DataLoader(dataset, 4, shuffle=True)
+    backend.manual_seed(5)
+    epochs = [order(loader), order(loader)]
+    backend.manual_seed(5)
+    np.testing.assert_array_equal(order(loader), epochs[0])
+    np.testing.assert_array_equal(order(data.DataLoader(dataset, 7, shuffle=True)), epochs[1])
+
+
+def test_the_order_is_drawn_when_an_epoch_begins_and_only_with_shuffling(dataset):
+    state = backend.get_rng_state()
+    order(data.DataLoader(dataset, 4))
+    assert backend.get_rng_state() == state
+    epoch = iter(data.DataLoader(dataset, 4, shuffle=True))
+    drawn = backend.get_rng_state()
+    assert drawn != state
+    list(epoch)
+    assert backend.get_rng_state() == drawn
+
+
+def test_batches_have_the_types_of_the_set_and_are_copies(dataset):
+    images, labels = next(iter(data.DataLoader(dataset, 4)))
+    assert (images.dtype, labels.dtype) == (dataset.images.dtype, dataset.labels.dtype)
+    images[:] = 9
+    assert dataset.images[0, 0, 0, 0] == 0
+
+
+def test_a_set_without_labels_gives_none(dataset):
+    assert all(labels is None for _, labels in data.DataLoader(data.Dataset(dataset.images), 10))
+
+
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_a_batch_size_below_one_is_refused(dataset, batch_size):
+    with pytest.raises(ValueError, match=f"batch_size must be at least 1, got {batch_size}"):
+        data.DataLoader(dataset, batch_size)
+
+
+def test_an_empty_set_is_refused(dataset):
+    with pytest.raises(ValueError, match="holds no images"):
+        data.DataLoader(dataset[:0], 4)
