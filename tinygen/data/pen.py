@@ -44,55 +44,59 @@ def _spline(corners: int, parameters: np.ndarray) -> np.ndarray:
 
 
 def pieces_matrix(points: np.ndarray, strokes: Sequence[Sequence[int]], pieces: int) -> np.ndarray:
-    """The matrix (pieces, 2, K) that takes K control points to the two ends of each short piece of a drawing.
+    """The matrices (2, K, pieces) that take K control points to the starts and the ends of a drawing's short pieces.
 
     ``points`` (K, 2) are the drawing's control points, each of the ``strokes`` the indices of those that the pen
     passes through without being lifted or turned sharply. The pieces are shared out by the strokes' lengths.
     """
     lengths = [np.linalg.norm(np.diff(points[stroke], axis=0), axis=1).sum() for stroke in strokes]
     edges = np.round(np.cumsum([0.0, *lengths]) / sum(lengths) * pieces).astype(int)
-    matrix = np.zeros((pieces, 2, len(points)))
-    for stroke, start, stop in zip(strokes, edges[:-1], edges[1:], strict=True):
-        spline = _spline(len(stroke), np.linspace(0, len(stroke) - 1, stop - start + 1))
-        for column, point in enumerate(stroke):  # a stroke that closes passes through one point twice
-            matrix[start:stop, 0, point] += spline[:-1, column]
-            matrix[start:stop, 1, point] += spline[1:, column]
-    return matrix
+    matrices = np.zeros((2, len(points), pieces))
+    for stroke, first, last in zip(strokes, edges[:-1], edges[1:], strict=True):
+        spline = _spline(len(stroke), np.linspace(0, len(stroke) - 1, last - first + 1))
+        for corner, point in enumerate(stroke):  # a stroke that closes passes through one point twice
+            matrices[0, point, first:last] += spline[:-1, corner]
+            matrices[1, point, first:last] += spline[1:, corner]
+    return matrices
 
 
 def _blobs(middles: np.ndarray, spread: np.ndarray, side: int) -> np.ndarray:
-    """exp(-(centre - middle)^2 / (2 s^2)) for the centres of ``side`` pixels in a row: (N, P), (N, 1) -> (N, P, side)."""
+    """exp(-(c - m)^2 / (2 s^2)) at the centres c of ``side`` pixels in a row: m (N, P), s (N, 1) -> (N, P, side)."""
     centres = np.arange(side, dtype=np.float32) + 0.5
     distance = (centres - middles[..., None]) * (np.sqrt(0.5) / spread)[..., None]
     return np.exp(-np.square(distance, out=distance), out=distance)
 
 
 def _draw_block(segments: np.ndarray, thickness: np.ndarray, size: tuple[int, int], edge: float) -> np.ndarray:
-    thickness = thickness[:, None]
-    spread = _SPREAD * thickness
-    lengths = np.hypot(*np.moveaxis(segments[:, :, 1] - segments[:, :, 0], 2, 0))  # (N, P)
-    x, y = np.moveaxis(segments.mean(2), 2, 0)  # (N, P) each
-    rows = _blobs(y, spread, size[0]) * (lengths / (np.sqrt(2 * np.pi) * spread))[..., None]
-    ink = rows.swapaxes(1, 2) @ _blobs(x, spread, size[1])  # (N, H, P) @ (N, P, W) -> (N, H, W)
+    spread = _SPREAD * thickness[:, None]
+    (x_start, y_start), (x_end, y_end) = segments  # (N, P) each
+    lengths = np.hypot(x_end - x_start, y_end - y_start)
+    rows = _blobs((y_start + y_end) / 2, spread, size[0]) * (lengths / (np.sqrt(2 * np.pi) * spread))[..., None]
+    columns = _blobs((x_start + x_end) / 2, spread, size[1])
+    ink = rows.swapaxes(1, 2) @ columns  # (N, H, P) @ (N, P, W) -> (N, H, W)
     distance = spread[..., None] * np.sqrt(-2 * np.log(np.clip(ink, 1e-30, 1)))
-    return np.clip(0.5 + (thickness[..., None] / 2 - distance) / edge, 0, 1)
+    return np.clip(0.5 + (thickness[:, None, None] / 2 - distance) / edge, 0, 1)
 
 
 def draw(segments: np.ndarray, thickness: np.ndarray, size: tuple[int, int], edge: float = 1.0) -> np.ndarray:
     """Drawings in grey: float32 (N, H, W) in [0, 1], 1 where the ink covers a pixel.
 
-    ``segments`` (N, P, 2, 2) are the P short straight pieces of each drawing: [..., 0, :] their starts and [..., 1, :]
-    their ends as (x, y) in pixels from the upper left corner, y downwards; what lies outside the canvas of ``size``
-    (H, W) is cut off. A piece should be no longer than the pen's ``thickness`` (N,), in pixels; one of length 0 leaves
-    no ink. Grey falls from 1 to 0 within ``edge`` pixels.
+    ``segments`` (2, 2, N, P) are the P short straight pieces of each of N drawings: [0] their starts and [1] their
+    ends, [:, 0] x to the right and [:, 1] y downwards, in pixels from the upper left corner of the canvas of ``size``
+    (H, W); what lies outside it is cut off. ``thickness`` (N,) is the pen's, in pixels: a piece should be no longer,
+    or it shows as a bead, and a piece of length 0 leaves no ink. Grey falls from 1 to 0 within ``edge`` pixels.
     """
     segments, thickness = np.asarray(segments, np.float32), np.asarray(thickness, np.float32)
-    images = np.empty((len(segments), *size), np.float32)
+    if segments.ndim != 4 or segments.shape[:2] != (2, 2) or thickness.shape != segments.shape[2:3]:
+        raise ValueError(
+            f"draw: expected segments (2, 2, N, P) and thickness (N,), got {segments.shape} and {thickness.shape}"
+        )
+    images = np.empty((len(thickness), *size), np.float32)
 
     def work(first: int, last: int) -> None:
         for start in range(first, last, _BLOCK):
             block = slice(start, min(start + _BLOCK, last))
-            images[block] = _draw_block(segments[block], thickness[block], size, edge)
+            images[block] = _draw_block(segments[:, :, block], thickness[block], size, edge)
 
-    parallel(work, len(segments), minimum=_BLOCK)
+    parallel(work, len(images), minimum=_BLOCK)
     return images

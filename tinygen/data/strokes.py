@@ -20,168 +20,159 @@ import numpy as np
 
 from tinygen.data.pen import draw, pieces_matrix
 
-Stroke = list[tuple[float, float]]  # points (x, y) that the pen passes through; x to the right, y downwards
-
-# A point that two strokes share is one point: it moves for both, so that a corner stays closed.
-STYLES: dict[int, list[list[Stroke]]] = {
+# The points "x,y" that the pen passes through, in hundredths of the digit's height, x to the right and y downwards.
+# At a "/" it is lifted or turns sharply; a point written twice is one point, so that corners and rings stay closed.
+STYLES: dict[int, list[str]] = {
     0: [
-        [[(0.55, 0.0), (0.2, 0.18), (0.04, 0.55), (0.22, 0.93), (0.55, 0.98), (0.9, 0.65), (0.86, 0.2), (0.55, 0.0)]],
-        [[(0.7, 0.08), (0.35, 0.05), (0.08, 0.4), (0.12, 0.85), (0.5, 1.0), (0.88, 0.7), (0.85, 0.25), (0.45, -0.02)]],
-        [[(0.35, 0.1), (0.05, 0.5), (0.25, 0.95), (0.65, 0.95), (0.95, 0.5), (0.75, 0.05), (0.3, 0.02), (0.15, 0.2)]],
+        "55,0 20,18 4,55 22,93 55,98 90,65 86,20 55,0",
+        "70,8 35,5 8,40 12,85 50,100 88,70 85,25 45,-2",
+        "35,10 5,50 25,95 65,95 95,50 75,5 30,2 15,20",
+        "80,15 60,0 20,25 10,70 40,98 80,75 90,35 70,12",
     ],
     1: [
-        [[(0.5, 0.0), (0.5, 0.5), (0.5, 1.0)]],
-        [[(0.52, 0.0), (0.5, 0.35), (0.5, 0.7), (0.48, 1.0)]],
-        [[(0.3, 0.22), (0.5, 0.0)], [(0.5, 0.0), (0.5, 0.5), (0.5, 1.0)]],
-        [[(0.3, 0.2), (0.52, 0.0)], [(0.52, 0.0), (0.5, 1.0)], [(0.2, 1.0), (0.5, 1.0), (0.82, 0.98)]],
+        "50,0 50,50 50,100",
+        "52,0 50,35 50,70 48,100",
+        "30,22 50,0 / 50,0 50,50 50,100",
+        "30,20 52,0 / 52,0 50,100 / 20,100 50,101 82,98",
     ],
     2: [
-        [[(0.1, 0.25), (0.38, 0.0), (0.78, 0.1), (0.8, 0.38), (0.45, 0.72), (0.05, 1.0)], [(0.05, 1.0), (0.95, 0.97)]],
-        [
-            [
-                (0.1, 0.2), (0.45, 0.0), (0.8, 0.2), (0.68, 0.55), (0.32, 0.92), (0.08, 0.92), (0.15, 0.74),
-                (0.45, 0.84), (0.95, 0.95),
-            ]
-        ],
-        [
-            [(0.15, 0.2), (0.5, 0.0), (0.8, 0.22), (0.6, 0.6), (0.08, 0.95)],
-            [(0.08, 0.95), (0.35, 0.86), (0.65, 0.97), (1.0, 0.9)],
-        ],
-        [[(0.05, 0.1), (0.45, 0.02), (0.75, 0.15), (0.65, 0.5), (0.2, 0.93)], [(0.2, 0.93), (0.9, 1.0)]],
+        "10,25 38,0 78,10 80,38 45,72 5,100 / 5,100 95,97",
+        "10,20 45,0 80,20 68,55 32,92 8,92 15,74 45,84 95,95",
+        "15,22 50,0 82,22 70,60 35,97 2,92 8,68 40,74 70,92 105,90",
+        "15,20 50,0 80,22 60,60 8,95 / 8,95 35,86 65,97 100,90",
+        "5,10 45,2 75,15 65,50 20,93 / 20,93 90,100",
+        "20,30 25,8 55,0 75,22 55,60 10,98 / 10,98 50,94 90,98",
     ],
     3: [
-        [
-            [(0.1, 0.12), (0.45, 0.0), (0.8, 0.18), (0.65, 0.4), (0.35, 0.47)],
-            [(0.35, 0.47), (0.75, 0.55), (0.85, 0.78), (0.55, 1.0), (0.08, 0.9)],
-        ],
-        [
-            [
-                (0.1, 0.15), (0.45, 0.0), (0.75, 0.15), (0.65, 0.36), (0.42, 0.46), (0.68, 0.56), (0.8, 0.78),
-                (0.5, 1.0), (0.1, 0.88),
-            ]
-        ],
-        [[(0.1, 0.04), (0.8, 0.04)], [(0.8, 0.04), (0.42, 0.42)],
-         [(0.42, 0.42), (0.78, 0.55), (0.8, 0.85), (0.4, 1.0), (0.05, 0.88)]],
+        "10,12 45,0 80,18 65,40 35,47 / 35,47 75,55 85,78 55,100 8,90",
+        "10,15 45,0 75,15 65,36 42,46 68,56 80,78 50,100 10,88",
+        "10,4 80,4 / 80,4 42,42 / 42,42 78,55 80,85 40,100 5,88",
+        "15,10 50,0 72,18 55,42 30,50 35,44 65,52 72,80 40,101 5,92",
     ],
     4: [
-        [[(0.18, 0.0), (0.1, 0.3), (0.1, 0.52)], [(0.1, 0.52), (0.45, 0.54), (0.8, 0.48)],
-         [(0.82, 0.02), (0.78, 0.5), (0.7, 1.0)]],
-        [[(0.65, 0.0), (0.35, 0.32), (0.02, 0.62)], [(0.02, 0.62), (0.98, 0.6)], [(0.65, 0.0), (0.65, 1.0)]],
-        [[(0.1, 0.05), (0.08, 0.4), (0.35, 0.56), (0.8, 0.4)], [(0.85, 0.0), (0.8, 0.4), (0.68, 1.0)]],
-        [[(0.3, 0.0), (0.02, 0.6)], [(0.02, 0.6), (0.95, 0.62)], [(0.68, 0.3), (0.6, 1.0)]],
+        "18,0 10,30 10,52 / 10,52 45,54 80,48 / 82,2 78,50 70,100",
+        "65,0 35,32 2,62 / 2,62 98,60 / 65,0 65,100",
+        "10,5 8,40 35,56 80,40 / 85,0 80,40 68,100",
+        "30,0 2,60 / 2,60 95,62 / 68,30 60,100",
+        "20,2 10,45 / 10,45 95,42 / 80,0 60,50 50,100",
+        "75,0 30,20 10,48 / 10,48 50,52 80,45 / 75,0 78,45 72,100",
     ],
     5: [
-        [[(0.88, 0.02), (0.3, 0.04)], [(0.3, 0.04), (0.2, 0.45)],
-         [(0.2, 0.45), (0.55, 0.38), (0.85, 0.62), (0.7, 0.92), (0.35, 1.0), (0.06, 0.88)]],
-        [[(0.88, 0.02), (0.42, 0.05), (0.22, 0.26), (0.45, 0.46), (0.75, 0.65), (0.65, 0.92), (0.35, 1.0),
-          (0.05, 0.9)]],
-        [[(0.3, 0.1), (0.25, 0.42), (0.6, 0.45), (0.8, 0.7), (0.55, 0.97), (0.08, 0.92)], [(0.3, 0.1), (0.95, 0.0)]],
+        "88,2 30,4 / 30,4 20,45 / 20,45 55,38 85,62 70,92 35,100 6,88",
+        "88,2 42,5 22,26 45,46 75,65 65,92 35,100 5,90",
+        "30,10 25,42 60,45 80,70 55,97 8,92 / 30,10 95,0",
+        "105,0 48,10 / 48,10 32,42 / 32,42 58,50 60,80 32,100 0,94",
+        "85,0 35,8 / 35,8 25,40 50,45 68,65 50,95 25,98 15,80",
     ],
     6: [
-        [[(0.7, 0.0), (0.35, 0.25), (0.12, 0.6), (0.2, 0.92), (0.5, 1.0), (0.76, 0.8), (0.65, 0.58), (0.4, 0.58),
-          (0.17, 0.78)]],
-        [[(0.4, 0.0), (0.18, 0.35), (0.12, 0.75), (0.4, 1.0), (0.78, 0.85), (0.72, 0.6), (0.42, 0.56), (0.14, 0.75)]],
-        [[(0.85, 0.03), (0.45, 0.18), (0.12, 0.6), (0.25, 0.97), (0.68, 0.9), (0.78, 0.66), (0.5, 0.58), (0.2, 0.9)]],
+        "70,0 35,25 12,60 20,92 50,100 76,80 65,58 40,58 17,78",
+        "40,0 18,35 12,75 40,100 78,85 72,60 42,56 14,75",
+        "85,3 45,18 12,60 25,97 68,90 78,66 50,58 20,90",
+        "50,0 15,40 8,80 40,101 85,80 72,46 38,50 12,72",
+        "55,0 35,40 25,80 42,100 60,88 55,70 28,84",
     ],
     7: [
-        [[(0.05, 0.1), (0.9, 0.06)], [(0.9, 0.06), (0.6, 0.5), (0.4, 1.0)]],
-        [[(0.05, 0.1), (0.9, 0.06)], [(0.9, 0.06), (0.6, 0.5), (0.4, 1.0)], [(0.28, 0.52), (0.85, 0.48)]],
-        [[(0.06, 0.26), (0.1, 0.06)], [(0.1, 0.06), (0.5, 0.1), (0.9, 0.02)], [(0.9, 0.02), (0.7, 0.5), (0.55, 1.0)]],
-        [[(0.02, 0.25), (0.25, 0.05), (0.6, 0.1), (0.85, 0.08), (0.72, 0.45), (0.5, 1.0)]],
+        "5,10 90,6 / 90,6 60,50 40,100",
+        "5,10 90,6 / 90,6 60,50 40,100 / 28,52 85,48",
+        "6,26 10,6 / 10,6 50,10 90,2 / 90,2 70,50 55,100",
+        "2,25 25,5 60,10 85,8 72,45 50,100",
+        "10,12 45,10 80,3 75,40 70,100",
+        "8,22 15,5 50,8 85,2 / 85,2 55,55 45,100 / 35,50 80,46",
     ],
     8: [
-        [[(0.75, 0.12), (0.42, 0.0), (0.2, 0.2), (0.45, 0.46), (0.74, 0.74), (0.5, 1.0), (0.2, 0.8), (0.42, 0.5),
-          (0.72, 0.28), (0.75, 0.12)]],
-        [[(0.5, 0.46), (0.2, 0.24), (0.5, 0.0), (0.8, 0.22), (0.5, 0.46)],
-         [(0.5, 0.46), (0.12, 0.74), (0.5, 1.0), (0.88, 0.74), (0.5, 0.46)]],
-        [[(0.9, 0.08), (0.5, 0.02), (0.22, 0.2), (0.45, 0.46), (0.66, 0.78), (0.4, 1.0), (0.16, 0.8), (0.45, 0.5),
-          (0.85, 0.15)]],
+        "75,12 42,0 20,20 45,46 74,74 50,100 20,80 42,50 72,28 75,12",
+        "50,46 20,24 50,0 80,22 50,46 / 50,46 12,74 50,100 88,74 50,46",
+        "90,8 50,2 22,20 45,46 66,78 40,100 16,80 45,50 85,15",
+        "80,5 45,5 30,25 55,52 60,82 38,100 22,82 45,52 70,30 78,12",
+        "55,42 25,30 40,2 75,8 72,35 50,50 25,75 35,100 65,92 70,65 45,40",
     ],
     9: [
-        [[(0.8, 0.18), (0.5, 0.02), (0.15, 0.22), (0.28, 0.46), (0.6, 0.42), (0.8, 0.18)],
-         [(0.8, 0.18), (0.76, 0.6), (0.7, 1.0)]],
-        [[(0.8, 0.15), (0.45, 0.0), (0.15, 0.25), (0.35, 0.48), (0.7, 0.35), (0.8, 0.15)],
-         [(0.8, 0.15), (0.82, 0.55), (0.6, 0.95), (0.2, 0.92)]],
-        [[(0.78, 0.1), (0.4, 0.04), (0.14, 0.28), (0.35, 0.46), (0.68, 0.3), (0.78, 0.1), (0.68, 0.55), (0.45, 1.0)]],
+        "80,18 50,2 15,22 28,46 60,42 80,18 / 80,18 76,60 70,100",
+        "80,15 45,0 15,25 35,48 70,35 80,15 / 80,15 82,55 60,95 20,92",
+        "78,10 40,4 14,28 35,46 68,30 78,10 68,55 45,100",
+        "75,8 50,0 25,18 32,38 60,34 75,8 / 75,8 68,50 55,100",
+        "65,6 35,5 15,28 40,45 75,25 / 82,5 72,50 65,100",
+        "70,30 40,45 20,25 45,0 72,12 75,50 60,90 30,100",
     ],
 }
 
-PIECES = 56  # a digit of 20 pixels has some 50 pixels of line
-_COMMON, _OWN, _REACH = 0.06, 0.025, 0.45  # a, b and r of the Gaussian process, in the digit's height
+_PIECES = 56  # 20 pixels of digit are some 50 pixels of line, and no pen is much thinner than a pixel
+_COMMON, _OWN, _REACH = 0.075, 0.025, 0.45  # a, b and r of the Gaussian process, in the digit's height
 
 
 class _Glyph(NamedTuple):
-    """One style of a digit, ready to be varied: control points, their jitter's factor L with K = L L^T, the pieces."""
+    """One style of a digit, ready to be varied."""
 
-    points: np.ndarray  # (K, 2)
-    jitter: np.ndarray  # (K, K)
-    pieces: np.ndarray  # (P, 2, K)
+    points: np.ndarray  # (2, 1, K): the control points
+    jitter: np.ndarray  # (K, K): L^T with K = L L^T
+    pieces: np.ndarray  # (2, 1, K, P): from control points to the starts and ends of the pieces
+
+
+def _glyph(style: str) -> _Glyph:
+    strokes = [stroke.split() for stroke in style.split("/")]
+    names = list(dict.fromkeys(name for stroke in strokes for name in stroke))
+    points = np.array([name.split(",") for name in names], float) / 100  # (K, 2)
+    squared = np.square(points[:, None] - points).sum(2)
+    covariance = _COMMON**2 * np.exp(-squared / (2 * _REACH**2)) + _OWN**2 * np.eye(len(points))
+    pieces = pieces_matrix(points, [[names.index(name) for name in stroke] for stroke in strokes], _PIECES)
+    return _Glyph(points.T[:, None], np.linalg.cholesky(covariance).T, pieces[:, None])
 
 
 @cache
 def _glyphs(digit: int) -> list[_Glyph]:
-    glyphs = []
-    for style in STYLES[digit]:
-        order = list(dict.fromkeys(point for stroke in style for point in stroke))
-        points = np.array(order)
-        squared = np.square(points[:, None] - points).sum(-1)
-        covariance = _COMMON**2 * np.exp(-squared / (2 * _REACH**2)) + _OWN**2 * np.eye(len(points))
-        pieces = pieces_matrix(points, [[order.index(point) for point in stroke] for stroke in style], PIECES)
-        glyphs.append(_Glyph(points, np.linalg.cholesky(covariance), pieces))
-    return glyphs
+    return [_glyph(style) for style in STYLES[digit]]
 
 
-def _pose(count: int, random: np.random.Generator) -> np.ndarray:
-    """Random linear maps (count, 2, 2), columns (x, y): width, then slant, then a turn."""
-    width = np.exp(random.normal(-0.15, 0.18, count))
-    slant = random.normal(0.15, 0.22, count)
-    turn = random.normal(0.0, 0.08, count)
-    cos, sin = np.cos(turn), np.sin(turn)
-    slanted = np.stack([width, -slant, np.zeros(count), np.ones(count)], axis=-1).reshape(count, 2, 2)
-    turned = np.stack([cos, -sin, sin, cos], axis=-1).reshape(count, 2, 2)
-    return turned @ slanted
+def _pose(points: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Points (2, n, K) made narrower or wider, slanted and turned, each of the n digits in its own way."""
+    width, slant, turn = random.normal([[-0.07], [0.2], [0.0]], [[0.18], [0.25], [0.08]], (3, points.shape[1]))[..., None]
+    x, y = points
+    x = np.exp(width) * x - slant * y
+    return np.stack([np.cos(turn) * x - np.sin(turn) * y, np.sin(turn) * x + np.cos(turn) * y])
 
 
 def write(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """The digits ``labels`` (N,), each in a hand of its own, as pieces of lines (N, P, 2, 2) for ``pen.draw``.
+    """The digits ``labels`` (N,), each in a hand of its own, as pieces of lines (2, 2, N, P) for ``pen.draw``.
 
-    Their unit is the digit's height (about 1), and where they lie is left to whoever places them.
+    Their unit is the digit's height (about 1); size and place are left to the caller (``place``).
     """
-    segments = np.empty((len(labels), PIECES, 2, 2), np.float32)
+    segments = np.empty((2, 2, len(labels), _PIECES), np.float32)
     for digit in STYLES:
-        glyphs = _glyphs(digit)
         of_digit = np.flatnonzero(labels == digit)
-        style = random.integers(len(glyphs), size=len(of_digit))
-        for number, glyph in enumerate(glyphs):
+        style = random.integers(len(_glyphs(digit)), size=len(of_digit))
+        for number, glyph in enumerate(_glyphs(digit)):
             chosen = of_digit[style == number]
-            points = glyph.points + glyph.jitter @ random.standard_normal((len(chosen), len(glyph.points), 2))
-            points = points @ _pose(len(chosen), random).swapaxes(1, 2)  # (n, K, 2)
-            segments[chosen] = (glyph.pieces.reshape(2 * PIECES, -1) @ points).reshape(-1, PIECES, 2, 2)
+            jitter = random.standard_normal((2, len(chosen), len(glyph.jitter))) @ glyph.jitter  # (2, n, K)
+            segments[:, :, chosen] = _pose(glyph.points + jitter, random) @ glyph.pieces  # (2, 2, n, P)
     return segments
 
 
-def _place(segments: np.ndarray, thickness: np.ndarray, box: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Scale digits so that each with its ink fills ``box`` (N,) pixels the longer way, the ink's mass at ``centre``."""
-    extent = (segments.max((1, 2)) - segments.min((1, 2))).max(1)  # (N,)
-    segments = segments * ((box - thickness) / extent)[:, None, None, None]
-    lengths = np.linalg.norm(segments[:, :, 1] - segments[:, :, 0], axis=-1, keepdims=True)  # (N, P, 1)
-    mass = (segments.mean(2) * lengths).sum(1) / lengths.sum(1)  # (N, 2)
-    return segments + (centre - mass)[:, None, None]
+def place(segments: np.ndarray, thickness: np.ndarray, box: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Digits scaled and moved: the longer side with its ink is ``box`` (N,), the ink's mass lies at ``centre`` (2, N).
+
+    All in pixels, like ``thickness`` (N,), with which the digits (2, 2, N, P) will be drawn.
+    """
+    extent = np.ptp(segments, axis=(0, 3)).max(0)  # (2, 2, N, P) -> (2, N) -> (N,)
+    segments = segments * ((box - thickness) / extent)[:, None]
+    starts, ends = segments  # (2, N, P) each
+    lengths = np.hypot(*(ends - starts))  # (N, P)
+    mass = ((starts + ends) / 2 * lengths).sum(2) / lengths.sum(1)  # (2, N)
+    return segments + (centre - mass)[..., None]
 
 
 def strokes(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """``count`` digits: images uint8 (count, 1, 28, 28) with the ink at 255, labels int64 (count,).
 
     A function of ``count`` and ``seed`` alone. Every digit comes equally often (to one), in random order. The first
-    images of a longer draw are not those of a shorter one: take other seeds for other data.
+    images of a longer draw are not those of a shorter one: take another seed for more.
     """
     # A generator of its own, not the library's: the set is a constant of the seed, like a file, and asking for it
     # must not change what a training run draws next.
     random = np.random.Generator(np.random.PCG64(seed))
     labels = random.permutation(np.arange(count) % 10)
     segments = write(labels, random)
-    thickness = np.exp(random.normal(np.log(2.3), 0.27, count))
-    box = random.uniform(19.0, 20.5, count)
-    centre = 14 + random.uniform(-0.5, 0.5, (count, 2))
-    images = draw(_place(segments, thickness, box, centre), thickness, (28, 28))
+    thickness = np.exp(random.normal(np.log(2.4), 0.25, count))
+    box = random.uniform(20.0, 21.0, count)
+    centre = 14 + random.uniform(-0.5, 0.5, (2, count))
+    images = draw(place(segments, thickness, box, centre), thickness, (28, 28), edge=1.2)
     return np.rint(255 * images).astype(np.uint8)[:, None], labels
