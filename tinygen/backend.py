@@ -34,11 +34,17 @@ class DeviceError(RuntimeError):
 # Array modules and devices -------------------------------------------------------------------------------------------
 
 
-def array_module(array: Array) -> ModuleType:
-    """The module that made ``array`` and computes on it: ``numpy`` or ``cupy``."""
-    if isinstance(array, np.ndarray):
-        return np
-    return sys.modules[type(array).__module__.partition(".")[0]]
+def array_module(*operands: Array) -> ModuleType:
+    """The module that made the first array among ``operands`` and computes on it: ``numpy`` or ``cupy``.
+
+    Numbers and ``None`` have no say; where nothing else is given, the module is ``numpy``.
+    """
+    for operand in operands:
+        if isinstance(operand, np.ndarray):
+            return np
+        if operand is not None and not isinstance(operand, (bool, int, float, np.generic)):
+            return sys.modules[type(operand).__module__.partition(".")[0]]
+    return np
 
 
 def is_numpy(array: Array) -> bool:

@@ -124,7 +124,7 @@ class Operation:
         split = 1 if variadic else len(products)
         self.inputs = [parameter.name for parameter in parameters[:split]]
         self.options = [parameter.name for parameter in parameters[split:]]
-        self.defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+        self.defaults = {p.name: p.default for p in parameters[split:] if p.default is not inspect.Parameter.empty}
 
     def argument(self, index: int) -> str:
         """The name of the input at ``index``."""
@@ -148,19 +148,16 @@ class Operation:
 
     def _bind(self, args: tuple, options: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         """Tell inputs from options, as Python tells positional arguments from keywords, and fill in the defaults."""
-        if self.variadic:
-            return args, {**self.defaults, **options}
         count = len(self.inputs)
+        if self.variadic or len(args) == count:
+            return args, {**self.defaults, **options} if self.options or options else options
         if len(args) > count + len(self.options):
             raise TypeError(f"{self.name}: expects at most {count + len(self.options)} arguments, got {len(args)}")
         options = {**self.defaults, **dict(zip(self.options, args[count:], strict=False)), **options}
         missing = [name for name in self.inputs[len(args) :] if name not in options]
         if missing:
             raise TypeError(f"{self.name}: argument {missing[0]!r} is missing")
-        inputs = args[:count] + tuple([options.pop(name) for name in self.inputs[len(args) :]])
-        for name in self.inputs[: len(args)]:
-            options.pop(name, None)
-        return inputs, options
+        return args[:count] + tuple([options.pop(name) for name in self.inputs[len(args) :]]), options
 
     def _tensors(self, inputs: tuple) -> tuple:
         """Operands as tensors of one device; numbers and None stay as they are, so that they promote nothing."""

@@ -150,9 +150,7 @@ class Tensor:
         raise TypeError("NumPy was handed a Tensor: use the function of the same name in tg, or pass tensor.numpy()")
 
 
-def tensor(
-    data: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
-) -> Tensor:
+def tensor(data: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor of ``data``, copied: Python numbers and lists become float32 (truth values stay bool), arrays and
     tensors keep their dtype; ``device`` is where it is to live (else where it is).
 

@@ -56,5 +56,3 @@ def conv2d_adjoint_w(
 ) -> Array:
     """x (N, C, H, W), y (N, O, H_out, W_out) -> (O, C / groups, kh, kw)."""
     return kernels.conv2d_adjoint_w(x, y, kernel_size, stride, padding, dilation, groups)
-
-

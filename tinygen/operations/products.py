@@ -90,7 +90,9 @@ def einsum(subscripts: str, *operands: Tensor) -> Tensor:
                 raise ValueError(f"einsum: index {letter!r} has length {sizes[letter]} and {length}")
             sizes[letter] = max(sizes[letter], length)
     if not set(output) <= set(sizes) or len(set(output)) != len(output):
-        raise ValueError(f"einsum: the result {output!r} of {subscripts!r} must name indices of the operands, once each")
+        raise ValueError(
+            f"einsum: the result {output!r} of {subscripts!r} must name indices of the operands, once each"
+        )
     operands_of = list(zip(inputs, tensors, strict=True))
     tensors = [_stretched(operand, tuple(sizes[letter] for letter in names)) for names, operand in operands_of]
     return _einsum_of_distinct(inputs, tensors, output, free)
@@ -112,7 +114,10 @@ def _stretched(operand: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def _spell_out_ellipses(inputs: list[str], tensors: list[Tensor], free: list[str]) -> tuple[list[str], str]:
     """Letters for the axes behind each ``...``, counted from the right as broadcasting counts them."""
-    widths = [x.ndim - len(names.replace("...", "")) if "..." in names else 0 for names, x in zip(inputs, tensors)]
+    widths = [
+        x.ndim - len(names.replace("...", "")) if "..." in names else 0
+        for names, x in zip(inputs, tensors, strict=True)
+    ]
     dots = "".join(free.pop() for _ in range(max(widths, default=0)))
     spelled = [names.replace("...", dots[len(dots) - width :]) for names, width in zip(inputs, widths, strict=True)]
     return spelled, dots

@@ -7,12 +7,13 @@ zeros, adding up where one was picked twice; padding with zeros is undone by cro
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from tinygen.autograd.broadcasting import broadcast_to
 from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor, tensor
-from tinygen.backend import Array, array_module, is_numpy, to_device
+from tinygen.backend import Array, array_module, to_device
 
 __all__ = ["astype", "broadcast_to", "cat", "expand_dims", "flatten", "flip", "getitem", "pad", "reshape", "scatter"]
 __all__ += ["split", "squeeze", "stack", "swapaxes", "to", "transpose"]
@@ -194,10 +195,7 @@ def split(x: Tensor, indices_or_sections: int | Sequence[int], axis: int = 0) ->
     else:
         cuts = list(indices_or_sections)
     edges = [0, *cuts, length]
-    return [
-        getitem(x, (slice(None),) * axis + (slice(first, last),))
-        for first, last in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    return [getitem(x, (slice(None),) * axis + (slice(first, last),)) for first, last in pairwise(edges)]
 
 
 @operation(lambda g, x, dtype: astype(g, x.dtype), linear=True)
@@ -210,8 +208,3 @@ def astype(x: Array, dtype: Any) -> Array:
 def to(x: Array, device: str) -> Array:
     """The same values on another ``device``: ``"cpu"``, ``"gpu"``, ``"gpu:1"``; the gradient travels back."""
     return to_device(x, device)
-
-
-def is_on_cpu(x: Tensor) -> bool:
-    """Whether the values can be looked at without waiting for a GPU."""
-    return is_numpy(x.data)

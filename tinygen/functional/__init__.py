@@ -1,0 +1,29 @@
+"""What networks are made of, as functions: activations, images, normalisation, noise and losses.
+
+Names, argument order and defaults are PyTorch's (``x`` for the first argument, ``axis`` where it says ``dim``), so
+what is known of one holds for the other. Here shapes are checked and options brought into one form; the calculus is
+in ``operations/``.
+"""
+
+from tinygen.functional.activations import elu as elu
+from tinygen.functional.activations import leaky_relu as leaky_relu
+from tinygen.functional.activations import log_sigmoid as log_sigmoid
+from tinygen.functional.activations import log_softmax as log_softmax
+from tinygen.functional.activations import relu as relu
+from tinygen.functional.activations import sigmoid as sigmoid
+from tinygen.functional.activations import softmax as softmax
+from tinygen.functional.activations import softplus as softplus
+from tinygen.functional.activations import tanh as tanh
+from tinygen.functional.convolution import conv2d as conv2d
+from tinygen.functional.convolution import conv_transpose2d as conv_transpose2d
+from tinygen.functional.linear import linear as linear
+from tinygen.functional.losses import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
+from tinygen.functional.losses import cross_entropy as cross_entropy
+from tinygen.functional.losses import mse_loss as mse_loss
+from tinygen.functional.noise import dropout as dropout
+from tinygen.functional.noise import dropout2d as dropout2d
+from tinygen.functional.normalisation import batch_norm as batch_norm
+from tinygen.functional.pooling import avg_pool2d as avg_pool2d
+from tinygen.functional.pooling import max_pool2d as max_pool2d
+from tinygen.functional.resampling import upsample_bilinear2d as upsample_bilinear2d
+from tinygen.functional.resampling import upsample_nearest2d as upsample_nearest2d

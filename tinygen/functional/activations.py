@@ -1,0 +1,54 @@
+"""Activations: what stands between two linear maps, so that together they are more than one linear map.
+
+The pieces of straight line (ReLU and its kin) and of exponential (ELU), the S-shaped curves, and the softmax, which
+makes probabilities of any numbers. Those with a logarithm are computed from it directly, never as the logarithm of
+something that may have become 0.
+"""
+
+from tinygen.autograd.tensor import Tensor
+from tinygen.operations import elementwise
+from tinygen.operations.arithmetic import where
+from tinygen.operations.comparison import greater
+from tinygen.operations.elementwise import exp, expm1, sigmoid, tanh
+from tinygen.operations.reductions import logsumexp
+
+__all__ = ["elu", "leaky_relu", "log_sigmoid", "log_softmax", "relu", "sigmoid", "softmax", "softplus", "tanh"]
+
+
+def relu(x: Tensor) -> Tensor:
+    """``max(x, 0)``; slope 0 at 0."""
+    return elementwise.leaky_relu(x, slope=0.0)
+
+
+def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """``x`` where it is positive, ``negative_slope x`` elsewhere (Maas et al. 2013)."""
+    return elementwise.leaky_relu(x, slope=negative_slope)
+
+
+def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
+    """``x`` where it is positive, ``alpha (e^x - 1)`` elsewhere (Clevert et al. 2016)."""
+    if alpha > 0:
+        return elementwise.elu(x, alpha=alpha)
+    positive = greater(x, 0.0)
+    return where(positive, x, alpha * expm1(where(positive, 0.0, x)))
+
+
+def softplus(x: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """``log(1 + e^(beta x)) / beta``, a smooth ReLU; ``x`` itself where ``beta x`` is above ``threshold``."""
+    scaled = x * beta
+    return where(greater(scaled, threshold), x, elementwise.softplus(scaled) / beta)
+
+
+def log_sigmoid(x: Tensor) -> Tensor:
+    """``log(1 / (1 + e^-x)) = -log(1 + e^-x)``, finite for every finite ``x``."""
+    return -elementwise.softplus(-x)
+
+
+def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
+    """``x - log sum e^x`` along ``axis``: the logarithms of probabilities that sum to 1."""
+    return x - logsumexp(x, axis, keepdims=True)
+
+
+def softmax(x: Tensor, axis: int = -1) -> Tensor:
+    """``e^x / sum e^x`` along ``axis``: probabilities that sum to 1."""
+    return exp(log_softmax(x, axis))

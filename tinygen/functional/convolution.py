@@ -1,0 +1,110 @@
+"""Convolution and transposed convolution with PyTorch's options.
+
+Both are members of the triad in ``operations/convolution.py``: the transposed convolution is the adjoint of the
+convolution, so the weight (C_in, C_out / groups, kh, kw) of one is that of the other with the roles exchanged.
+"""
+
+from typing import Any
+
+from tinygen.autograd.tensor import Tensor
+from tinygen.functional.options import Pair, as_batch, as_given, pair
+from tinygen.operations import convolution as operations
+from tinygen.operations.shaping import pad
+
+
+def _check(function: str, x: Tensor, weight: Tensor, bias: Tensor | None, groups: int, transposed: bool) -> None:
+    shapes = f"(x {x.shape}, weight {weight.shape})"
+    if weight.ndim != 4:
+        raise ValueError(f"{function}: weight must have 4 axes {shapes}")
+    if not isinstance(groups, int) or groups < 1 or weight.shape[0] % groups:
+        raise ValueError(f"{function}: groups must divide the weight's first axis, got {groups!r} {shapes}")
+    channels = weight.shape[0] if transposed else weight.shape[1] * groups
+    if x.shape[1] != channels:
+        raise ValueError(f"{function}: weight expects {channels} input channels, x has {x.shape[1]} {shapes}")
+    outputs = weight.shape[1] * groups if transposed else weight.shape[0]
+    if bias is not None and bias.shape != (outputs,):
+        raise ValueError(f"{function}: bias must have shape ({outputs},), got {bias.shape} {shapes}")
+
+
+def _same_padding(kernel_size: Pair, dilation: Pair) -> tuple[Pair, Pair]:
+    """(before, after) per direction such that a convolution of stride 1 keeps the size."""
+    total = [d * (k - 1) for k, d in zip(kernel_size, dilation, strict=True)]
+    return (total[0] // 2, total[0] - total[0] // 2), (total[1] // 2, total[1] - total[1] // 2)
+
+
+def conv2d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Pair = 1,
+    padding: int | Pair | str = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+) -> Tensor:
+    """``y[n, o, r, c] = b[o] + sum_kij w[o, k, i, j] x[n, k, s r + d i - p, s c + d j - p]`` (a cross-correlation).
+
+    x (N, C, H, W) or (C, H, W), weight (O, C / groups, kh, kw), bias (O,) -> (N, O, H_out, W_out) or (O, H_out,
+    W_out) with H_out = (H + 2 p - d (kh - 1) - 1) // s + 1. ``padding`` may be "valid" (none) or "same" (stride 1
+    keeps the size). Raises ``ValueError`` where shapes or options do not fit.
+    """
+    x, single = as_batch("conv2d", x)
+    _check("conv2d", x, weight, bias, groups, transposed=False)
+    strides, dilations = pair("conv2d", "stride", stride, minimum=1), pair("conv2d", "dilation", dilation, minimum=1)
+    kernel_size = weight.shape[2:]
+    if padding == "same":
+        if strides != (1, 1):
+            raise ValueError(f"conv2d: padding 'same' goes with stride 1, got stride {stride!r}")
+        rows, columns = _same_padding(kernel_size, dilations)
+        x, padding = pad(x, ((0, 0), (0, 0), rows, columns)), 0
+    elif padding == "valid":
+        padding = 0
+    elif isinstance(padding, str):
+        raise ValueError(f"conv2d: padding must be numbers, 'valid' or 'same', got {padding!r}")
+    paddings = pair("conv2d", "padding", padding, minimum=0)
+    for size, p, d, k in zip(x.shape[2:], paddings, dilations, kernel_size, strict=True):
+        if size + 2 * p < d * (k - 1) + 1:
+            raise ValueError(
+                f"conv2d: the kernel reaches over {d * (k - 1) + 1} pixels, the padded image has {size + 2 * p} "
+                f"(x {x.shape}, weight {weight.shape}, padding {paddings}, dilation {dilations})"
+            )
+    y = operations.conv2d(x, weight, bias, stride=strides, padding=paddings, dilation=dilations, groups=groups)
+    return as_given(y, single)
+
+
+def conv_transpose2d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Pair = 1,
+    padding: int | Pair = 0,
+    output_padding: int | Pair = 0,
+    groups: int = 1,
+    dilation: int | Pair = 1,
+) -> Tensor:
+    """The adjoint of ``conv2d`` in its images: every pixel of ``x`` stamps the kernel onto the result, ``stride``
+    apart.
+
+    x (N, C, H, W) or (C, H, W), weight (C, O / groups, kh, kw), bias (O,) -> (N, O, H_out, W_out) with
+    H_out = (H - 1) s - 2 p + d (kh - 1) + output_padding + 1. ``output_padding``, smaller than stride or dilation,
+    says which of the sizes that a convolution would shrink to H is meant. Raises ``ValueError`` where shapes or
+    options do not fit.
+    """
+    name = "conv_transpose2d"
+    x, single = as_batch(name, x)
+    _check(name, x, weight, bias, groups, transposed=True)
+    strides, dilations = pair(name, "stride", stride, minimum=1), pair(name, "dilation", dilation, minimum=1)
+    paddings, extra = pair(name, "padding", padding, minimum=0), pair(name, "output_padding", output_padding, minimum=0)
+    if any(e >= max(s, d) for e, s, d in zip(extra, strides, dilations, strict=True)):
+        raise ValueError(
+            f"{name}: output_padding {extra} must be smaller than stride {strides} or dilation {dilations}"
+        )
+    size = tuple(
+        (n - 1) * s - 2 * p + d * (k - 1) + e + 1
+        for n, s, p, d, k, e in zip(x.shape[2:], strides, paddings, dilations, weight.shape[2:], extra, strict=True)
+    )
+    if min(size) < 1:
+        raise ValueError(f"{name}: the result would have size {size} (x {x.shape}, weight {weight.shape})")
+    y = operations.conv2d_adjoint_x(
+        x, weight, bias, size=size, stride=strides, padding=paddings, dilation=dilations, groups=groups
+    )
+    return as_given(y, single)

@@ -1,0 +1,32 @@
+"""Dropout: noise that a network must not lean on any one of its units (Srivastava et al. 2014).
+
+The noise is drawn on the CPU from the library's generator whatever the device, so a seed means the same everywhere.
+"""
+
+import numpy as np
+
+from tinygen import backend
+from tinygen.autograd.tensor import Tensor
+
+
+def _drop(name: str, x: Tensor, p: float, training: bool, shape: tuple[int, ...]) -> Tensor:
+    if not 0 <= p <= 1:
+        raise ValueError(f"{name}: p must be a probability, got {p}")
+    if not training or p == 0:
+        return x
+    kept = backend.generator().random(shape, dtype=np.float32) >= p
+    factor = kept.astype(x.dtype) * (1 / (1 - p) if p < 1 else 0.0)
+    return x * Tensor(backend.to_device(factor.astype(x.dtype, copy=False), x.device))
+
+
+def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+    """Each element 0 with probability ``p``, else divided by ``1 - p``, so that the mean stays; ``x`` itself when not
+    ``training``."""
+    return _drop("dropout", x, p, training, x.shape)
+
+
+def dropout2d(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+    """``dropout`` of whole feature maps: x (N, C, ...), all of a channel of an image or nothing of it."""
+    if x.ndim < 2:
+        raise ValueError(f"dropout2d: expects images (N, C, H, W), got shape {x.shape}")
+    return _drop("dropout2d", x, p, training, (*x.shape[:2], *(1,) * (x.ndim - 2)))

@@ -1,0 +1,30 @@
+"""One form for the options of image operations: a number or a pair becomes a pair (vertical, horizontal)."""
+
+from typing import Any
+
+from tinygen.autograd.tensor import Tensor
+from tinygen.operations.shaping import expand_dims, squeeze
+
+Pair = tuple[int, int]
+
+
+def pair(function: str, name: str, value: Any, *, minimum: int) -> Pair:
+    """``value`` as (vertical, horizontal), each a whole number from ``minimum``; else a ``ValueError``."""
+    both = (value, value) if isinstance(value, int) else tuple(value)
+    if len(both) == 1:
+        both *= 2
+    if len(both) != 2 or any(not isinstance(number, int) or number < minimum for number in both):
+        raise ValueError(f"{function}: {name} must be a whole number from {minimum}, or a pair of them, got {value!r}")
+    return both
+
+
+def as_batch(function: str, x: Tensor) -> tuple[Tensor, bool]:
+    """``x`` as a batch of images (N, C, H, W), and whether it was one image (C, H, W) without the batch axis."""
+    if x.ndim not in (3, 4):
+        raise ValueError(f"{function}: expects images (N, C, H, W) or one image (C, H, W), got shape {x.shape}")
+    return (expand_dims(x, 0), True) if x.ndim == 3 else (x, False)
+
+
+def as_given(y: Tensor, single: bool) -> Tensor:
+    """``y`` without its batch axis, if the input had none."""
+    return squeeze(y, 0) if single else y

@@ -1,0 +1,73 @@
+"""Pooling with PyTorch's options: an image made smaller, each window reduced to its mean or its largest value."""
+
+from tinygen.autograd.tensor import Tensor
+from tinygen.functional.options import Pair, as_batch, as_given, pair
+from tinygen.kernels.pooling import avg_pool2d_divisors, max_pool2d_indices, pool_output_size
+from tinygen.operations import pooling as operations
+
+
+def _windows(
+    name: str,
+    x: Tensor,
+    kernel_size: int | Pair,
+    stride: int | Pair | None,
+    padding: int | Pair,
+    dilation: int | Pair,
+    ceil_mode: bool,
+) -> tuple[Pair, Pair, Pair, Pair, Pair]:
+    """Kernel size, stride, padding, dilation and output size, checked."""
+    kernel = pair(name, "kernel_size", kernel_size, minimum=1)
+    strides = kernel if stride is None else pair(name, "stride", stride, minimum=1)
+    paddings = pair(name, "padding", padding, minimum=0)
+    dilations = pair(name, "dilation", dilation, minimum=1)
+    if any(2 * p > k for p, k in zip(paddings, kernel, strict=True)):
+        raise ValueError(f"{name}: padding {paddings} must be at most half of kernel_size {kernel}")
+    size = pool_output_size(x.shape[2:], kernel, strides, paddings, dilations, ceil_mode)
+    if min(size) < 1:
+        raise ValueError(f"{name}: the window is larger than the padded image (x {x.shape}, kernel_size {kernel})")
+    return kernel, strides, paddings, dilations, size
+
+
+def avg_pool2d(
+    x: Tensor,
+    kernel_size: int | Pair,
+    stride: int | Pair | None = None,
+    padding: int | Pair = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """The mean of each window: x (N, C, H, W) or (C, H, W) -> (N, C, H_out, W_out) or (C, H_out, W_out).
+
+    ``stride`` (default: the kernel's size) apart, H_out = (H + 2 p - k) // s + 1, rounded up with ``ceil_mode``.
+    Zeros of the padding count unless ``count_include_pad`` is False; ``divisor_override`` divides the sum instead.
+    """
+    x, single = as_batch("avg_pool2d", x)
+    kernel, strides, paddings, _, size = _windows("avg_pool2d", x, kernel_size, stride, padding, 1, ceil_mode)
+    if divisor_override == 0:
+        raise ValueError("avg_pool2d: divisor_override must not be 0")
+    divisors = avg_pool2d_divisors(x.shape[2:], kernel, strides, paddings, size, count_include_pad, divisor_override)
+    y = operations.avg_pool2d(
+        x, kernel_size=kernel, stride=strides, padding=paddings, output_size=size, divisors=divisors
+    )
+    return as_given(y, single)
+
+
+def max_pool2d(
+    x: Tensor,
+    kernel_size: int | Pair,
+    stride: int | Pair | None = None,
+    padding: int | Pair = 0,
+    dilation: int | Pair = 1,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """The largest value of each window: x (N, C, H, W) or (C, H, W) -> (N, C, H_out, W_out) or (C, H_out, W_out).
+
+    The padding never wins. Of equal values the first in reading order gets the gradient.
+    """
+    x, single = as_batch("max_pool2d", x)
+    kernel, strides, paddings, dilations, size = _windows(
+        "max_pool2d", x, kernel_size, stride, padding, dilation, ceil_mode
+    )
+    indices = max_pool2d_indices(x.data, kernel, strides, paddings, dilations, size)
+    return as_given(operations.take_pixels(x, indices=indices), single)

@@ -1,0 +1,107 @@
+"""Tensors from nothing: constants, ranges, and numbers drawn by chance.
+
+All are float32 unless ``dtype`` says otherwise and live on the CPU unless ``device`` does. Chance is always drawn on
+the CPU, from the library's one generator, and copied: a seed gives the same numbers on every device.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygen import backend
+from tinygen.autograd.tensor import Tensor
+
+__all__ = ["arange", "eye", "full", "full_like", "linspace", "ones", "ones_like", "rand", "rand_like", "randn"]
+__all__ += ["randn_like", "zeros", "zeros_like"]
+
+
+def _made(array: Any, dtype: Any, device: str | None, requires_grad: bool) -> Tensor:
+    array = np.asarray(array).astype(np.float32 if dtype is None else dtype, copy=False)
+    return Tensor(array if device is None else backend.to_device(array, device), requires_grad=requires_grad)
+
+
+def _shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
+    return tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
+
+
+def zeros(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
+    """Zeros of ``shape`` (also one tuple)."""
+    return _made(np.zeros(_shape(shape), dtype or np.float32), dtype, device, requires_grad)
+
+
+def ones(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
+    """Ones of ``shape`` (also one tuple)."""
+    return _made(np.ones(_shape(shape), dtype or np.float32), dtype, device, requires_grad)
+
+
+def full(
+    shape: Any, value: float, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
+) -> Tensor:
+    """``value`` everywhere."""
+    return _made(np.full(shape, value, dtype or np.float32), dtype, device, requires_grad)
+
+
+def eye(n: int, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
+    """The identity matrix (n, n)."""
+    return _made(np.eye(n), dtype, device, requires_grad)
+
+
+def arange(*bounds: float, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
+    """``start``, ``start + step``, ... below ``stop``; called with ``stop``, ``start, stop`` or ``start, stop, step``."""
+    return _made(np.arange(*bounds), dtype, device, requires_grad)
+
+
+def linspace(
+    start: float, stop: float, num: int, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
+) -> Tensor:
+    """``num`` numbers at equal distances from ``start`` to ``stop``, both included."""
+    return _made(np.linspace(start, stop, num), dtype, device, requires_grad)
+
+
+def randn(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
+    """Independent standard normal numbers."""
+    drawn = backend.generator().standard_normal(_shape(shape), dtype=np.float64 if _is_double(dtype) else np.float32)
+    return _made(drawn, dtype, device, requires_grad)
+
+
+def rand(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
+    """Independent numbers from the uniform distribution on [0, 1)."""
+    drawn = backend.generator().random(_shape(shape), dtype=np.float64 if _is_double(dtype) else np.float32)
+    return _made(drawn, dtype, device, requires_grad)
+
+
+def _is_double(dtype: Any) -> bool:
+    return dtype is not None and np.dtype(dtype) == np.float64
+
+
+def _like(make: Callable[..., Tensor], x: Tensor, *args: Any, **options: Any) -> Tensor:
+    shape = (x.shape, *args) if args else (x.shape,)
+    return make(*shape, **{"dtype": x.dtype, "device": x.device, **{k: v for k, v in options.items() if v is not None}})
+
+
+def zeros_like(x: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
+    """Zeros with the shape of ``x``, and its dtype and device unless others are given."""
+    return _like(zeros, x, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def ones_like(x: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
+    """Ones with the shape of ``x``, and its dtype and device unless others are given."""
+    return _like(ones, x, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def full_like(
+    x: Tensor, value: float, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
+) -> Tensor:
+    """``value`` everywhere, with the shape of ``x``, and its dtype and device unless others are given."""
+    return _like(full, x, value, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def randn_like(x: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
+    """Standard normal numbers with the shape of ``x``, and its dtype and device unless others are given."""
+    return _like(randn, x, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def rand_like(x: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
+    """Uniform numbers with the shape of ``x``, and its dtype and device unless others are given."""
+    return _like(rand, x, dtype=dtype, device=device, requires_grad=requires_grad)
