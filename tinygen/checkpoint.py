@@ -26,6 +26,8 @@ from urllib.parse import quote
 import h5py
 import numpy as np
 
+UNFINISHED = ".unfinished"  # ends the name of a file that is being written
+
 _HEADER_SIZE = 512  # the smallest user block that HDF5 allows
 _TITLE = b"tinygen checkpoint, format 1\n"
 _DTYPES = "?bBhHiIlLqQefdFD"  # NumPy's codes of the types that HDF5 keeps bit for bit
@@ -39,18 +41,18 @@ class CheckpointError(ValueError):
 def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     """The name of a file beside ``path`` to write to; when the block ends, it becomes ``path`` in one step.
 
-    A block that raises leaves ``path`` as it was. One that is killed leaves ``path`` as it was and ``<path>.partial``
+    A block that raises leaves ``path`` as it was. One that is killed leaves ``path`` as it was and ``<path>.unfinished``
     beside it, which the next writing of ``path`` replaces.
     """
     path = Path(path)
-    partial = path.with_name(path.name + ".partial")
+    unfinished = path.with_name(path.name + UNFINISHED)
     try:
-        yield partial
-        with open(partial, "rb+") as file:
+        yield unfinished
+        with open(unfinished, "rb+") as file:
             os.fsync(file.fileno())
-        os.replace(partial, path)
+        os.replace(unfinished, path)
     finally:
-        partial.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
 
 def save(path: str | os.PathLike, /, **parts: Any) -> None:
@@ -64,13 +66,13 @@ def save(path: str | os.PathLike, /, **parts: Any) -> None:
     """
     arrays: dict[str, np.ndarray] = {}
     structure = _describe(parts, "", arrays)
-    with written_whole(path) as partial:
-        with h5py.File(partial, "w", userblock_size=_HEADER_SIZE) as file:
+    with written_whole(path) as unfinished:
+        with h5py.File(unfinished, "w", userblock_size=_HEADER_SIZE) as file:
             file.create_dataset("structure", data=np.bytes_(json.dumps(structure)), track_times=False)
             group = file.create_group("arrays")
             for name, array in arrays.items():
                 group.create_dataset(name, data=array, track_times=False)
-        with open(partial, "rb+") as raw:
+        with open(unfinished, "rb+") as raw:
             raw.write(_header(raw))
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from tinygen.checkpoint import written_whole
 
-STYLE = """
+STYLE = """\
 :root { color-scheme: light; }
 body { max-width: 46rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff;
        font: 16px/1.55 system-ui, "Helvetica Neue", Arial, sans-serif; }
@@ -25,9 +25,12 @@ figcaption { margin-top: .5rem; color: #555; font-size: .9rem; text-align: cente
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .9rem .3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #eee; }
 th { color: #555; font-weight: 600; }
-code { font: .85rem/1.4 ui-monospace, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
-@media print { body { max-width: none; margin: 0; font-size: 11pt; } h2 { break-after: avoid; } tr { break-inside: avoid; } }
+@media print { body { max-width: none; margin: 0; font-size: 11pt; }
+               h2 { break-after: avoid; } tr { break-inside: avoid; } }
 """
+
+
+COLUMNS = ("result", "here", "reference", "from")
 
 
 class Reference(NamedTuple):
@@ -56,15 +59,16 @@ def write_report(
     """
     body = [f"<h1>{escape(title)}</h1>"]
     body += [f"<p>{escape(paragraph)}</p>" for paragraph in text.split("\n\n") if paragraph.strip()]
-    body += ["<h2>Results</h2>", _table(("result", "here", "reference", "from"), results_table(results, references))]
+    body += ["<h2>Results</h2>", _table([_line(COLUMNS, "th"), *map(_line, results_table(results, references))])]
     if figures:
         body += ["<h2>Figures</h2>", *(_figure(image, caption) for image, caption in figures)]
     if metrics:
-        rows = [[format_number(value) for value in row.values()] for row in metrics]
-        body += ["<h2>Epoch by epoch</h2>", _table(list(metrics[0]), rows)]
-    body += ["<h2>How it was made</h2>", _facts(facts)]
-    with written_whole(path) as partial:
-        partial.write_text(_page(title, "\n".join(body)), encoding="utf-8")
+        lines = [_line([format_number(value) for value in row.values()]) for row in metrics]
+        body += ["<h2>Epoch by epoch</h2>", _table([_line(list(metrics[0]), "th"), *lines])]
+    lines = [_line([name.replace("_", " "), str(fact)]) for name, fact in facts.items()]
+    body += ["<h2>How it was made</h2>", _table(lines)]
+    with written_whole(path) as unfinished:
+        unfinished.write_text(_page(title, "\n".join(body)), encoding="utf-8")
 
 
 def results_table(
@@ -76,15 +80,14 @@ def results_table(
     """
     rows = []
     for name, value in results.items():
-        if name.removesuffix("_standard_error") in results and name.endswith("_standard_error"):
+        if name.endswith("_standard_error") and name.removesuffix("_standard_error") in results:
             continue
         here = format_number(value)
         if f"{name}_standard_error" in results:
             here += f" ± {results[f'{name}_standard_error']:.2g}"
-        first = (name, here)
-        for reference in [each for each in references if each.name == name] or [None]:
-            rows.append((*first, *((format_number(reference.value), reference.source) if reference else ("", ""))))
-            first = ("", "")
+        beside = [(format_number(each.value), each.source) for each in references if each.name == name] or [("", "")]
+        rows.append((name, here, *beside[0]))
+        rows += [("", "", *more) for more in beside[1:]]
     return rows
 
 
@@ -109,17 +112,9 @@ def _figure(path: Path, caption: str) -> str:
     )
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    def line(cells: Sequence[str], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-
-    lines = [line(head, "th"), *(line(row, "td") for row in rows)]
+def _table(lines: Sequence[str]) -> str:
     return '<div class="scroll"><table>\n' + "\n".join(lines) + "\n</table></div>"
 
 
-def _facts(facts: Mapping[str, object]) -> str:
-    lines = [
-        f"<tr><th>{escape(name.replace('_', ' '))}</th><td><code>{escape(str(fact))}</code></td></tr>"
-        for name, fact in facts.items()
-    ]
-    return '<div class="scroll"><table>\n' + "\n".join(lines) + "\n</table></div>"
+def _line(cells: Sequence[str], tag: str = "td") -> str:
+    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"

@@ -2,7 +2,8 @@
 
 ====================  ==================================================================================================
 ``metrics.csv``       a row an epoch, for plotting while the run goes on
-``results.json``      the final numbers, flat: name -> number; with seed, versions, device and seconds
+``results.json``      the final numbers, flat: name -> number; with seed, versions, device and seconds (before the end
+                      only ``epochs`` and ``seconds`` so far)
 ``checkpoint.h5``     the run as it is (``tinygen.checkpoint``), to be resumed
 ``*.png``             figures
 ``report.html``       all of it on one page that can be mailed
@@ -27,8 +28,8 @@ from typing import SupportsFloat, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from tinygen.checkpoint import written_whole
-from tinygen.training.report import Reference, results_table, write_report
+from tinygen.checkpoint import UNFINISHED, written_whole
+from tinygen.training.report import COLUMNS, Reference, results_table, write_report
 
 Item = TypeVar("Item")
 
@@ -56,7 +57,7 @@ class Run:
         else:
             for path in (self._metrics, self._results, self._report, self.checkpoint):
                 path.unlink(missing_ok=True)
-        for path in self.out.glob("*.partial"):
+        for path in self.out.glob(f"*{UNFINISHED}"):
             path.unlink()
 
     @property
@@ -154,9 +155,9 @@ def command() -> str:
 def print_results(results: Mapping[str, float], references: Sequence[Reference] = ()) -> None:
     """Print a table of ``results``, each beside the reference values that it has and where they are from.
 
-    A result ``name`` with a companion ``name_standard_error`` is printed as one: ``-88.19 +- 0.23``.
+    A result ``name`` with a companion ``name_standard_error`` is printed as one: ``-88.19 ± 0.23``.
     """
-    print("\n".join(align([("result", "here", "reference", "from"), *results_table(results, references)])))
+    print("\n".join(align([COLUMNS, *results_table(results, references)])))
 
 
 def align(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -166,7 +167,7 @@ def align(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def progress(items: Iterable[Item], description: str, total: int | None = None, every: float = 10.0) -> Iterator[Item]:
-    """``items``, one by one, while telling how far they are: a bar on a terminal, else a line ``every`` so many seconds.
+    """``items``, one by one, while telling how far they are: a bar on a terminal, else a line every ``every`` seconds.
 
     ``total`` is the number of items, where ``items`` has no length of its own.
     """
@@ -197,13 +198,13 @@ def _plain(value: SupportsFloat) -> float:
 
 
 def _read_seconds(path: Path) -> float:
-    """The seconds that the parts of the run before this one took, as far as they are known."""
+    """The seconds that earlier parts of the run took, as far as they are known: no reason to refuse a resume."""
     try:
         return float(json.loads(path.read_text(encoding="utf-8"))["seconds"])
-    except FileNotFoundError:
+    except (FileNotFoundError, KeyError, ValueError):
         return 0.0
 
 
 def _write_json(path: Path, contents: Mapping[str, object]) -> None:
-    with written_whole(path) as partial:
-        partial.write_text(json.dumps(contents, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    with written_whole(path) as unfinished:
+        unfinished.write_text(json.dumps(contents, indent=2, allow_nan=False) + "\n", encoding="utf-8")

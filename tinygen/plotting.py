@@ -1,0 +1,196 @@
+"""Figures: pictures on a grid, and curves of a training.
+
+Every function takes NumPy arrays and writes one PNG file, whole or not at all. Equal arrays give equal files, bit for
+bit: a figure says nothing of when it was drawn. Figures are drawn without ``pyplot``, so they need no display and
+leave no trace in a notebook's state.
+
+Pictures are shown pixel by pixel: each pixel becomes a square of whole screen pixels, nothing is blurred.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import MaxNLocator
+
+from tinygen.checkpoint import written_whole
+
+WIDTH = 1200  # about the width of a figure, in pixels: twice what a page of text gives it, for sharp screens
+GAP = 6  # the white between pictures, in pixels
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito's: for all eyes
+INK, FAINT = "#333333", "#dddddd"
+FONT = {"family": "sans-serif", "color": INK}
+
+ValueRange = tuple[float, float]
+
+
+def image_grid(
+    images: np.ndarray,
+    path: str | Path,
+    *,
+    rows: int | None = None,
+    columns: int | None = None,
+    title: str | None = None,
+    value_range: ValueRange | None = None,
+) -> None:
+    """Draw ``images`` (N, C, H, W), grey (C = 1) or in colour (C = 3), row after row, nearly square unless told.
+
+    ``value_range`` holds the values of black and white, beyond which images are clipped. Unless given it is (-1, 1)
+    where an image has a negative value, (0, 255) where whole numbers exceed 1, and (0, 1) else.
+
+    Raises ``ValueError`` where the images have another shape, hold NaN, or do not fit into ``rows`` times ``columns``.
+    """
+    _check("image_grid", "images", images, "N, C, H, W")
+    count = len(images)
+    if columns is None:
+        columns = math.ceil(math.sqrt(count)) if rows is None else math.ceil(count / rows)
+    if rows is None:
+        rows = math.ceil(count / columns)
+    if rows * columns < count:
+        raise ValueError(f"image_grid: {count} images do not fit into {rows} rows of {columns}")
+    _draw_tiles(_shades(images, value_range), columns, path, title)
+
+
+def pairs_grid(
+    originals: np.ndarray,
+    reconstructions: np.ndarray,
+    path: str | Path,
+    *,
+    columns: int | None = None,
+    title: str | None = None,
+    value_range: ValueRange | None = None,
+) -> None:
+    """Draw each of ``originals`` (N, C, H, W) above its reconstruction (same shape), ``columns`` pairs in a row.
+
+    ``value_range`` and errors are those of ``image_grid``.
+    """
+    _check("pairs_grid", "originals", originals, "N, C, H, W")
+    _check("pairs_grid", "reconstructions", reconstructions, "N, C, H, W")
+    if originals.shape != reconstructions.shape:
+        raise ValueError(
+            f"pairs_grid: expected two arrays of one shape, got originals {originals.shape} and "
+            f"reconstructions {reconstructions.shape}"
+        )
+    shades = [_shades(images, value_range) for images in (originals, reconstructions)]
+    seam = np.ones_like(shades[0][:, :1])
+    pairs = np.concatenate([shades[0], seam, shades[1]], axis=1)  # 2 x (N, H, W, 3) -> (N, 2 H + 1, W, 3)
+    _draw_tiles(pairs, columns or min(len(pairs), 10), path, title, row_gap=3 * GAP)
+
+
+def interpolation_grid(
+    images: np.ndarray, path: str | Path, *, title: str | None = None, value_range: ValueRange | None = None
+) -> None:
+    """Draw ``images`` (R, S, C, H, W) as R rows of S steps each, the steps of a row side by side without a gap.
+
+    ``value_range`` and errors are those of ``image_grid``.
+    """
+    _check("interpolation_grid", "images", images, "R, S, C, H, W")
+    steps, height, width = images.shape[1], images.shape[-2], images.shape[-1]
+    shades = _shades(images.reshape(-1, *images.shape[2:]), value_range).reshape(-1, steps, height, width, 3)
+    strips = shades.swapaxes(1, 2).reshape(-1, height, steps * width, 3)  # (R, S, H, W, 3) -> (R, H, S W, 3)
+    _draw_tiles(strips, 1, path, title)
+
+
+def curves(
+    metrics: Sequence[Mapping[str, float]],
+    path: str | Path,
+    *,
+    names: Sequence[str] | Mapping[str, str] | None = None,
+    x: str = "epoch",
+    ylabel: str = "nats an image",
+    title: str | None = None,
+    references: Mapping[str, float] | None = None,
+) -> None:
+    """Draw columns of ``metrics`` (rows as ``Run.rows`` holds them) against column ``x``, one curve each.
+
+    ``names``: the columns to draw, all but ``x`` unless told; a mapping also says what to call them. ``references``
+    are levels to compare with, drawn as dashed lines: what to call them -> value. A value that is not finite leaves a
+    gap in its curve. Raises ``ValueError`` where there is no row or no column of a name.
+    """
+    if not metrics:
+        raise ValueError("curves: metrics has no row, expected one at least")
+    labels = _labels(metrics[0], names, x)
+    margins = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+    figure = Figure(figsize=(WIDTH / 150, WIDTH / 150 * 0.58), dpi=150, facecolor="white", layout=margins)
+    axes = figure.add_subplot()
+    positions = [row[x] for row in metrics]
+    for i, (name, label) in enumerate(labels.items()):
+        heights = [row[name] if math.isfinite(row[name]) else math.nan for row in metrics]
+        marker = "o" if len(metrics) <= 40 else None
+        axes.plot(positions, heights, label=label, color=COLOURS[i % len(COLOURS)], marker=marker, markersize=4)
+    for label, level in (references or {}).items():
+        axes.axhline(level, label=label, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    axes.set_xlabel(x, fontdict=FONT)
+    axes.set_ylabel(ylabel, fontdict=FONT)
+    axes.set_xlim(min(positions) - 0.5, max(positions) + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+    axes.grid(color=FAINT, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(INK)
+    axes.tick_params(colors=INK)
+    axes.legend(frameon=False, labelcolor=INK)
+    if title:
+        axes.set_title(title, fontdict=FONT | {"size": 12}, loc="left")
+    _write(figure, path)
+
+
+def _labels(row: Mapping[str, float], names: Sequence[str] | Mapping[str, str] | None, x: str) -> dict[str, str]:
+    """The columns to draw, and what to call them."""
+    if names is None:
+        names = [name for name in row if name != x]
+    labels = dict(names) if isinstance(names, Mapping) else {name: name.replace("_", " ") for name in names}
+    for name in [x, *labels]:
+        if name not in row:
+            raise ValueError(f"curves: metrics has no column {name!r}, only {', '.join(row)}")
+    return labels
+
+
+def _check(function: str, argument: str, images: np.ndarray, axes: str) -> None:
+    """Raise ``ValueError`` unless ``images`` are finite, have these axes, and one colour channel or three."""
+    expected = f"{function}: {argument} expects a NumPy array ({axes}) with C = 1 or 3, not empty"
+    if not isinstance(images, np.ndarray):
+        raise TypeError(f"{expected}, got a {type(images).__name__}")
+    if images.ndim != len(axes.split(", ")) or images.shape[-3] not in (1, 3) or images.size == 0:
+        raise ValueError(f"{expected}, got {images.shape}")
+    finite = np.isfinite(images).all(axis=(-3, -2, -1))
+    if not finite.all():
+        place = ", ".join(str(index) for index in np.argwhere(~finite)[0])
+        raise ValueError(f"{function}: {argument} expects finite values, image {place} holds NaN or infinity")
+
+
+def _shades(images: np.ndarray, value_range: ValueRange | None) -> np.ndarray:
+    """(N, C, H, W) -> (N, H, W, 3), from 0 for black to 1 for white."""
+    if value_range is None:
+        whole = images.dtype.kind in "iu"
+        value_range = (-1.0, 1.0) if images.min() < 0 else (0.0, 255.0) if whole and images.max() > 1 else (0.0, 1.0)
+    low, high = value_range
+    shades = ((images.astype(np.float64) - low) / (high - low)).clip(0, 1).transpose(0, 2, 3, 1)
+    return shades.repeat(3 // shades.shape[-1], axis=-1)
+
+
+def _draw_tiles(tiles: np.ndarray, columns: int, path: str | Path, title: str | None, row_gap: int = GAP) -> None:
+    """Draw ``tiles`` (N, H, W, 3) on white, ``columns`` in a row, every pixel enlarged alike to fill ``WIDTH``."""
+    scale = max(1, round(WIDTH / (columns * tiles.shape[2])))
+    tiles = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
+    count, height, width, _ = tiles.shape
+    rows = math.ceil(count / columns)
+    page = np.ones((rows * (height + row_gap) - row_gap + 2 * GAP, columns * (width + GAP) + GAP, 3))
+    for i, tile in enumerate(tiles):
+        top, left = GAP + i // columns * (height + row_gap), GAP + i % columns * (width + GAP)
+        page[top : top + height, left : left + width] = tile
+    head = 44 if title else 0
+    total = len(page) + head
+    figure = Figure(figsize=(page.shape[1] / 100, total / 100), dpi=100, facecolor="white")
+    figure.figimage(page, 0, 0, origin="upper")
+    if title:
+        figure.text(GAP / page.shape[1], 1 - 0.6 * head / total, title, size=15, va="center", fontdict=FONT)
+    _write(figure, path)
+
+
+def _write(figure: Figure, path: str | Path) -> None:
+    with written_whole(path) as unfinished:
+        figure.savefig(unfinished, format="png", dpi=figure.dpi, facecolor="white", metadata={"Software": None})
