@@ -1,0 +1,96 @@
+"""Log-likelihoods and divergences that objectives are made of, in nats, one number for each element of the batch.
+
+Every function takes tensors of shape (batch, ...) and returns shape (batch,), summed over all other axes, except where
+it says otherwise.
+"""
+
+import math
+
+from tinygen.autograd.tensor import Tensor, tensor
+from tinygen.operations.arithmetic import where
+from tinygen.operations.comparison import equal
+from tinygen.operations.creation import randn
+from tinygen.operations.elementwise import exp, expm1, log, softplus
+from tinygen.operations.reductions import logsumexp, mean, sum
+from tinygen.operations.shaping import expand_dims, reshape
+
+LOG_2_PI = math.log(2 * math.pi)
+
+
+def _per_example(x: Tensor) -> Tensor:
+    """(batch, ...) -> (batch,): the sum over all but the first axis."""
+    return sum(reshape(x, (len(x), -1)), axis=1) if x.size else sum(x, axis=tuple(range(1, x.ndim)))
+
+
+def _check_shapes(name: str, **tensors: Tensor) -> None:
+    shapes = {key: value.shape for key, value in tensors.items()}
+    if len(set(shapes.values())) > 1 or () in shapes.values():
+        raise ValueError(f"{name}: expects tensors of one shape (batch, ...), got {shapes}")
+
+
+def _as_tensor(x: Tensor, like: Tensor) -> Tensor:
+    return x if isinstance(x, Tensor) else tensor(x, device=like.device)
+
+
+def log_likelihood_bernoulli(mu: Tensor, target: Tensor) -> Tensor:
+    """``sum_i t_i log mu_i + (1 - t_i) log(1 - mu_i)``: coins that show 1 with probability ``mu``, seen as ``target``.
+
+    ``0 log 0`` counts as 0, in value and gradient: a certain coin that shows what it must costs nothing. From logits,
+    use ``log_likelihood_bernoulli_logits``, which is exact where ``mu`` has been rounded to 0 or 1.
+    """
+    target = _as_tensor(target, mu)
+    _check_shapes("log_likelihood_bernoulli", mu=mu, target=target)
+    return _per_example(_weighted_log(target, mu) + _weighted_log(1 - target, 1 - mu))
+
+
+def _weighted_log(weight: Tensor, x: Tensor) -> Tensor:
+    """weight log(x), 0 where the weight is 0."""
+    absent = equal(weight, 0)
+    return where(absent, 0.0, weight * log(where(absent, 1.0, x)))
+
+
+def log_likelihood_bernoulli_logits(logits: Tensor, target: Tensor) -> Tensor:
+    """``sum_i t_i l_i - log(1 + e^l_i)``: ``log_likelihood_bernoulli`` for mu = sigmoid(l), finite for every l."""
+    target = _as_tensor(target, logits)
+    _check_shapes("log_likelihood_bernoulli_logits", logits=logits, target=target)
+    return _per_example(target * logits - softplus(logits))
+
+
+def log_likelihood_normal(mu: Tensor, logvar: Tensor, z: Tensor) -> Tensor:
+    """``sum_i -1/2 (log 2 pi + logvar_i + (z_i - mu_i)^2 / e^logvar_i)``: the log-density of N(mu, e^logvar) at z."""
+    z = _as_tensor(z, mu)
+    _check_shapes("log_likelihood_normal", mu=mu, logvar=logvar, z=z)
+    deviation = z - mu
+    return _per_example((LOG_2_PI + logvar + deviation * deviation * exp(-logvar)) * -0.5)
+
+
+def log_mean_exp(y: Tensor) -> Tensor:
+    """``log 1/K sum_k e^y_k``: y (batch, samples) -> (batch,), exact where every e^y_k underflows."""
+    if y.ndim != 2:
+        raise ValueError(f"log_mean_exp: expects (batch, samples), got shape {y.shape}")
+    return logsumexp(y, axis=1) - math.log(y.shape[1])
+
+
+def kl_gaussian_gaussian_analytic(mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor, logvar_p: Tensor) -> Tensor:
+    """KL(q || p) of diagonal Gaussians, ``sum_i 1/2 (logvar_p - logvar_q + (e^logvar_q + (mu_q - mu_p)^2) / e^logvar_p
+    - 1)`` (Kingma and Welling 2014, appendix B, for a standard normal p)."""
+    mu_p, logvar_p = _as_tensor(mu_p, mu_q), _as_tensor(logvar_p, mu_q)
+    _check_shapes("kl_gaussian_gaussian_analytic", mu_q=mu_q, logvar_q=logvar_q, mu_p=mu_p, logvar_p=logvar_p)
+    distance, log_ratio = mu_q - mu_p, logvar_q - logvar_p
+    return _per_example((expm1(log_ratio) - log_ratio + distance * distance * exp(-logvar_p)) * 0.5)
+
+
+def kl_gaussian_gaussian_mc(
+    mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor, logvar_p: Tensor, num_samples: int = 1
+) -> Tensor:
+    """KL(q || p) as the mean of log q(z) - log p(z) over ``num_samples`` draws z ~ q (reparametrised)."""
+    if num_samples < 1:
+        raise ValueError(f"kl_gaussian_gaussian_mc: num_samples must be at least 1, got {num_samples}")
+    mu_p, logvar_p = _as_tensor(mu_p, mu_q), _as_tensor(logvar_p, mu_q)
+    _check_shapes("kl_gaussian_gaussian_mc", mu_q=mu_q, logvar_q=logvar_q, mu_p=mu_p, logvar_p=logvar_p)
+    # The squares of (z - mu_q) are the noise's own, so q's density takes them as they were drawn.
+    noise = randn(num_samples, *mu_q.shape, dtype=mu_q.dtype, device=mu_q.device)
+    z = expand_dims(mu_q, 0) + exp(logvar_q * 0.5) * noise
+    from_p = z - mu_p
+    difference = (logvar_p - logvar_q + from_p * from_p * exp(-logvar_p) - noise * noise) * 0.5
+    return _per_example(mean(difference, axis=0))

@@ -1,0 +1,47 @@
+"""Modules that hold modules: in a row (``Sequential``), or as a list (``ModuleList``)."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tinygen.nn.module import Module
+
+
+class ModuleList(Module):
+    """Modules in a list; their names are "0", "1", ..."""
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        self.items: list[Module] = []
+        for module in modules:
+            self.append(module)
+
+    def append(self, module: Module) -> None:
+        """Add ``module`` at the end."""
+        if not isinstance(module, Module):
+            raise TypeError(f"{type(self).__name__}: expects modules, got {type(module).__name__}")
+        self.items.append(module)
+
+    def members(self) -> Iterator[tuple[str, Any]]:
+        """The modules, named by their positions."""
+        return ((str(index), module) for index, module in enumerate(self.items))
+
+    def __getitem__(self, index: int) -> Module:
+        return self.items[index]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self.items)
+
+
+class Sequential(ModuleList):
+    """Modules in a row: each takes what the one before it returned."""
+
+    def __init__(self, *modules: Module) -> None:
+        super().__init__(modules)
+
+    def forward(self, x: Any) -> Any:
+        """All modules, one after the other."""
+        for module in self.items:
+            x = module(x)
+        return x

@@ -1,0 +1,149 @@
+"""Modules: functions with parameters, nested into models.
+
+A module is an object whose attributes are parameters (trained), buffers (kept, not trained) and further modules, and
+whose ``forward`` says what it computes. Walking the attributes gives every parameter a name, such as
+``encoder.0.weight``; the names, shapes and initial values of the layers are PyTorch's, so a ``state_dict`` can be
+exchanged with a PyTorch model of the same structure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+from tinygen.autograd.tensor import Tensor
+from tinygen.backend import Array, to_device
+
+Self = TypeVar("Self", bound="Module")
+
+
+class Parameter(Tensor):
+    """A tensor that training changes: it asks for gradients."""
+
+    __slots__ = ()
+
+    def __init__(self, data: Array) -> None:
+        super().__init__(data, requires_grad=True)
+
+
+class Buffer(Tensor):
+    """A tensor that belongs to a module's state but is not trained, such as a running mean."""
+
+    __slots__ = ()
+
+
+class Module:
+    """Base of all layers and models: write ``forward``, call the module."""
+
+    training: bool = True
+
+    def forward(self, *args: Any, **options: Any) -> Any:
+        """What the module computes."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward()")
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return self.forward(*args, **options)
+
+    def members(self) -> Iterator[tuple[str, Any]]:
+        """The attributes that count, with their names: parameters and buffers first, then modules."""
+        own = vars(self).items()
+        yield from ((name, value) for name, value in own if isinstance(value, (Parameter, Buffer)))
+        yield from ((name, value) for name, value in own if isinstance(value, Module))
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all inside it."""
+        yield self
+        for _, member in self.members():
+            if isinstance(member, Module):
+                yield from member.modules()
+
+    def _named(self, kind: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
+        for name, member in self.members():
+            if isinstance(member, kind):
+                yield prefix + name, member
+            elif isinstance(member, Module):
+                yield from member._named(kind, f"{prefix}{name}.")
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Each parameter once, with its full name."""
+        seen: set[Parameter] = set()
+        for name, parameter in self._named(Parameter):
+            if parameter not in seen:
+                seen.add(parameter)
+                yield name, parameter
+
+    def parameters(self) -> list[Parameter]:
+        """All parameters, each once."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
+        """Each buffer with its full name."""
+        yield from self._named(Buffer)
+
+    def buffers(self) -> list[Buffer]:
+        """All buffers."""
+        return [buffer for _, buffer in self.named_buffers()]
+
+    def train(self: Self, mode: bool = True) -> Self:
+        """Switch to training: dropout drops, batch normalisation uses the batch's statistics."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self: Self) -> Self:
+        """Switch to evaluation: no noise, running statistics."""
+        return self.train(False)
+
+    def to(self: Self, device: str) -> Self:
+        """Move all parameters and buffers to ``device``: ``"cpu"``, ``"gpu"``, ``"gpu:1"``."""
+        for tensor in (*self.parameters(), *self.buffers()):
+            tensor.data = to_device(tensor.data, device)
+            tensor.grad = None if tensor.grad is None else Tensor(to_device(tensor.grad.data, device))
+        return self
+
+    def astype(self: Self, dtype: Any) -> Self:
+        """Change all parameters and buffers to ``dtype``, for instance ``"float64"`` for a gradient check."""
+        for tensor in (*self.parameters(), *self.buffers()):
+            tensor.data = tensor.data.astype(dtype)
+            tensor.grad = None
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Name -> array, a copy, of all parameters and buffers."""
+        return {name: member.numpy() for name, member in self._named((Parameter, Buffer))}  # type: ignore[arg-type]
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take all parameters and buffers from ``state``; PyTorch's ``num_batches_tracked`` are passed over.
+
+        Raises ``KeyError`` where names are missing or unknown, ``ValueError`` where a shape differs; then nothing is
+        changed.
+        """
+        own = dict(self._named((Parameter, Buffer)))  # type: ignore[arg-type]
+        given = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
+        if given.keys() != own.keys():
+            missing, unknown = sorted(own.keys() - given.keys()), sorted(given.keys() - own.keys())
+            raise KeyError(f"load_state_dict: missing {missing}, unknown {unknown}")
+        arrays = {name: np.asarray(value) for name, value in given.items()}
+        for name, array in arrays.items():
+            if array.shape != own[name].shape:
+                raise ValueError(f"load_state_dict: {name} has shape {array.shape}, the module's {own[name].shape}")
+        for name, array in arrays.items():
+            own[name].data = to_device(array.astype(own[name].dtype), own[name].device)
+
+    def _options(self) -> str:
+        plain = {name: value for name, value in vars(self).items() if isinstance(value, (bool, int, float, str, tuple))}
+        return ", ".join(f"{name}={value!r}" for name, value in plain.items() if name != "training")
+
+    def __repr__(self) -> str:
+        inside = [f"({name}): {member!r}" for name, member in self.members() if isinstance(member, Module)]
+        if not inside:
+            return f"{type(self).__name__}({self._options()})"
+        lines = "\n".join(inside).replace("\n", "\n  ")
+        return f"{type(self).__name__}(\n  {lines}\n)"

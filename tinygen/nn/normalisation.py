@@ -1,0 +1,48 @@
+"""Batch normalisation as a layer: weights, and running statistics for evaluation."""
+
+import numpy as np
+
+from tinygen import functional as F
+from tinygen.autograd.tensor import Tensor
+from tinygen.nn.module import Buffer, Module, Parameter
+
+
+class _BatchNorm(Module):
+    axes: tuple[int, ...]
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+    ) -> None:
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        zeros, ones = np.zeros(num_features, np.float32), np.ones(num_features, np.float32)
+        self.weight = Parameter(ones) if affine else None
+        self.bias = Parameter(zeros) if affine else None
+        self.running_mean = Buffer(zeros.copy()) if track_running_stats else None
+        self.running_var = Buffer(ones.copy()) if track_running_stats else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (N, C, ...) -> the same shape, normalised per channel."""
+        if x.ndim not in self.axes or x.shape[1] != self.num_features:
+            raise ValueError(
+                f"{type(self).__name__}: expects {' or '.join(map(str, self.axes))} axes and {self.num_features} "
+                f"channels, got shape {x.shape}"
+            )
+        statistics = (self.running_mean, self.running_var)
+        return F.batch_norm(x, *statistics, self.weight, self.bias, self.training, self.momentum, self.eps)
+
+
+class BatchNorm1d(_BatchNorm):
+    """``F.batch_norm`` of x (N, C) or (N, C, L): weight and bias (C,), and running statistics (C,)."""
+
+    axes = (2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    """``F.batch_norm`` of images x (N, C, H, W): weight and bias (C,), and running statistics (C,)."""
+
+    axes = (4,)

@@ -1,0 +1,162 @@
+"""Layers without weights: activations, pooling, upsampling, noise and shapes.
+
+Each is a function of ``functional`` with its options remembered, so that it can stand in a list of layers.
+"""
+
+from typing import Any
+
+from tinygen import functional as F
+from tinygen.autograd.tensor import Tensor
+from tinygen.functional.options import Pair
+from tinygen.nn.module import Module
+from tinygen.operations.shaping import flatten, reshape
+
+
+class ELU(Module):
+    """``x`` where it is positive, ``alpha (e^x - 1)`` elsewhere."""
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = alpha
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.elu(x, self.alpha)
+
+
+class ReLU(Module):
+    """``max(x, 0)``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x)
+
+
+class LeakyReLU(Module):
+    """``x`` where it is positive, ``negative_slope x`` elsewhere."""
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        self.negative_slope = negative_slope
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(x, self.negative_slope)
+
+
+class Sigmoid(Module):
+    """``1 / (1 + e^-x)``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.sigmoid(x)
+
+
+class Tanh(Module):
+    """The hyperbolic tangent."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.tanh(x)
+
+
+class Softplus(Module):
+    """``log(1 + e^(beta x)) / beta``; ``x`` itself where ``beta x`` is above ``threshold``."""
+
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+        self.beta, self.threshold = beta, threshold
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.softplus(x, self.beta, self.threshold)
+
+
+class AvgPool2d(Module):
+    """The mean of each window; options as ``F.avg_pool2d``."""
+
+    def __init__(
+        self,
+        kernel_size: int | Pair,
+        stride: int | Pair | None = None,
+        padding: int | Pair = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> None:
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.ceil_mode, self.count_include_pad, self.divisor_override = ceil_mode, count_include_pad, divisor_override
+
+    def forward(self, x: Tensor) -> Tensor:
+        windows = (self.kernel_size, self.stride, self.padding, self.ceil_mode)
+        return F.avg_pool2d(x, *windows, self.count_include_pad, self.divisor_override)
+
+
+class MaxPool2d(Module):
+    """The largest value of each window; options as ``F.max_pool2d``."""
+
+    def __init__(
+        self,
+        kernel_size: int | Pair,
+        stride: int | Pair | None = None,
+        padding: int | Pair = 0,
+        dilation: int | Pair = 1,
+        ceil_mode: bool = False,
+    ) -> None:
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.dilation, self.ceil_mode = dilation, ceil_mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool2d(x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
+
+
+class UpsamplingBilinear2d(Module):
+    """Bilinear interpolation with aligned corners, to ``size`` or by ``scale_factor``."""
+
+    def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
+        self.size, self.scale_factor = size, scale_factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.upsample_bilinear2d(x, self.size, self.scale_factor, align_corners=True)
+
+
+class UpsamplingNearest2d(Module):
+    """Pixels repeated, to ``size`` or by ``scale_factor``."""
+
+    def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
+        self.size, self.scale_factor = size, scale_factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.upsample_nearest2d(x, self.size, self.scale_factor)
+
+
+class Dropout(Module):
+    """In training, each element 0 with probability ``p``, else divided by ``1 - p``."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.p, self.training)
+
+
+class Dropout2d(Module):
+    """In training, each feature map 0 with probability ``p``, else divided by ``1 - p``."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout2d(x, self.p, self.training)
+
+
+class Flatten(Module):
+    """All axes from ``start_axis`` on made one: (N, C, H, W) -> (N, C H W)."""
+
+    def __init__(self, start_axis: int = 1) -> None:
+        self.start_axis = start_axis
+
+    def forward(self, x: Tensor) -> Tensor:
+        return flatten(x, self.start_axis)
+
+
+class Unflatten(Module):
+    """The axis ``axis`` made several of the lengths ``sizes``: (N, C H W) -> (N, C, H, W)."""
+
+    def __init__(self, axis: int, sizes: tuple[int, ...]) -> None:
+        self.axis, self.sizes = axis, tuple(sizes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        axis = self.axis % x.ndim
+        return reshape(x, (*x.shape[:axis], *self.sizes, *x.shape[axis + 1 :]))
