@@ -79,7 +79,7 @@ def asarray(a: Any, dtype: Any = None, order: str | None = None, *, copy: bool |
     if isinstance(a, ndarray):
         return compute(np.asarray, "asarray", a, dtype, order, copy=copy)
     numbers = a if isinstance(a, np.ndarray) else np.asarray(unwrap(a, []))
-    fortran = numbers.flags.fnc and order in (None, "K", "A") or order == "F"
+    fortran = order == "F" or (numbers.flags.fnc and order in (None, "K", "A"))
     return ndarray._of(np.array(numbers, dtype, order="F" if fortran else "C", copy=True))
 
 
