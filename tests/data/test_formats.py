@@ -6,10 +6,9 @@ import struct
 import numpy as np
 import pytest
 
-from tinygen.data.formats import parse_amat, parse_idx_images, parse_idx_labels, parse_svhn, unpack
+from tinygen.data.formats import parse_amat, parse_idx_images, parse_idx_labels, unpack
 
 GREY = (1, 28, 28)
-COLOUR = (3, 32, 32)
 
 
 def test_unpack_leaves_plain_content_alone_and_unpacks_gzip_whatever_the_name():
@@ -140,71 +139,3 @@ def test_idx_refuses_a_label_out_of_range(encode, digits):
     digits.labels[4] = 10
     with pytest.raises(ValueError, match="label 10 of image 4 is out of range, expected 0 to 9"):
         parse_idx_labels(encode.idx(digits.labels), 10)
-
-
-# SVHN
-
-
-@pytest.fixture
-def svhn(digits):
-    """The variables of an SVHN file."""
-    return {"X": digits.colour.transpose(2, 3, 1, 0), "y": np.where(digits.labels == 0, 10, digits.labels)[:, None]}
-
-
-@pytest.mark.parametrize("packed", [True, False])
-def test_svhn_gives_back_the_images_and_label_10_as_the_digit_0(encode, digits, svhn, packed):
-    assert 10 in svhn["y"]
-    arrays = parse_svhn(encode.matlab(packed, **svhn), COLOUR)
-    np.testing.assert_array_equal(arrays["images"], digits.colour)
-    np.testing.assert_array_equal(arrays["labels"], digits.labels)
-    assert arrays["images"].flags.c_contiguous
-    assert arrays["labels"].dtype == np.int64
-
-
-@pytest.mark.parametrize("label", [0, 11])
-def test_svhn_refuses_a_label_out_of_range(encode, svhn, label):
-    svhn["y"][3] = label
-    with pytest.raises(ValueError, match=f"label {label} of image 3 is out of range, expected 1 to 10"):
-        parse_svhn(encode.matlab(**svhn), COLOUR)
-
-
-def test_svhn_refuses_other_shapes_types_and_names(encode, svhn):
-    x, y = svhn["X"], svhn["y"]
-    with pytest.raises(ValueError, match=r"X is uint8 \(32, 31, 3, 23\), expected uint8 \(32, 32, 3, N\)"):
-        parse_svhn(encode.matlab(X=x[:, 1:], y=y), COLOUR)
-    with pytest.raises(ValueError, match="X is float64"):
-        parse_svhn(encode.matlab(X=x / 255, y=y), COLOUR)
-    with pytest.raises(ValueError, match=r"y has shape \(22, 1\), expected \(23, 1\)"):
-        parse_svhn(encode.matlab(X=x, y=y[1:]), COLOUR)
-    with pytest.raises(ValueError, match="no variable 'y'"):
-        parse_svhn(encode.matlab(X=x, labels=y), COLOUR)
-
-
-def test_svhn_refuses_a_wrong_magic_number(encode, svhn):
-    content = encode.matlab(**svhn)
-    for other in (b"\x89HDF\r\n\x1a\n", content[:124] + b"\x00\x02IM" + content[128:]):  # HDF5, MATLAB 7.3
-        with pytest.raises(ValueError, match="magic number"):
-            parse_svhn(other, COLOUR)
-
-
-@pytest.mark.parametrize("packed", [True, False])
-def test_svhn_refuses_a_file_cut_anywhere(encode, svhn, packed):
-    content = encode.matlab(packed, **svhn)
-    for length in (0, 100, 128, 131, 140, len(content) // 2, len(content) - 1):
-        with pytest.raises(ValueError, match=r"magic|truncated|trailing|no variable"):
-            parse_svhn(content[:length], COLOUR)
-
-
-@pytest.mark.parametrize("extra", [b"\x00", b"\x00" * 8, b"twelve bytes"])
-def test_svhn_refuses_trailing_bytes(encode, svhn, extra):
-    with pytest.raises(ValueError, match=r"trailing bytes|no MATLAB variable"):
-        parse_svhn(encode.matlab(**svhn) + extra, COLOUR)
-
-
-def test_svhn_notices_any_changed_byte_of_a_packed_variable(encode, svhn):
-    content = encode.matlab(**svhn)
-    for position in range(136, len(content), len(content) // 40):
-        changed = bytearray(content)
-        changed[position] ^= 0x10
-        with pytest.raises(ValueError, match=r"corrupt|truncated|trailing|MATLAB"):
-            parse_svhn(bytes(changed), COLOUR)

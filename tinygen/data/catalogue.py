@@ -10,7 +10,8 @@ checksum of the content is what makes a file official, however it was packed.
 
 from functools import partial
 
-from tinygen.data.formats import parse_amat, parse_idx_images, parse_idx_labels, parse_svhn
+from tinygen.data.formats import parse_amat, parse_idx_images, parse_idx_labels
+from tinygen.data.matlab import parse_svhn
 from tinygen.data.source import DrawnSet, PublishedSet, SourceFile
 from tinygen.data.strokes import strokes
 

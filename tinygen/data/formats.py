@@ -7,17 +7,14 @@ name and adds it.
 * ``.amat`` (Larochelle): text, an image a line, each pixel ``0`` or ``1``, separated by blanks.
 * IDX (LeCun, http://yann.lecun.com/exdb/mnist): a magic number ``0 0 type dimensions``, the sizes as big-endian 32-bit
   integers, then the bytes themselves in row-major order.
-* MATLAB version 5 (SVHN): a header of 128 bytes, then elements (type, length, payload), each packed by zlib or plain.
+* MATLAB's, version 5 (SVHN): ``tinygen.data.matlab``.
 """
 
-import io
 import struct
 import zlib
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from tinygen.data.progress import progress_bar
 
@@ -112,7 +109,7 @@ def parse_idx_images(content: bytes, shape: tuple[int, ...]) -> Arrays:
 def parse_idx_labels(content: bytes, classes: int) -> Arrays:
     """An IDX file of labels -> ``labels``, int64 (N,), from 0 to ``classes`` - 1."""
     labels = _parse_idx(content, ()).astype(np.int64)
-    _check_labels(labels, 0, classes - 1)
+    check_labels(labels, 0, classes - 1)
     return {"labels": labels}
 
 
@@ -133,62 +130,12 @@ def _parse_idx(content: bytes, item_shape: tuple[int, ...]) -> np.ndarray:
         raise ValueError(f"it is truncated: its header announces shape {shape}, {missing:,} bytes are missing")
     if missing < 0:
         raise ValueError(f"{-missing:,} trailing bytes follow the {shape} that its header announces")
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy()  # a view would be read-only
 
 
-def _check_labels(labels: np.ndarray, lowest: int, highest: int) -> None:
+def check_labels(labels: np.ndarray, lowest: int, highest: int) -> None:
+    """Raise a ``ValueError`` that names the first label that is not a whole number from lowest to highest."""
     wrong = ~np.isin(labels, np.arange(lowest, highest + 1))
     if wrong.any():
         index = int(wrong.argmax())
         raise ValueError(f"label {labels[index]} of image {index} is out of range, expected {lowest} to {highest}")
-
-
-# SVHN's MATLAB files -------------------------------------------------------------------------------------------------
-
-
-def parse_svhn(content: bytes, shape: tuple[int, ...]) -> Arrays:
-    """A MATLAB file of ``X`` (H, W, C, N) and ``y`` (N, 1), where 10 stands for the digit 0 -> both arrays."""
-    plain = _unpack_matlab(content)
-    try:
-        variables = loadmat(io.BytesIO(plain), variable_names=("X", "y"))
-    except (MatReadError, ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError, OSError) as error:
-        raise ValueError(f"it cannot be read as a MATLAB file ({error})") from error
-    missing = {"X", "y"} - variables.keys()
-    if missing:
-        raise ValueError(f"it has no variable {min(missing)!r}")
-    x, y = variables["X"], variables["y"]
-    channels, height, width = shape
-    if x.shape[:-1] != (height, width, channels) or x.dtype != np.uint8:
-        raise ValueError(f"X is {x.dtype} {x.shape}, expected uint8 ({height}, {width}, {channels}, N)")
-    if y.shape != (x.shape[-1], 1):
-        raise ValueError(f"y has shape {y.shape}, expected ({x.shape[-1]}, 1), a label an image")
-    _check_labels(y[:, 0], 1, 10)
-    images = np.ascontiguousarray(x.transpose(3, 2, 0, 1))  # (H, W, C, N) -> (N, C, H, W)
-    return {"images": images, "labels": y[:, 0].astype(np.int64) % 10}
-
-
-def _unpack_matlab(content: bytes) -> bytes:
-    """Unpack every element of a MATLAB 5 file, to the last byte, so that zlib's checksums are all looked at.
-
-    ``loadmat`` stops at the last pixel: a flipped bit would go unnoticed, and so would bytes behind the end.
-    """
-    order = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}.get(content[124:128])
-    if order is None:
-        raise ValueError(f"its magic number is 0x{content[124:128].hex()}, a MATLAB 5 file has 0x0001494d at byte 124")
-    elements = [content[:128]]
-    position = 128
-    while position < len(content):
-        if position + 8 > len(content):
-            raise ValueError(f"{len(content) - position} trailing bytes follow its last variable")
-        kind, length = struct.unpack(f"{order}II", content[position : position + 8])
-        if kind not in (14, 15):  # a matrix, plain or packed
-            raise ValueError(f"at byte {position:,}, {len(content) - position:,} bytes are no MATLAB variable")
-        end = position + 8 + length
-        if end > len(content):
-            raise ValueError(f"it is truncated: {end - len(content):,} bytes of a variable are missing")
-        try:
-            elements.append(zlib.decompress(content[position + 8 : end]) if kind == 15 else content[position:end])
-        except zlib.error as error:
-            raise ValueError(f"the variable at byte {position:,} is corrupt ({error})") from error
-        position = end
-    return b"".join(elements)

@@ -1,7 +1,7 @@
 """From a name to a data set: find the file, or fetch it; parse it, or take it from the cache; cut the splits.
 
 A file that lies in the root is trusted for what it holds, not for what it is: its structure is checked to the last
-byte, and where its content is not the published one, a warning says so. Nothing is ever written beside it.
+byte, and where its content is not the published one, a warning says so. Only a download is ever written there.
 """
 
 import hashlib
@@ -45,8 +45,7 @@ def load(name: str, split: str, *, root: str | os.PathLike[str] | None = None, d
         raise ValueError(f"load: there is no split {split!r} of {name}, choose from {', '.join(SPLITS)}")
     entry = CATALOGUE[name]
     if isinstance(entry, DrawnSet):
-        images, labels = entry.draw(*entry.splits[split])
-        return Dataset(images, labels, name, split)
+        return Dataset(*entry.draw(*entry.splits[split]), name, split)
     folder = Path(root or os.environ.get("TINYGEN_DATA") or cache_folder()).expanduser() / entry.folder
     arrays: Arrays = {}
     for source in entry.files.get(split) or entry.files["train"]:
