@@ -41,8 +41,8 @@ class CheckpointError(ValueError):
 def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     """The name of a file beside ``path`` to write to; when the block ends, it becomes ``path`` in one step.
 
-    A block that raises leaves ``path`` as it was. One that is killed leaves ``path`` as it was and ``<path>.unfinished``
-    beside it, which the next writing of ``path`` replaces.
+    A block that raises leaves ``path`` as it was; so does one that is killed, but with ``<path>.unfinished`` beside it,
+    which the next writing of ``path`` replaces.
     """
     path = Path(path)
     unfinished = path.with_name(path.name + UNFINISHED)
@@ -59,8 +59,9 @@ def save(path: str | os.PathLike, /, **parts: Any) -> None:
     """Write ``parts`` to the checkpoint ``path``, replacing the one before when the new one is whole.
 
     A part is a NumPy array (or scalar) of numbers or bools, an ``int`` of any size, a ``float``, ``bool``, ``str`` or
-    ``None``, or a ``dict`` with ``str`` keys, ``list`` or ``tuple`` of parts: ``save("run.h5", model=model.state_dict(),
-    optimiser=optimiser.state_dict(), chance=tg.get_rng_state(), epoch=3)``.
+    ``None``, or a ``dict`` with ``str`` keys, ``list`` or ``tuple`` of parts::
+
+        save("run.h5", model=model.state_dict(), optimiser=optimiser.state_dict(), chance=tg.get_rng_state(), epoch=3)
 
     Raises ``TypeError`` for anything else (arrays on a GPU too), naming it; ``path`` is then as it was.
     """

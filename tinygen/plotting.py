@@ -75,7 +75,7 @@ def pairs_grid(
             f"reconstructions {reconstructions.shape}"
         )
     shades = [_shades(images, value_range) for images in (originals, reconstructions)]
-    seam = np.ones_like(shades[0][:, :1])
+    seam = np.full_like(shades[0][:, :1], 255)
     pairs = np.concatenate([shades[0], seam, shades[1]], axis=1)  # 2 x (N, H, W, 3) -> (N, 2 H + 1, W, 3)
     _draw_tiles(pairs, columns or min(len(pairs), 10), path, title, row_gap=3 * GAP)
 
@@ -163,13 +163,13 @@ def _check(function: str, argument: str, images: np.ndarray, axes: str) -> None:
 
 
 def _shades(images: np.ndarray, value_range: ValueRange | None) -> np.ndarray:
-    """(N, C, H, W) -> (N, H, W, 3), from 0 for black to 1 for white."""
+    """(N, C, H, W) -> (N, H, W, 3), from 0 for black to 255 for white."""
     if value_range is None:
         whole = images.dtype.kind in "iu"
         value_range = (-1.0, 1.0) if images.min() < 0 else (0.0, 255.0) if whole and images.max() > 1 else (0.0, 1.0)
     low, high = value_range
     shades = ((images.astype(np.float64) - low) / (high - low)).clip(0, 1).transpose(0, 2, 3, 1)
-    return shades.repeat(3 // shades.shape[-1], axis=-1)
+    return np.rint(255 * shades).astype(np.uint8).repeat(3 // shades.shape[-1], axis=-1)
 
 
 def _draw_tiles(tiles: np.ndarray, columns: int, path: str | Path, title: str | None, row_gap: int = GAP) -> None:
@@ -178,7 +178,8 @@ def _draw_tiles(tiles: np.ndarray, columns: int, path: str | Path, title: str | 
     tiles = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
     count, height, width, _ = tiles.shape
     rows = math.ceil(count / columns)
-    page = np.ones((rows * (height + row_gap) - row_gap + 2 * GAP, columns * (width + GAP) + GAP, 3))
+    page_shape = (rows * (height + row_gap) - row_gap + 2 * GAP, columns * (width + GAP) + GAP, 3)
+    page = np.full(page_shape, 255, np.uint8)
     for i, tile in enumerate(tiles):
         top, left = GAP + i // columns * (height + row_gap), GAP + i % columns * (width + GAP)
         page[top : top + height, left : left + width] = tile

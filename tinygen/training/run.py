@@ -201,7 +201,7 @@ def _read_seconds(path: Path) -> float:
     """The seconds that earlier parts of the run took, as far as they are known: no reason to refuse a resume."""
     try:
         return float(json.loads(path.read_text(encoding="utf-8"))["seconds"])
-    except (FileNotFoundError, KeyError, ValueError):
+    except (FileNotFoundError, KeyError, TypeError, ValueError):
         return 0.0
 
 

@@ -1,0 +1,170 @@
+"""Figures show every pixel as it is, and equal arrays give equal files."""
+
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tinygen.plotting import curves, image_grid, interpolation_grid, pairs_grid
+
+WHITE = (255, 255, 255)
+
+
+def drawn(path):
+    """The pixels of a figure (H, W, 3)."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def colours(pixels):
+    """The colours of the picture's blocks, row by row: runs of equal pixels count once."""
+    changed = [
+        [True, *(np.any(pixels[1:] != pixels[:-1], axis=(1, 2)))],
+        [True, *(np.any(pixels[:, 1:] != pixels[:, :-1], axis=(0, 2)))],
+    ]
+    blocks = pixels[changed[0]][:, changed[1]]
+    return [[tuple(int(value) for value in block) for block in row] for row in blocks]
+
+
+def flat(shade, channels=1):
+    return np.full((1, channels, 2, 2), shade, np.float32)
+
+
+def test_a_grid_shows_images_row_by_row_with_white_between_them(tmp_path):
+    images = np.concatenate([flat(shade) for shade in (0.0, 0.2, 0.4, 0.6, 0.8)])
+    image_grid(images, tmp_path / "g.png", columns=3)
+    shades = [[(round(255 * shade),) * 3 for shade in row] for row in ((0.0, 0.2, 0.4), (0.6, 0.8, 1.0))]
+    rows = colours(drawn(tmp_path / "g.png"))
+    assert [row[1::2] for row in rows[1::2]] == shades
+    assert all(pixel == WHITE for row in rows for pixel in row[::2])
+    assert all(pixel == WHITE for row in rows[::2] for pixel in row)
+
+
+def test_every_pixel_becomes_a_square_of_the_same_size_in_its_own_colour(tmp_path):
+    image = np.random.default_rng(0).integers(0, 255, (1, 3, 5, 4), np.uint8)
+    image[0, 0, 0, 0] = 254
+    image_grid(image, tmp_path / "g.png")
+    pixels = drawn(tmp_path / "g.png")
+    inner = pixels[6:-6, 6:-6]
+    side = inner.shape[1] // 4
+    assert inner.shape == (5 * side, 4 * side, 3)
+    expected = image[0].transpose(1, 2, 0).repeat(side, axis=0).repeat(side, axis=1)
+    np.testing.assert_array_equal(inner, expected)
+
+
+@pytest.mark.parametrize(
+    ("images", "expected"),
+    [
+        (np.array([-1.0, 0.0, 1.0]), [0, 128, 255]),
+        (np.array([0.0, 0.5, 1.0]), [0, 128, 255]),
+        (np.array([0, 1, 1], np.uint8), [0, 255, 255]),
+        (np.array([0, 128, 255], np.uint8), [0, 128, 255]),
+        (np.array([0.0, 1.2, 0.5]), [0, 255, 128]),
+        (np.array([False, True, False]), [0, 255, 0]),
+    ],
+)
+def test_the_range_of_values_is_the_one_that_images_have(tmp_path, images, expected):
+    image_grid(images.reshape(3, 1, 1, 1), tmp_path / "g.png", rows=1)
+    found = drawn(tmp_path / "g.png")[200, [200, 600, 1000], 0]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_given_range_of_values_counts(tmp_path):
+    image_grid(np.full((1, 1, 2, 2), 3.0), tmp_path / "g.png", value_range=(2.0, 4.0))
+    assert drawn(tmp_path / "g.png")[300, 300, 0] == 128
+
+
+def test_a_grid_is_nearly_square_unless_told(tmp_path):
+    image_grid(np.zeros((10, 1, 8, 8)), tmp_path / "square.png")
+    image_grid(np.zeros((10, 1, 8, 8)), tmp_path / "rows.png", rows=2)
+    image_grid(np.zeros((10, 1, 8, 8)), tmp_path / "columns.png", columns=2)
+    pages = [colours(drawn(tmp_path / name)) for name in ("square.png", "rows.png", "columns.png")]
+    assert [(len(page) // 2, len(page[1]) // 2) for page in pages] == [(3, 4), (2, 5), (5, 2)]
+
+
+def test_originals_stand_above_their_reconstructions(tmp_path):
+    originals = np.concatenate([flat(0.0), flat(0.2), flat(0.4)])
+    reconstructions = np.concatenate([flat(0.6), flat(0.8), flat(0.9)])
+    pairs_grid(originals, reconstructions, tmp_path / "p.png", columns=2)
+    rows = [[pixel[0] for pixel in row[1::2]] for row in colours(drawn(tmp_path / "p.png"))[1::2]]
+    np.testing.assert_allclose(rows, 255 * np.array([[0, 0.2], [0.6, 0.8], [0.4, 1], [0.9, 1]]), atol=1)
+
+
+def test_the_steps_of_an_interpolation_stand_side_by_side(tmp_path):
+    images = np.array([[0.0, 0.2, 0.4], [0.4, 0.6, 0.8]]).reshape(2, 3, 1, 1, 1) * np.ones((1, 1, 3, 2, 2))
+    interpolation_grid(images, tmp_path / "i.png")
+    rows = [[pixel[0] for pixel in row] for row in colours(drawn(tmp_path / "i.png"))]
+    np.testing.assert_allclose(rows[1], 255 * np.array([1, 0, 0.2, 0.4, 1]), atol=1)
+    np.testing.assert_allclose(rows[3], 255 * np.array([1, 0.4, 0.6, 0.8, 1]), atol=1)
+
+
+def test_a_title_is_written_above_and_moves_nothing(tmp_path):
+    image_grid(np.zeros((4, 1, 8, 8)), tmp_path / "without.png")
+    image_grid(np.zeros((4, 1, 8, 8)), tmp_path / "with.png", title="Samples")
+    without, titled = drawn(tmp_path / "without.png"), drawn(tmp_path / "with.png")
+    head = len(titled) - len(without)
+    np.testing.assert_array_equal(titled[head:], without)
+    assert (titled[:head] < 128).any()
+
+
+def test_equal_arrays_give_equal_files_and_leave_nothing_else(tmp_path):
+    images = np.random.default_rng(0).random((4, 3, 5, 5))
+    rows = [{"epoch": epoch, "elbo": -100.0 / epoch} for epoch in (1, 2, 3)]
+    for name in ("one", "two"):
+        image_grid(images, tmp_path / f"grid {name}.png", title="Samples")
+        curves(rows, tmp_path / f"curves {name}.png", title="Training")
+    for figure in ("grid", "curves"):
+        assert (tmp_path / f"{figure} one.png").read_bytes() == (tmp_path / f"{figure} two.png").read_bytes()
+    assert len(os.listdir(tmp_path)) == 4
+
+
+def test_images_that_can_not_be_shown_are_refused_with_a_reason(tmp_path):
+    path, good = tmp_path / "g.png", np.zeros((4, 1, 3, 3))
+    spoilt = good.copy()
+    spoilt[2, 0, 1, 1] = np.nan
+    with pytest.raises(
+        ValueError, match=r"image_grid: .* \(N, C, H, W\) with C = 1 or 3, not empty, got \(4, 2, 3, 3\)"
+    ):
+        image_grid(good.repeat(2, axis=1), path)
+    with pytest.raises(ValueError, match=r"got \(0, 1, 3, 3\)"):
+        image_grid(good[:0], path)
+    with pytest.raises(ValueError, match=r"got \(4, 3, 3\)"):
+        image_grid(good[:, 0], path)
+    with pytest.raises(TypeError, match=r"image_grid: images expects a NumPy array .* got a list"):
+        image_grid([good], path)
+    with pytest.raises(ValueError, match="image_grid: images expects finite values, image 2 holds NaN"):
+        image_grid(spoilt, path)
+    with pytest.raises(ValueError, match="pairs_grid: reconstructions expects finite values, image 2 holds"):
+        pairs_grid(good, spoilt, path)
+    with pytest.raises(ValueError, match="interpolation_grid: images expects finite values, image 0, 2 holds"):
+        interpolation_grid(spoilt[None], path)
+    with pytest.raises(ValueError, match="image_grid: 4 images do not fit into 1 rows of 3"):
+        image_grid(good, path, rows=1, columns=3)
+    with pytest.raises(ValueError, match=r"originals \(4, 1, 3, 3\) and reconstructions \(3, 1, 3, 3\)"):
+        pairs_grid(good, good[:3], path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_curves_draws_the_named_columns_alone(tmp_path):
+    rows = [{"epoch": epoch, "train": -100.0 + epoch, "valid": -101.0 + epoch, "rate": 0.1} for epoch in range(1, 9)]
+    curves(rows, tmp_path / "two.png", names={"train": "training", "valid": "validation"})
+    curves(rows, tmp_path / "one.png", names=["train"])
+    vermilion = (213, 94, 0)  # the second curve's colour
+    assert np.all(drawn(tmp_path / "two.png") == vermilion, axis=-1).any()
+    assert not np.all(drawn(tmp_path / "one.png") == vermilion, axis=-1).any()
+
+
+def test_curves_takes_one_epoch_and_values_that_are_not_finite(tmp_path):
+    rows = [{"epoch": 1, "elbo": float("-inf")}, {"epoch": 2, "elbo": -3.0}, {"epoch": 3, "elbo": float("nan")}]
+    curves(rows, tmp_path / "gaps.png", references={"the bar": -4.0})
+    curves(rows[1:2], tmp_path / "one.png")
+    for name in ("gaps.png", "one.png"):
+        assert np.all(drawn(tmp_path / name) == (0, 114, 178), axis=-1).any()
+
+
+def test_curves_names_the_column_that_is_not_there(tmp_path):
+    with pytest.raises(ValueError, match="curves: metrics has no column 'fid', only epoch, elbo"):
+        curves([{"epoch": 1, "elbo": -1.0}], tmp_path / "c.png", names=["fid"])
+    with pytest.raises(ValueError, match="curves: metrics has no row"):
+        curves([], tmp_path / "c.png")

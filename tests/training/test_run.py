@@ -1,0 +1,240 @@
+"""A run's folder: the same files whether a run was stopped or not, and numbers that read back as they were."""
+
+import csv
+import json
+import os
+
+import numpy as np
+import pytest
+
+from tinygen.checkpoint import load, save
+from tinygen.training.options import common_arguments
+from tinygen.training.report import Reference
+from tinygen.training.run import Run, command, print_results, progress
+
+METRICS = [{"train_elbo": -100 / (epoch + 1 / 3), "steps": epoch * 7} for epoch in range(1, 5)]
+
+
+def train(out, first, last, resume=False):
+    """Epochs ``first`` to ``last`` of a training that writes a checkpoint after each, and the end if they are all."""
+    run = Run(out, resume=resume)
+    if run.resumed:
+        run.restore(load(run.checkpoint)["rows"])
+    for epoch in range(first, last + 1):
+        run.log(epoch, **METRICS[epoch - 1])
+        save(run.checkpoint, rows=run.rows)
+    if last == len(METRICS):
+        run.figure("samples.png", "Samples").write_bytes(b"png")
+        run.finish("A run", {"elbo": -1.5}, seed=3, device="cpu", text="Why.")
+    return run
+
+
+def contents(folder):
+    """The folder's files, name -> bytes, without the one number that may differ."""
+    files = {name: (folder / name).read_bytes() for name in os.listdir(folder)}
+    results = json.loads(files["results.json"])
+    assert results.pop("seconds") >= 0
+    return files | {"results.json": results}
+
+
+def test_a_resumed_run_leaves_the_same_files_as_one_that_never_stopped(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["vae.py", "--epochs", "4"])
+    train(tmp_path / "whole", 1, 4)
+    train(tmp_path / "stopped", 1, 2)
+    stopped = Run(tmp_path / "stopped", resume=True)
+    stopped.restore(load(stopped.checkpoint)["rows"])
+    stopped.log(3, train_elbo=0.0, steps=0)  # killed before the checkpoint that belongs to this row
+    (tmp_path / "stopped" / "checkpoint.h5.unfinished").write_bytes(b"half a checkpoint")
+    monkeypatch.setattr("sys.argv", ["vae.py", "--epochs", "4", "--resume"])
+    train(tmp_path / "stopped", 3, 4, resume=True)
+    assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
+    assert sorted(contents(tmp_path / "whole")) == [
+        "checkpoint.h5",
+        "metrics.csv",
+        "report.html",
+        "results.json",
+        "samples.png",
+    ]
+
+
+def test_metrics_read_back_as_the_same_bits(tmp_path):
+    run = Run(tmp_path)
+    numbers = [0.1 + 0.2, np.float32(0.1), -1e-300, np.int64(2**40), float("nan"), float("-inf")]
+    run.log(1, **{f"m{i}": number for i, number in enumerate(numbers)})
+    ((_, *found),) = list(csv.reader((tmp_path / "metrics.csv").read_text().splitlines()))[1:]
+    np.testing.assert_array_equal([float(text) for text in found], [float(number) for number in numbers])
+    assert found[3] == "1099511627776"
+
+
+def test_rows_are_plain_numbers_that_a_checkpoint_can_hold(tmp_path):
+    run = Run(tmp_path)
+    run.log(1, elbo=np.float32(-90.5), images=np.int64(64))
+    assert run.rows == [{"epoch": 1, "elbo": -90.5, "images": 64}]
+    assert [type(value) for value in run.rows[0].values()] == [int, float, int]
+
+
+def test_resuming_without_a_checkpoint_starts_afresh(tmp_path):
+    Run(tmp_path).log(1, elbo=-1.0)
+    run = Run(tmp_path, resume=True)
+    assert not run.resumed
+    assert not (tmp_path / "metrics.csv").exists()
+
+
+def test_a_checkpoint_made_before_the_first_epoch_s_end_leaves_no_rows(tmp_path):
+    run = Run(tmp_path)
+    save(run.checkpoint, rows=run.rows)
+    run.log(1, elbo=-1.0)
+    run = Run(tmp_path, resume=True)
+    run.restore(load(run.checkpoint)["rows"])
+    assert run.resumed
+    assert not (tmp_path / "metrics.csv").exists()
+
+
+def test_a_fresh_run_forgets_the_one_before_but_touches_no_other_file(tmp_path, capsys):
+    train(tmp_path, 1, 4)
+    (tmp_path / "notes.txt").write_text("mine")
+    Run(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == ["notes.txt", "samples.png"]
+
+
+def test_seconds_add_up_over_the_parts_of_a_run(tmp_path, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    run = Run(tmp_path)
+    clock[0] += 50
+    run.log(1, elbo=-1.0)
+    save(run.checkpoint, rows=run.rows)
+    clock[0] += 1000  # the run lies still
+    run = Run(tmp_path, resume=True)
+    clock[0] += 7
+    assert run.seconds == 57
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"seconds": "long"}'])
+def test_a_run_resumes_though_the_seconds_before_are_lost(tmp_path, text):
+    save(Run(tmp_path).checkpoint, rows=[])
+    (tmp_path / "results.json").write_text(text)
+    assert Run(tmp_path, resume=True).seconds < 10
+
+
+def test_results_are_flat_and_say_what_they_depend_on(tmp_path, capsys):
+    train(tmp_path, 1, 4)
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert (results["elbo"], results["seed"], results["device"], results["epochs"]) == (-1.5, 3, "cpu", 4)
+    assert results["numpy_version"] == np.__version__
+    assert {"python_version", "scipy_version", "tinygen_version", "seconds"} <= set(results)
+
+
+@pytest.mark.parametrize("value", [float("nan"), np.float32("inf")])
+def test_a_result_that_is_not_finite_is_refused_by_name(tmp_path, value):
+    with pytest.raises(ValueError, match=r"finish: the result valid_elbo is (nan|inf)"):
+        Run(tmp_path).finish("A run", {"fid": 1.0, "valid_elbo": value}, seed=0, device="cpu")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["seed", "seconds", "numpy_version"])
+def test_a_result_may_not_take_the_name_of_a_fact(tmp_path, name):
+    with pytest.raises(ValueError, match=f"finish: {name} is not a result's name"):
+        Run(tmp_path).finish("A run", {name: 1.0}, seed=0, device="cpu")
+
+
+def test_epochs_come_in_order_and_with_the_same_names(tmp_path):
+    run = Run(tmp_path)
+    run.log(1, elbo=-1.0)
+    with pytest.raises(ValueError, match=r"epoch 2 comes next in .*, got epoch 3"):
+        run.log(3, elbo=-1.0)
+    with pytest.raises(ValueError, match=r"columns \['epoch', 'elbo'\], the new row \['epoch', 'fid'\]"):
+        run.log(2, fid=1.0)
+    assert len(run.rows) == 1
+
+
+def test_the_command_starts_a_run_from_its_beginning(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["examples/vae.py", "--out", "my runs/a", "--resume"])
+    assert command() == "python examples/vae.py --out 'my runs/a'"
+
+
+def test_results_are_printed_beside_their_references(capsys):
+    results = {"valid_elbo": -93.9612, "test_log_likelihood": -88.19, "test_log_likelihood_standard_error": 0.2312}
+    print_results(results, [Reference("valid_elbo", -96, "the bar"), Reference("valid_elbo", -93.5, "elsewhere")])
+    assert capsys.readouterr().out.splitlines() == [
+        "result               here           reference  from",
+        "valid_elbo           -93.961        -96        the bar",
+        "                                    -93.5      elsewhere",
+        "test_log_likelihood  -88.19 ± 0.23",
+    ]
+
+
+def test_progress_prints_a_line_now_and_then_where_there_is_no_terminal(capsys, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    seen = []
+    for item in progress("abcdefgh", "epoch 2"):
+        seen.append(item)
+        clock[0] += 4.0
+    assert seen == list("abcdefgh")
+    assert capsys.readouterr().err.splitlines() == [
+        "epoch 2: 3/8 in 12 s, about 20 s left",
+        "epoch 2: 6/8 in 24 s, about 8 s left",
+    ]
+
+
+def test_progress_counts_what_has_no_length_and_takes_a_total(capsys):
+    assert list(progress(iter("ab"), "reading", every=0)) == ["a", "b"]
+    assert list(progress(iter("ab"), "reading", total=2, every=0)) == ["a", "b"]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "reading: 1 in 0 s",
+        "reading: 2 in 0 s",
+        "reading: 1/2 in 0 s, about 0 s left",
+        "reading: 2/2 in 0 s, about 0 s left",
+    ]
+
+
+def test_progress_is_a_bar_on_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert list(progress([1, 2, 3], "epoch 1")) == [1, 2, 3]
+    assert "epoch 1:" in capsys.readouterr().err
+
+
+def test_every_example_takes_the_common_options():
+    parser = common_arguments("A VAE", data="mnist", epochs=20, out="runs/vae")
+    given = "--device gpu:1 --data svhn --data-root d --epochs 2 --batch-size 8 --seed 0 --out o --resume --limit 64"
+    options = vars(parser.parse_args(given.split()))
+    assert {name: str(value) for name, value in options.items()} == {
+        "device": "gpu:1",
+        "data": "svhn",
+        "data_root": "d",
+        "epochs": "2",
+        "batch_size": "8",
+        "seed": "0",
+        "out": "o",
+        "resume": "True",
+        "limit": "64",
+    }
+    options = parser.parse_args([])
+    assert (options.device, options.data, options.epochs, options.batch_size, options.seed) == (
+        "cpu",
+        "mnist",
+        20,
+        64,
+        0,
+    )
+    assert (options.limit, options.data_root, options.resume, str(options.out)) == (None, None, False, "runs/vae")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("--epochs 0", "argument --epochs: expected a whole number from 1, got '0'"),
+        ("--batch-size 1.5", "argument --batch-size: expected a whole number from 1, got '1.5'"),
+        ("--limit=-3", "argument --limit: expected a whole number from 1, got '-3'"),
+        ("--seed=-1", "argument --seed: expected a whole number from 0, got '-1'"),
+        ("--device cuda", "argument --device: expected cpu, gpu or gpu:N with N = 0, 1, ..., got 'cuda'"),
+        ("--data cifar", "argument --data: invalid choice: 'cifar'"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused_with_a_sentence(capsys, wrong, message):
+    parser = common_arguments("A VAE", data="mnist", epochs=20, out="runs/vae", datasets=["mnist", "svhn"])
+    with pytest.raises(SystemExit):
+        parser.parse_args(wrong.split())
+    assert message in capsys.readouterr().err
