@@ -13,3 +13,11 @@ def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The fake device, found by the library where it looks for CuPy: ``.to("gpu")`` moves arrays there."""
     monkeypatch.setattr(backend, "_cupy", lambda: fake_device)
     return fake_device
+
+
+@pytest.fixture(params=["cpu", "gpu"])
+def device(request: pytest.FixtureRequest) -> str:
+    """Each test that takes it runs twice: on the CPU, and on the fake GPU."""
+    if request.param == "gpu":
+        request.getfixturevalue("fake_gpu")
+    return request.param

@@ -151,6 +151,7 @@ def test_flags_cannot_be_set_and_know_nothing_of_writing(x):
         lambda x: xp.take(x, xp.asarray([0]), mode="clip"),
         lambda x: xp.clip(x, min=0.0),
         lambda x: xp.reshape(x, shape=(4, 3)),
+        lambda x: xp.einsum("ij->i", x, out=x[:, 0]),
         lambda x: xp.linalg.pinv(x, hermitian=False),
         lambda x: xp.broadcast_to(x, (2, 3, 4), subok=True),
     ],
@@ -179,6 +180,8 @@ def test_a_device_number_is_no_python_index(x):
     number = x[0, 0].astype(int)
     with pytest.raises(TypeError):
         range(number)
+    with pytest.raises(TypeError):
+        _ = x[:number]
     with pytest.raises(TypeError):
         _ = [1, 2, 3][number]
 
@@ -445,3 +448,8 @@ def test_the_fixture_makes_it_the_gpu(fake_gpu):
     np.testing.assert_array_equal(backend.to_device(moved, "cpu"), HOST)
     with pytest.raises(backend.DeviceError, match="gpu:1"):
         backend.to_device(HOST, "gpu:1")
+
+
+def test_a_test_that_takes_a_device_runs_on_both(device):
+    array = backend.to_device(HOST, device)
+    assert backend.is_numpy(array) == (device == "cpu")

@@ -26,7 +26,7 @@ host_waits: Counter[str] = Counter()  # how often the host waited for the device
 
 
 def unwrap(value: Any, sources: list[ndarray]) -> Any:
-    """``value`` with its device arrays laid bare, however deep they lie in tuples, lists, dicts and slices.
+    """``value`` with its device arrays laid bare, however deep they lie in tuples, lists and dicts.
 
     The arrays met on the way are added to ``sources``. A NumPy array, a 0-d one too, is refused, as CuPy refuses it.
     """
@@ -39,8 +39,6 @@ def unwrap(value: Any, sources: list[ndarray]) -> Any:
         return type(value)([unwrap(part, sources) for part in value])
     if isinstance(value, dict):
         return {key: unwrap(part, sources) for key, part in value.items()}
-    if isinstance(value, slice):
-        return slice(*(unwrap(part, sources) for part in (value.start, value.stop, value.step)))
     return value
 
 
