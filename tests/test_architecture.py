@@ -138,7 +138,11 @@ def test_only_the_backend_knows_cupy_and_nobody_knows_pytorch(page):
         assert "import_module" not in {node.attr for node in ast.walk(tree(page)) if isinstance(node, ast.Attribute)}
 
 
-@pytest.mark.parametrize("page", [page for page in LIBRARY if part(module_name(page)) in ANY_DEVICE], ids=in_library)
+@pytest.mark.parametrize(
+    "page",
+    [page for page in LIBRARY if in_library(page).split("/")[0].removesuffix(".py") in ANY_DEVICE],
+    ids=in_library,
+)
 def test_numpy_computes_nothing_where_arrays_may_live_on_a_gpu(page):
     nodes = list(ast.walk(tree(page)))
     aliases = {
