@@ -7,6 +7,10 @@ their vector-Jacobian products), ``functional``, ``nn`` and ``optim`` (networks)
 """
 
 from tinygen.autograd.engine import grad as grad
+from tinygen.autograd.gradcheck import GradcheckError as GradcheckError
+from tinygen.autograd.gradcheck import gradcheck as gradcheck
+from tinygen.autograd.gradcheck import gradgradcheck as gradgradcheck
+from tinygen.autograd.graph import graph_dot as graph_dot
 from tinygen.autograd.operation import no_grad as no_grad
 from tinygen.autograd.tensor import Tensor as Tensor
 from tinygen.autograd.tensor import tensor as tensor
@@ -36,6 +40,9 @@ from tinygen.operations.creation import randn as randn
 from tinygen.operations.creation import randn_like as randn_like
 from tinygen.operations.creation import zeros as zeros
 from tinygen.operations.creation import zeros_like as zeros_like
+from tinygen.operations.derivatives import hessian as hessian
+from tinygen.operations.derivatives import hvp as hvp
+from tinygen.operations.derivatives import jacobian as jacobian
 from tinygen.operations.elementwise import cos as cos
 from tinygen.operations.elementwise import exp as exp
 from tinygen.operations.elementwise import expm1 as expm1

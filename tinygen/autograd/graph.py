@@ -1,0 +1,69 @@
+"""The graph behind a tensor, as a picture: what remembered what.
+
+Every arrow runs as the computation did, from the tensors that an operation took to what it made of them; the reverse
+walk goes the other way. The picture is text in Graphviz's language: ``dot -Tsvg graph.dot -o graph.svg`` draws it.
+"""
+
+from typing import Any
+
+from tinygen.autograd.operation import Node
+from tinygen.autograd.tensor import Tensor
+
+_STYLES = {
+    "operation": 'shape=ellipse, style=filled, fillcolor="#dbe7f5"',
+    "leaf": 'shape=box, style=filled, fillcolor="#fbe3c0"',  # gradients arrive here
+    "constant": "shape=box, style=dashed",
+}
+
+
+def graph_dot(tensor: Tensor, names: dict[str, Tensor] | None = None) -> str:
+    """The graph behind ``tensor`` in Graphviz's language, operations as ellipses and tensors as boxes (dashed: asks
+    for no gradient), each with its shape, and ``tensor`` itself last.
+
+    ``names`` (name -> tensor) says what to call tensors, made ones too. The same graph gives the same text.
+    """
+    called: dict[Any, str] = {_source(x): name for name, x in (names or {}).items()}
+    numbers: dict[Any, int] = {}
+    lines = []
+    for source in _in_order(tensor):
+        numbers[source] = len(numbers)
+        lines.append(f"  n{numbers[source]} [{_describe(source, called.get(source))}];")
+        if isinstance(source, Node):
+            lines += [f"  n{numbers[_source(x)]} -> n{numbers[source]};" for x in _tensors(source)]
+    return "\n".join(["digraph {", "  rankdir=LR;", *lines, "}", ""])
+
+
+def _source(tensor: Tensor) -> Node | Tensor:
+    return tensor.node or tensor
+
+
+def _tensors(node: Node) -> list[Tensor]:
+    return [x for x in node.inputs if isinstance(x, Tensor)]
+
+
+def _in_order(tensor: Tensor) -> list[Node | Tensor]:
+    """Nodes and leaves behind ``tensor``, each after all that it was made of, with a stack instead of recursion."""
+    order: dict[Node | Tensor, None] = {}
+    stack: list[tuple[Node | Tensor, bool]] = [(_source(tensor), False)]
+    opened = set()
+    while stack:
+        source, is_open = stack.pop()
+        if is_open or isinstance(source, Tensor):
+            order.setdefault(source)
+        elif source not in opened:
+            opened.add(source)
+            stack.append((source, True))
+            stack += [(_source(x), False) for x in reversed(_tensors(source))]
+    return list(order)
+
+
+def _describe(source: Node | Tensor, name: str | None) -> str:
+    """A node's label and looks."""
+    if isinstance(source, Node):
+        kind, title = "operation", source.operation.name.lstrip("_")
+        title = f"{name} = {title}" if name else title
+    else:
+        kind = "leaf" if source.requires_grad else "constant"
+        title = name or kind
+    label = f"{title}\n{source.shape}".replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'label="{label}", {_STYLES[kind]}'

@@ -1,0 +1,78 @@
+"""Jacobians, Hessians, and their products with a vector: derivatives of functions, made of ``grad`` alone.
+
+    jacobian    J_ki = d f_k / d x_i                one reverse walk for each element of f
+    hessian     H_ij = d^2 f / (d x_i d x_j)        the Jacobian of the gradient
+    hvp         (H v)_i = d (v . df/dx) / d x_i     two reverse walks, however large x is (Pearlmutter 1994)
+
+Where ``x`` asks for gradients, what they return remembers how it was made and can be differentiated again.
+"""
+
+from collections.abc import Callable
+
+from tinygen.autograd.engine import grad
+from tinygen.autograd.operation import recording
+from tinygen.autograd.tensor import Tensor
+from tinygen.operations.creation import zeros
+from tinygen.operations.shaping import reshape, stack
+
+Function = Callable[[Tensor], Tensor]
+
+
+def jacobian(f: Function, x: Tensor) -> Tensor:
+    """``J[k, i] = d f(x)_k / d x_i``, of shape ``f(x).shape + x.shape``; 0 where ``f`` does not depend on ``x``."""
+    point = _asking(x)
+    y = _value("jacobian", f, point)
+    rows = []
+    for k in range(y.size):
+        one = zeros(y.size, dtype=y.dtype).data
+        one[k] = 1
+        rows.append(_gradient(y, point, Tensor(one).to(y.device).reshape(y.shape), create_graph=x.requires_grad))
+    shape = y.shape + x.shape
+    return reshape(stack(rows), shape) if rows else zeros(shape, dtype=x.dtype, device=x.device)
+
+
+def hessian(f: Function, x: Tensor) -> Tensor:
+    """``H[i, j] = d^2 f(x) / (d x_i d x_j)`` of a function to one number, of shape ``x.shape + x.shape``."""
+
+    def slope(point: Tensor) -> Tensor:
+        return _gradient(_number("hessian", f, point), point, None, create_graph=True)
+
+    return jacobian(slope, x)
+
+
+def hvp(f: Function, x: Tensor, v: Tensor) -> Tensor:
+    """The Hessian of ``f``, a function to one number, times ``v``, without ever writing the Hessian down; ``v`` and
+    the result have the shape of ``x``."""
+    if not isinstance(v, Tensor) or v.shape != x.shape:
+        given = f"shape {v.shape}" if isinstance(v, Tensor) else type(v).__name__
+        raise ValueError(f"hvp: v must be a tensor of the shape of x, {x.shape}, got {given}")
+    point = _asking(x)
+    slope = _gradient(_number("hvp", f, point), point, None, create_graph=True)
+    return _gradient(slope, point, v, create_graph=x.requires_grad or v.requires_grad)
+
+
+def _asking(x: Tensor) -> Tensor:
+    """``x`` itself where it asks for gradients, else a leaf with the same data that does."""
+    return x if x.requires_grad else Tensor(x.data, requires_grad=True)
+
+
+def _value(name: str, f: Function, x: Tensor) -> Tensor:
+    """f(x), remembered under ``no_grad`` too."""
+    with recording(True):
+        y = f(x)
+    if not isinstance(y, Tensor):
+        raise TypeError(f"{name}: the function must return a tensor, it returned {type(y).__name__}")
+    return y
+
+
+def _number(name: str, f: Function, x: Tensor) -> Tensor:
+    y = _value(name, f, x)
+    if y.size != 1:
+        raise ValueError(f"{name}: the function must return one number, it returned shape {y.shape}")
+    return y
+
+
+def _gradient(y: Tensor, x: Tensor, v: Tensor | None, *, create_graph: bool) -> Tensor:
+    """The product of ``v`` with dy/dx; 0 where ``y`` does not depend on ``x``."""
+    (gradient,) = grad(y, x, v, create_graph=create_graph, allow_unused=True)
+    return zeros(x.shape, dtype=x.dtype, device=x.device) if gradient is None else gradient
