@@ -26,7 +26,7 @@ table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabul
 th, td { padding: .3rem .9rem .3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #eee; }
 th { color: #555; font-weight: 600; }
 @media print { body { max-width: none; margin: 0; font-size: 11pt; }
-               h2 { break-after: avoid; } tr { break-inside: avoid; } }
+               h2 { break-after: avoid; } tr { break-inside: avoid; } img { max-height: 14cm; } }
 """
 
 
