@@ -1,0 +1,112 @@
+"""How likely does a VAE find images? The ELBO, and importance sampling.
+
+The ELBO is a lower bound. Importance sampling (Burda et al. 2016, eq. 8) estimates log p(x) itself, better with every
+further draw from the encoder's q(z|x):
+
+    log p(x) ~ log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x),     z_k ~ q(z|x)
+
+The weights differ by hundreds of orders of magnitude and each of them underflows, so everything stays in logarithms
+until the mean is taken by log-mean-exp.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinygen.autograd.operation import no_grad
+from tinygen.autograd.tensor import Tensor, tensor
+from tinygen.likelihoods import log_likelihood_normal, log_mean_exp
+from tinygen.models.vae import VAE
+from tinygen.operations.creation import randn, zeros_like
+from tinygen.operations.elementwise import exp
+from tinygen.operations.shaping import broadcast_to, cat, expand_dims, reshape
+from tinygen.training.run import progress
+
+DECODED_AT_ONCE = 1600  # latents; bounds the memory, and keeps the decoder's arrays in the processor's cache
+
+
+def _images(name: str, model: VAE, images: Any) -> Tensor:
+    """``images`` ((N, D) or (N, C, H, W), array or tensor) as floating-point images on the model's device."""
+    weight = model.parameters()[0]
+    values = images.data if isinstance(images, Tensor) else images
+    if values.ndim < 2 or math.prod(values.shape[1:]) != math.prod(model.image_shape):
+        raise ValueError(f"{name}: images must have shape (N, {model.image_shape}), flat or not, got {values.shape}")
+    return reshape(tensor(values, dtype=weight.dtype, device=weight.device), (len(values), *model.image_shape))
+
+
+@no_grad()
+def elbo(model: VAE, images: Any, batch_size: int = 200) -> float:
+    """The mean ELBO per image in nats, with one draw from the posterior an image.
+
+    ``images``: (N, C, H, W) or (N, D). The model is evaluated in evaluation mode and left in the mode it was in.
+    """
+    if batch_size < 1 or len(images) == 0:
+        raise ValueError(f"elbo: expects images and a batch_size from 1, got {len(images)} and {batch_size}")
+    training = model.training
+    model.eval()
+    total = 0.0
+    for first in range(0, len(images), batch_size):
+        x = _images("elbo", model, images[first : first + batch_size])
+        total += float(model.elbo(x).data.sum(dtype="float64"))
+    model.train(training)
+    return total / len(images)
+
+
+@no_grad()
+def log_likelihood(model: VAE, x: Any, z: Any) -> Tensor:
+    """The importance-sampling estimate of log p(x) in nats: images x (M, D), draws z (M, K, L) from q(z|x) -> (M,).
+
+    Everything is computed from logarithms, so an image whose every weight underflows still gets its right value.
+    """
+    images = _images("log_likelihood", model, x)
+    z = z if isinstance(z, Tensor) else tensor(z, dtype=images.dtype, device=images.device)
+    if z.ndim != 3 or len(z) != len(images) or z.shape[2] != model.latent_size or z.shape[1] == 0:
+        raise ValueError(f"log_likelihood: z must have shape ({len(images)}, K, {model.latent_size}), got {z.shape}")
+    mean, logvar = model.encode(images)
+    return _from_posterior(model, images, z, mean, logvar)
+
+
+def _from_posterior(model: VAE, images: Tensor, z: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
+    M, K, L = z.shape
+    flat = reshape(z, (M * K, L))
+    repeated = [reshape(broadcast_to(expand_dims(a, 1), (M, K, L)), (M * K, L)) for a in (mean, logvar)]
+    origin = zeros_like(flat)
+    prior, posterior = log_likelihood_normal(origin, origin, flat), log_likelihood_normal(*repeated, flat)
+    likelihoods = []
+    owner = np.repeat(np.arange(M), K)  # the image that each draw belongs to
+    for first in range(0, M * K, DECODED_AT_ONCE):
+        chunk = slice(first, first + DECODED_AT_ONCE)
+        x = images[tensor(owner[chunk], device=images.device)]
+        likelihoods.append(model.log_likelihood(model.decode(flat[chunk]), x))
+    log_weights = cat(likelihoods) + prior - posterior
+    return log_mean_exp(reshape(log_weights, (M, K)))
+
+
+@no_grad()
+def estimate_log_likelihood(
+    model: VAE, images: Any, num_samples: int = 200, batch_size: int = 64, description: str = "log p(x)"
+) -> tuple[float, float]:
+    """The mean of log p(x) over ``images`` in nats, by importance sampling with ``num_samples`` draws an image, and the
+    standard error of that mean over the images.
+
+    Memory is bounded by ``batch_size`` images' draws. The estimate is, on average, below the truth, and rises with
+    ``num_samples``.
+    """
+    if len(images) < 2 or num_samples < 1 or batch_size < 1:
+        raise ValueError(
+            "estimate_log_likelihood: expects at least 2 images, and num_samples and batch_size from 1, got "
+            f"{len(images)}, {num_samples} and {batch_size}"
+        )
+    training = model.training
+    model.eval()
+    values = []
+    for first in progress(range(0, len(images), batch_size), description):
+        x = _images("estimate_log_likelihood", model, images[first : first + batch_size])
+        mean, logvar = model.encode(x)
+        noise = randn(len(x), num_samples, model.latent_size, dtype=x.dtype, device=x.device)
+        z = expand_dims(mean, 1) + expand_dims(exp(logvar * 0.5), 1) * noise
+        values.append(_from_posterior(model, x, z, mean, logvar).numpy().astype(np.float64))
+    model.train(training)
+    every = np.concatenate(values)
+    return float(every.mean()), float(every.std(ddof=1) / math.sqrt(len(every)))

@@ -1,0 +1,103 @@
+"""Variational autoencoders (Kingma and Welling 2014; Rezende et al. 2014).
+
+A latent z ~ N(0, I) is decoded into the distribution p(x|z) of an image. The likelihood of an image, the integral of
+p(x|z) p(z) over z, is out of reach, but for any distribution q(z|x)
+
+    log p(x) >= E_q[log p(x|z)] - KL(q(z|x) || p(z))        (the evidence lower bound, ELBO)
+
+An encoder gives q(z|x) = N(mean, e^logvar), the KL has a closed form, and one draw z = mean + e^(logvar/2) noise
+stands for the expectation: written so, the draw is a differentiable function of mean and logvar.
+"""
+
+from tinygen import nn
+from tinygen.autograd.tensor import Tensor
+from tinygen.likelihoods import kl_gaussian_gaussian_analytic, log_likelihood_bernoulli_logits
+from tinygen.operations.creation import randn, randn_like, zeros_like
+from tinygen.operations.elementwise import exp, sigmoid
+from tinygen.operations.shaping import split
+
+
+class VAE(nn.Module):
+    """An ``encoder`` (images to 2 x latent_size numbers) and a ``decoder`` (latents to logits of 0/1 pixels).
+
+    ``image_shape`` is (C, H, W). A VAE with another likelihood overrides ``log_likelihood`` and ``pixel_means``.
+    """
+
+    encoder: nn.Module
+    decoder: nn.Module
+    latent_size: int
+    image_shape: tuple[int, int, int]
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (N, C, H, W) -> mean and log-variance (N, latent_size) of q(z|x)."""
+        mean, logvar = split(self.encoder(x), 2, axis=1)
+        return mean, logvar
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Latents (N, latent_size) -> logits (N, C, H, W) of the pixels."""
+        return self.decoder(z)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Images (N, C, H, W) -> mean and logvar of q(z|x), and the decoding of one draw from it."""
+        mean, logvar = self.encode(x)
+        z = mean + exp(logvar * 0.5) * randn_like(mean)
+        return mean, logvar, self.decode(z)
+
+    def log_likelihood(self, decoded: Tensor, x: Tensor) -> Tensor:
+        """log p(x|z) of images x (N, C, H, W) given their decoding -> (N,), nats."""
+        return log_likelihood_bernoulli_logits(decoded, x)
+
+    def pixel_means(self, decoded: Tensor) -> Tensor:
+        """The mean of p(x|z): the probability of each pixel."""
+        return sigmoid(decoded)
+
+    def elbo_terms(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """log p(x|z) for one draw z ~ q(z|x), and KL(q(z|x) || N(0, I)): (N,) each, nats; the ELBO is the difference."""
+        mean, logvar, decoded = self.forward(x)
+        origin = zeros_like(mean)
+        return self.log_likelihood(decoded, x), kl_gaussian_gaussian_analytic(mean, logvar, origin, origin)
+
+    def elbo(self, x: Tensor) -> Tensor:
+        """A one-draw estimate of the ELBO of each image: (N, C, H, W) -> (N,), nats."""
+        log_likelihood, kl = self.elbo_terms(x)
+        return log_likelihood - kl
+
+    def sample(self, n: int) -> Tensor:
+        """``n`` images (n, C, H, W) from the prior: the pixels' means, given z ~ N(0, I)."""
+        device = self.parameters()[0].device
+        return self.pixel_means(self.decode(randn(n, self.latent_size, device=device)))
+
+
+class ConvVAE(VAE):
+    """The convolutional VAE for 28 x 28 images of 0/1 pixels of IFT6135 (2019), assignment 3."""
+
+    image_shape = (1, 28, 28)
+
+    def __init__(self, latent_size: int = 100) -> None:
+        self.latent_size = latent_size
+        self.encoder = nn.Sequential(
+            nn.Conv2d(1, 32, 3),
+            nn.ELU(),
+            nn.AvgPool2d(2),
+            nn.Conv2d(32, 64, 3),
+            nn.ELU(),
+            nn.AvgPool2d(2),
+            nn.Conv2d(64, 256, 5),
+            nn.ELU(),
+            nn.Flatten(),
+            nn.Linear(256, 2 * latent_size),
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(latent_size, 256),
+            nn.ELU(),
+            nn.Unflatten(1, (256, 1, 1)),
+            nn.Conv2d(256, 64, 5, padding=4),
+            nn.ELU(),
+            nn.UpsamplingBilinear2d(scale_factor=2),
+            nn.Conv2d(64, 32, 3, padding=2),
+            nn.ELU(),
+            nn.UpsamplingBilinear2d(scale_factor=2),
+            nn.Conv2d(32, 16, 3, padding=2),
+            nn.ELU(),
+            nn.Conv2d(16, 1, 3, padding=2),
+        )

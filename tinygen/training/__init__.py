@@ -1,0 +1,7 @@
+"""Training: the one loop, the run's folder, its report, and the options that all examples share."""
+
+from tinygen.training.loop import train as train
+from tinygen.training.options import common_arguments as common_arguments
+from tinygen.training.report import Reference as Reference
+from tinygen.training.run import Run as Run
+from tinygen.training.run import progress as progress
