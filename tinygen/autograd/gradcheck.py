@@ -70,7 +70,7 @@ def gradgradcheck(
     first = _Check("gradgradcheck", lambda: function(*inputs), named, "output", eps, atol, rtol)
     first.run()
     with fixed_seed(1):
-        drawn = [generator().standard_normal(y.shape) for y in first.outputs()]
+        drawn = [np.asarray(generator().standard_normal(y.shape)) for y in first.outputs()]
     outputs = [(y.device, v) for y, v in zip(first.outputs(), drawn, strict=True)]
     cotangents = [Tensor(to_device(v, device), requires_grad=True) for device, v in outputs]
 
@@ -165,7 +165,7 @@ class _Check:
         x = self.named[name]
         data = x.data
         try:
-            x.data = to_device(x.numpy() + step.reshape(x.shape), x.device)
+            x.data = to_device(np.asarray(x.numpy() + step.reshape(x.shape)), x.device)
             return self.values()
         finally:
             x.data = data

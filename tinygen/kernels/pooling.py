@@ -4,6 +4,7 @@ A kernel tap (i, j) pairs output pixel (r, c) with input pixel (s r + d i - p, s
 that lie inside the image form a regular grid, so pooling is a short sum (or maximum) over taps of strided views.
 """
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -87,7 +88,13 @@ def avg_pool2d(
 
 
 def avg_pool2d_adjoint(
-    g: Array, size: Pair, kernel_size: Pair, stride: Pair, padding: Pair, output_size: Pair, divisors: float | np.ndarray
+    g: Array,
+    size: Pair,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    output_size: Pair,
+    divisors: float | np.ndarray,
 ) -> Array:
     """g (N, C, H_out, W_out) -> (N, C, H, W): each value, divided, handed to all pixels of its window."""
     xp = array_module(g)
@@ -134,8 +141,8 @@ def max_pool2d_indices(
 def take_pixels(x: Array, indices: Array) -> Array:
     """x (N, C, H, W), indices (N, C, H_out, W_out) of positions h W + w -> the pixels there, (N, C, H_out, W_out)."""
     N, C, H, W = x.shape
-    flat = x.reshape(N, C, H * W)
-    return array_module(x).take_along_axis(flat, indices.reshape(N, C, -1), 2).reshape(indices.shape)
+    flat, places = x.reshape(N, C, H * W), indices.reshape(N, C, math.prod(indices.shape[2:]))
+    return array_module(x).take_along_axis(flat, places, 2).reshape(indices.shape)
 
 
 def put_pixels(g: Array, indices: Array, size: Pair) -> Array:

@@ -14,6 +14,7 @@ from tinygen.backend import Array, array_module
 from tinygen.kernels import elementwise as kernels
 from tinygen.operations.arithmetic import where
 from tinygen.operations.comparison import equal, greater
+from tinygen.operations.creation import full_like
 
 
 @operation(lambda g, y, x: g * y, keeps_output=True)
@@ -52,6 +53,7 @@ def _power_in_base(g: Tensor, x: Any, p: Any) -> Tensor:
 
 def _power_in_exponent(g: Tensor, x: Any, p: Any) -> Tensor:
     """x^p log x; 0 at x = 0, which is the limit for p > 0."""
+    x = x if isinstance(x, Tensor) else full_like(p, x)
     at_zero = equal(x, 0)
     return g * where(at_zero, 0.0, x**p * log(where(at_zero, 1.0, x)))
 
