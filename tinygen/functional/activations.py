@@ -6,11 +6,10 @@ something that may have become 0.
 """
 
 from tinygen.autograd.tensor import Tensor
-from tinygen.operations import elementwise
+from tinygen.operations import elementwise, reductions
 from tinygen.operations.arithmetic import where
 from tinygen.operations.comparison import greater
 from tinygen.operations.elementwise import exp, expm1, sigmoid, tanh
-from tinygen.operations.reductions import logsumexp
 
 __all__ = ["elu", "leaky_relu", "log_sigmoid", "log_softmax", "relu", "sigmoid", "softmax", "softplus", "tanh"]
 
@@ -46,7 +45,7 @@ def log_sigmoid(x: Tensor) -> Tensor:
 
 def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
     """``x - log sum e^x`` along ``axis``: the logarithms of probabilities that sum to 1."""
-    return x - logsumexp(x, axis, keepdims=True)
+    return reductions.log_softmax(x, axis)
 
 
 def softmax(x: Tensor, axis: int = -1) -> Tensor:

@@ -4,8 +4,6 @@ Both are members of the triad in ``operations/convolution.py``: the transposed c
 convolution, so the weight (C_in, C_out / groups, kh, kw) of one is that of the other with the roles exchanged.
 """
 
-from typing import Any
-
 from tinygen.autograd.tensor import Tensor
 from tinygen.functional.options import Pair, as_batch, as_given, pair
 from tinygen.operations import convolution as operations
@@ -104,6 +102,8 @@ def conv_transpose2d(
     )
     if min(size) < 1:
         raise ValueError(f"{name}: the result would have size {size} (x {x.shape}, weight {weight.shape})")
+    more = [e // s for e, s in zip(extra, strides, strict=True)]  # whole strides more: pixels of 0 behind the last
+    x = pad(x, ((0, 0), (0, 0), (0, more[0]), (0, more[1]))) if any(more) else x
     y = operations.conv2d_adjoint_x(
         x, weight, bias, size=size, stride=strides, padding=paddings, dilation=dilations, groups=groups
     )

@@ -13,7 +13,6 @@ from tinygen.autograd.tensor import Tensor, tensor
 from tinygen.backend import array_module, to_device
 from tinygen.functional.activations import log_softmax
 from tinygen.operations.arithmetic import where
-
 from tinygen.operations.elementwise import softplus
 from tinygen.operations.reductions import mean, sum
 from tinygen.operations.shaping import getitem, reshape

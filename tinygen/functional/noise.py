@@ -14,9 +14,9 @@ def _drop(name: str, x: Tensor, p: float, training: bool, shape: tuple[int, ...]
         raise ValueError(f"{name}: p must be a probability, got {p}")
     if not training or p == 0:
         return x
-    kept = backend.generator().random(shape, dtype=np.float32) >= p
-    factor = kept.astype(x.dtype) * (1 / (1 - p) if p < 1 else 0.0)
-    return x * Tensor(backend.to_device(factor.astype(x.dtype, copy=False), x.device))
+    factor = np.asarray(backend.generator().random(shape, dtype=np.float32) >= p).astype(x.dtype)
+    factor *= 1 / (1 - p) if p < 1 else 0.0
+    return x * Tensor(backend.to_device(factor, x.device))
 
 
 def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:

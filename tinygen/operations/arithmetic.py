@@ -28,7 +28,7 @@ def multiply(x: Array, y: Array) -> Array:
     return x * y
 
 
-@elementwise(lambda g, x, y: g / y, lambda g, x, y: -g * x / (y * y))
+@elementwise(lambda g, x, y: g / y, lambda g, x, y: -g * (x / y / y))
 def divide(x: Array, y: Array) -> Array:
     """``x / y``, element by element."""
     return x / y

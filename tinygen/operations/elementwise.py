@@ -13,7 +13,7 @@ from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array, array_module
 from tinygen.kernels import elementwise as kernels
 from tinygen.operations.arithmetic import where
-from tinygen.operations.comparison import equal, greater
+from tinygen.operations.comparison import equal, less
 from tinygen.operations.creation import full_like
 
 
@@ -123,7 +123,7 @@ def elu(x: Array, alpha: float) -> Array:
 
 @operation(
     lambda g, h, y, alpha: elu_product(g, y, alpha=alpha),
-    lambda g, h, y, alpha: where(greater(y, 0.0), 0.0, g * h),
+    lambda g, h, y, alpha: where(less(y, 0.0), g * h, 0.0),
 )
 def elu_product(g: Array, y: Array, alpha: float) -> Array:
     """``g`` times the slope of ``elu`` where its value is ``y``: 1 where y > 0, ``y + alpha = alpha e^x`` elsewhere.

@@ -5,6 +5,8 @@ gives all of einsum: for y_ik = sum_j a_ij b_jk the gradient of a is sum_k g_ik 
 operand's own indices as the result, the result's indices in the operand's place.
 """
 
+import math
+
 import numpy as np
 
 from tinygen.autograd.broadcasting import broadcast_to
@@ -38,7 +40,8 @@ def matmul(x: Tensor, y: Tensor) -> Tensor:
     if x.shape[-1] != y.shape[-2]:
         raise ValueError(f"matmul: {x.shape[-1]} columns meet {y.shape[-2]} rows (x {x.shape}, y {y.shape})")
     if y.ndim == 2 and x.ndim > 2:  # one tall matrix instead of many that share their second factor
-        return reshape(_matmul(reshape(x, (-1, x.shape[-1])), y), (*x.shape[:-1], y.shape[-1])) if x.size else x @ y
+        tall = reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
+        return reshape(_matmul(tall, y), (*x.shape[:-1], y.shape[-1]))
     lead = _broadcast_shapes(x.shape[:-2], y.shape[:-2])
     return _matmul(
         x if x.shape[:-2] == lead else broadcast_to(x, (*lead, *x.shape[-2:])),

@@ -22,8 +22,10 @@ Axis = int | tuple[int, ...] | None
 
 
 def _axes(name: str, x: Tensor, axis: Axis) -> tuple[int, ...]:
-    """``axis`` as positions from the front, each named once."""
+    """``axis`` as positions from the front, each named once; a number may pass as its own only axis, as in NumPy."""
     given = tuple(range(x.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    if x.ndim == 0 and given in ((), (0,), (-1,)):
+        return ()
     if any(not -x.ndim <= a < x.ndim for a in given):
         raise ValueError(f"{name}: axis {axis} is not among the axes of shape {x.shape}")
     axes = tuple(sorted(a % x.ndim for a in given))
@@ -32,7 +34,7 @@ def _axes(name: str, x: Tensor, axis: Axis) -> tuple[int, ...]:
     return axes
 
 
-def _kept(x: Tensor, axes: tuple[int, ...]) -> tuple[int, ...]:
+def _kept(x: Tensor | Array, axes: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of a reduction over ``axes`` that keeps them with length 1."""
     return tuple(1 if a in axes else length for a, length in enumerate(x.shape))
 
@@ -44,7 +46,7 @@ def _drop(y: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
 def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The sum over ``axis``."""
     axes = _axes("sum", x, axis)
-    return _drop(sum_to(x, _kept(x, axes)), axes, keepdims)
+    return _drop(sum_to(x, shape=_kept(x, axes)), axes, keepdims)
 
 
 def _count(name: str, x: Tensor, axes: tuple[int, ...]) -> int:
@@ -56,7 +58,8 @@ def _count(name: str, x: Tensor, axes: tuple[int, ...]) -> int:
 
 def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The arithmetic mean over ``axis``; an empty one is a ``ValueError``."""
-    return sum(x, axis, keepdims) / _count("mean", x, _axes("mean", x, axis))
+    count = _count("mean", x, _axes("mean", x, axis))
+    return sum(x, axis, keepdims) / count
 
 
 def var(x: Tensor, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
@@ -69,8 +72,8 @@ def var(x: Tensor, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> 
 
 
 def _root(x: Tensor, p: float = 2) -> Tensor:
-    """The p-th root of a sum of non-negative terms, with slope 0 where all of them vanish: a norm's at the origin."""
-    vanishes = equal(x, 0)
+    """The p-th root of a sum of non-negative terms, with slope 0 where it is 0: a norm's at the origin."""
+    vanishes = equal(x, 0 if p > 0 else math.inf)
     positive = where(vanishes, 1.0, x)
     return where(vanishes, 0.0, sqrt(positive) if p == 2 else positive ** (1 / p))
 
@@ -88,7 +91,7 @@ def _share_of_extreme(x: Array, y: Array) -> Array:
     return hits / array_module(x).maximum(hits.sum(axis=repeated, keepdims=True), 1)
 
 
-@operation(lambda g, y, x, axes: broadcast_to(g, x.shape) * _share_of_extreme(x, y), keeps_output=True)
+@operation(lambda g, y, x, axes: broadcast_to(g, shape=x.shape) * _share_of_extreme(x, y), keeps_output=True)
 def _max(x: Array, axes: tuple[int, ...]) -> Array:
     return x.max(axis=axes, keepdims=True)
 
@@ -102,7 +105,9 @@ def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The smallest element over ``axis``; ties share the gradient evenly."""
-    return -max(-x, axis, keepdims)
+    axes = _axes("min", x, axis)
+    _count("min", x, axes)
+    return -max(-x, axes, keepdims)
 
 
 def prod(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -131,7 +136,8 @@ def cumsum(x: Tensor, axis: int | None = None) -> Tensor:
     """The sums of the first 1, 2, 3, ... elements along ``axis`` (None: of the flattened tensor)."""
     if axis is None:
         return _cumsum(reshape(x, -1), axis=0)
-    return _cumsum(x, axis=_axes("cumsum", x, axis)[0])
+    axes = _axes("cumsum", x, axis)
+    return _cumsum(x, axis=axes[0]) if axes else x
 
 
 def _softmax_given(x: Tensor, y: Tensor) -> Tensor:
@@ -142,6 +148,8 @@ def _softmax_given(x: Tensor, y: Tensor) -> Tensor:
 @operation(lambda g, y, x, axes: g * _softmax_given(x, y), keeps_output=True)
 def _logsumexp(x: Array, axes: tuple[int, ...]) -> Array:
     xp = array_module(x)
+    if not x.size:  # log 0
+        return xp.full(_kept(x, axes), -xp.inf, x.dtype)
     largest = x.max(axis=axes, keepdims=True)
     shift = xp.where(xp.isfinite(largest), largest, 0)
     total = xp.exp(x - shift).sum(axis=axes, keepdims=True)
@@ -152,8 +160,19 @@ def _logsumexp(x: Array, axes: tuple[int, ...]) -> Array:
 def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """``log sum e^x`` over ``axis``, shifted by the largest element so that nothing overflows or vanishes."""
     axes = _axes("logsumexp", x, axis)
-    _count("logsumexp", x, axes)
     return _drop(_logsumexp(x, axes=axes), axes, keepdims)
+
+
+@operation(lambda g, y, x, axes: g - exp(y) * sum(g, axes, keepdims=True), keeps_output=True)
+def _log_softmax(x: Array, axes: tuple[int, ...]) -> Array:
+    xp = array_module(x)
+    shifted = x - x.max(axis=axes, keepdims=True) if x.size else x
+    return shifted - xp.log(xp.exp(shifted).sum(axis=axes, keepdims=True))
+
+
+def log_softmax(x: Tensor, axis: Axis = -1) -> Tensor:
+    """``x - log sum e^x`` over ``axis``; the largest element is taken off first, so that an offset costs no digits."""
+    return _log_softmax(x, axes=_axes("log_softmax", x, axis))
 
 
 def norm(x: Tensor, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -164,17 +183,19 @@ def norm(x: Tensor, ord: Any = None, axis: Axis = None, keepdims: bool = False) 
     Raises ``ValueError`` for other ``ord``: those that need singular values are not differentiated here.
     """
     axes = _axes("norm", x, axis)
-    if ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) == 1):
+    if ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) < 2):
         return _root(sum(x * x, axis, keepdims))
     if len(axes) == 2 and ord in (1, -1, math.inf, -math.inf):
         first, second = axes if axis is None else [a % x.ndim for a in axis]  # type: ignore[union-attr]
         inner, outer = (first, second) if ord in (1, -1) else (second, first)
         extreme = max if ord > 0 else min
         return _drop(extreme(sum(absolute(x), inner, keepdims=True), outer, keepdims=True), axes, keepdims)
-    if len(axes) != 1 or isinstance(ord, str):
+    if len(axes) > 1 or isinstance(ord, str):
         raise ValueError(f"norm: ord={ord!r} over {len(axes)} axes is not among the norms offered here")
     if ord in (math.inf, -math.inf):
         return (max if ord > 0 else min)(absolute(x), axis, keepdims)
     if ord == 0:
         return sum(constant(lambda x: (x != 0).astype(x.dtype))(x), axis, keepdims)
-    return _root(sum(absolute(x) ** ord, axis, keepdims), ord)
+    is_zero = equal(x, 0)  # whose slope is 0, also where |x|^(ord - 1) is infinite
+    terms = where(is_zero, 0.0 if ord > 0 else math.inf, where(is_zero, 1.0, absolute(x)) ** ord)
+    return _root(sum(terms, axis, keepdims), ord)

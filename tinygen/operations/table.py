@@ -26,6 +26,7 @@ OPERATORS = {
     "__floordiv__": comparison.floor_divide,
     "__rfloordiv__": _reflected(comparison.floor_divide),
     "__mod__": arithmetic.remainder,
+    "__rmod__": _reflected(arithmetic.remainder),
     "__pow__": elementwise.power,
     "__rpow__": _reflected(elementwise.power),
     "__matmul__": products.matmul,
