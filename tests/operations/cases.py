@@ -103,6 +103,7 @@ case("Tensor.__pow__", lambda x: x**2, np.array([0.0, -1.0, 2.0]))
 case("Tensor.__neg__", lambda x: -x, normal(2, 3))
 case("Tensor.__mod__", lambda x: x % 1.5, normal(5))
 case("Tensor.__mod__", lambda x, y: x % y, normal(5), positive(1))
+case("Tensor.__rmod__", lambda x: 5 % x, positive(4))
 case("Tensor.__rmod__", lambda x: 1.7 % x, positive(5))
 case("tg.maximum", lambda x: tg.maximum(x, 0.1), normal(5))
 case("tg.minimum", lambda x: tg.minimum(0.1, x), normal(5))
@@ -432,7 +433,7 @@ case(
 case("likelihoods.log_mean_exp", likelihoods.log_mean_exp, normal(2, 3))
 case("likelihoods.log_mean_exp", likelihoods.log_mean_exp, normal(2, 3) - 2000)
 
-# Derivatives, differentiated ------------------------------------------------------------------------------------------
+# Derivatives, differentiated -----------------------------------------------------------------------------------------
 
 case("tg.jacobian", lambda x: tg.jacobian(lambda x: x[1:] * tg.sin(x[:1]), x), normal(3))
 case("tg.hessian", lambda x: tg.hessian(lambda x: tg.sum(x**3) * x[0], x), normal(2))
@@ -454,7 +455,7 @@ def layer(covers: str, module: nn.Module, *inputs: np.ndarray) -> None:
             for step in path:
                 owner = dict(owner.members())[step]
             setattr(owner, last, weight)
-        return module(*given[: len(inputs)])
+        return module.to(given[0].device)(*given[: len(inputs)])
 
     case(covers, function, *inputs, *weights)
 
@@ -508,6 +509,7 @@ NOT_CHECKED = {
     "tg.DeviceError": "an exception",
     "tg.graph_dot": "draws a graph and computes nothing",
     "tg.gpu_available": "asks about the machine",
+    "tg.keep_freed_memory": "asks the machine for something",
     "tg.manual_seed": "sets the generator",
     "tg.get_rng_state": "reads the generator",
     "tg.set_rng_state": "sets the generator",

@@ -3,6 +3,7 @@ finite differences, linear maps against their adjoints, float32 throughout, and 
 
 import inspect
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from tinygen.autograd.tensor import Tensor
 from tinygen.operations.table import METHODS, OPERATORS
 
 COVERED = {case.covers for case in CASES}
+DRAWN_IN_ITS_TYPE = {"likelihoods.kl_gaussian_gaussian_mc"}  # chance gives other numbers in float32
 
 
 def results(case: Case, inputs: list[Tensor]) -> list[Tensor]:
@@ -70,13 +72,19 @@ def test_every_input_of_every_operation_is_differentiated_twice_by_some_case():
     assert wanted - differentiated == set()
 
 
+def is_of(module: ModuleType, member: Any) -> bool:
+    """Whether ``member`` belongs to ``module``, which a package gathers and a file defines."""
+    package = hasattr(module, "__path__")
+    return member.__module__.startswith("tinygen") if package else member.__module__ == module.__name__
+
+
 def public_callables() -> dict[str, Any]:
     """Name -> callable: those of the public modules, and the operators and methods that are not among them."""
     named = {
         f"{module}.{name}": member
         for module, members in PUBLIC.items()
         for name, member in vars(members).items()
-        if callable(member) and not name.startswith("_") and member.__module__.startswith("tinygen")
+        if callable(member) and not name.startswith("_") and is_of(members, member)
     }
     known = {id(member) for member in named.values()}
     named |= {f"Tensor.{name}": member for name, member in {**OPERATORS, **METHODS}.items() if id(member) not in known}
@@ -131,6 +139,8 @@ def test_float32_stays_float32_in_value_and_derivatives(case):
     expected = gradients(case, case.tensors("float64"))
     for order, (singles, doubles) in enumerate(zip(found, expected, strict=True)):
         assert {y.dtype for y in singles} <= {np.dtype("float32")}
+        if case.covers in DRAWN_IN_ITS_TYPE:
+            continue
         for single, double in zip(singles, doubles, strict=True):
             scale = 1 + np.abs(double.numpy()).max(initial=0)
             np.testing.assert_allclose(single.numpy() / scale, double.numpy() / scale, atol=1e-5 * 20**order)

@@ -6,6 +6,7 @@ operand's own indices as the result, the result's indices in the operand's place
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -25,10 +26,19 @@ def _matmul(x: Array, y: Array) -> Array:
     return array_module(x).matmul(x, y)
 
 
+def _tensors(*operands: Any) -> list[Tensor]:
+    """The operands as tensors, lists and numbers where the first tensor among them lives."""
+    home = next((operand.device for operand in operands if isinstance(operand, Tensor)), None)
+    return [
+        operand if isinstance(operand, Tensor) else tensor(operand, device=None if hasattr(operand, "dtype") else home)
+        for operand in operands
+    ]
+
+
 def matmul(x: Tensor, y: Tensor) -> Tensor:
     """The matrix product over the last two axes, the axes before them broadcast; a vector is a row on the left and a
     column on the right, and leaves no axis behind (``numpy.matmul``)."""
-    x, y = (operand if isinstance(operand, Tensor) else tensor(operand) for operand in (x, y))
+    x, y = _tensors(x, y)
     if x.ndim == 0 or y.ndim == 0:
         raise ValueError(f"matmul: expects operands with at least one axis, got shapes {x.shape} and {y.shape}")
     if x.ndim == 1 or y.ndim == 1:
@@ -73,7 +83,7 @@ def einsum(subscripts: str, *operands: Tensor) -> Tensor:
 
     Raises ``ValueError`` where operands, letters and axes do not match.
     """
-    tensors = [operand if isinstance(operand, Tensor) else tensor(operand) for operand in operands]
+    tensors = _tensors(*operands)
     left, arrow, output = subscripts.replace(" ", "").partition("->")
     inputs = left.split(",")
     if len(inputs) != len(tensors):
