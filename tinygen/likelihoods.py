@@ -8,7 +8,7 @@ import math
 
 from tinygen.autograd.tensor import Tensor, tensor
 from tinygen.operations.arithmetic import where
-from tinygen.operations.comparison import equal
+from tinygen.operations.comparison import equal, logical_and
 from tinygen.operations.creation import randn
 from tinygen.operations.elementwise import exp, expm1, log, softplus
 from tinygen.operations.reductions import logsumexp, mean, sum
@@ -29,7 +29,9 @@ def _check_shapes(name: str, **tensors: Tensor) -> None:
 
 
 def _as_tensor(x: Tensor, like: Tensor) -> Tensor:
-    return x if isinstance(x, Tensor) else tensor(x, device=like.device)
+    """``x`` as a floating-point tensor: an array joins ``like`` on its device, whole numbers take its dtype."""
+    x = x if isinstance(x, Tensor) else tensor(x, device=like.device)
+    return x if x.dtype.kind == "f" else x.astype(like.dtype)
 
 
 def log_likelihood_bernoulli(mu: Tensor, target: Tensor) -> Tensor:
@@ -44,8 +46,8 @@ def log_likelihood_bernoulli(mu: Tensor, target: Tensor) -> Tensor:
 
 
 def _weighted_log(weight: Tensor, x: Tensor) -> Tensor:
-    """weight log(x), 0 where the weight is 0."""
-    absent = equal(weight, 0)
+    """weight log(x), 0 where both are 0."""
+    absent = logical_and(equal(weight, 0), equal(x, 0))
     return where(absent, 0.0, weight * log(where(absent, 1.0, x)))
 
 
@@ -66,8 +68,8 @@ def log_likelihood_normal(mu: Tensor, logvar: Tensor, z: Tensor) -> Tensor:
 
 def log_mean_exp(y: Tensor) -> Tensor:
     """``log 1/K sum_k e^y_k``: y (batch, samples) -> (batch,), exact where every e^y_k underflows."""
-    if y.ndim != 2:
-        raise ValueError(f"log_mean_exp: expects (batch, samples), got shape {y.shape}")
+    if y.ndim != 2 or y.shape[1] == 0:
+        raise ValueError(f"log_mean_exp: expects (batch, samples) with at least 1 sample, got shape {y.shape}")
     return logsumexp(y, axis=1) - math.log(y.shape[1])
 
 
