@@ -11,7 +11,7 @@ from tinygen.autograd.gradcheck import GradcheckError as GradcheckError
 from tinygen.autograd.gradcheck import gradcheck as gradcheck
 from tinygen.autograd.gradcheck import gradgradcheck as gradgradcheck
 from tinygen.autograd.graph import graph_dot as graph_dot
-from tinygen.autograd.operation import no_grad as no_grad
+from tinygen.autograd.recording import no_grad as no_grad
 from tinygen.autograd.tensor import Tensor as Tensor
 from tinygen.autograd.tensor import tensor as tensor
 from tinygen.backend import DeviceError as DeviceError

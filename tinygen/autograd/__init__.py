@@ -1,0 +1,1 @@
+"""The engine: tensors that remember, operations with their products, and the reverse walk."""

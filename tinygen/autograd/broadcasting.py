@@ -15,7 +15,7 @@ from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array, array_module
 
 
-@operation(lambda g, x, shape: sum_to(g, x.shape), linear=True)
+@operation(lambda g, x, shape: sum_to(g, shape=x.shape), linear=True)
 def broadcast_to(x: Array, shape: tuple[int, ...]) -> Array:
     """``x`` repeated along new leading axes and axes of length 1 until it has ``shape`` (a view; no copy)."""
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
@@ -25,7 +25,7 @@ def broadcast_to(x: Array, shape: tuple[int, ...]) -> Array:
         raise ValueError(f"broadcast_to: shape {x.shape} does not broadcast to {shape}") from None
 
 
-@operation(lambda g, x, shape: broadcast_to(g, x.shape), linear=True)
+@operation(lambda g, x, shape: broadcast_to(g, shape=x.shape), linear=True)
 def sum_to(x: Array, shape: tuple[int, ...]) -> Array:
     """The sums of ``x`` over the axes along which ``shape`` would be repeated to become ``x.shape``."""
     new = x.ndim - len(shape)
@@ -42,7 +42,7 @@ def meet(name: str, inputs: tuple) -> tuple:
         shape = np.broadcast_shapes(*shapes)
     except ValueError:
         raise ValueError(f"{name}: shapes {' and '.join(map(str, shapes))} do not broadcast together") from None
-    return tuple([broadcast_to(x, shape) if isinstance(x, Tensor) and x.shape != shape else x for x in inputs])
+    return tuple([broadcast_to(x, shape=shape) if isinstance(x, Tensor) and x.shape != shape else x for x in inputs])
 
 
 elementwise = partial(operation, prepare=meet)

@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tinygen.autograd.broadcasting import add
-from tinygen.autograd.operation import Node, recording
+from tinygen.autograd.operation import Node
+from tinygen.autograd.recording import recording
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import array_module
 
@@ -63,58 +64,50 @@ def _topological_order(roots: list[Source], wanted: set[Source] | None) -> tuple
 
 
 def _walk(
-    outputs: list[Tensor], seeds: list[Tensor], wanted: set[Source] | None, *, free: bool
+    seeds: list[tuple[Tensor, Tensor]], wanted: set[Source] | None, *, create_graph: bool, free: bool
 ) -> dict[Source, Tensor]:
-    """The gradients at ``wanted`` (None: at every leaf) of the sum of ``outputs`` weighted by ``seeds``."""
+    """The gradients at ``wanted`` (None: at every leaf) of the outputs in ``seeds``, weighted by what comes with them."""
     gradients: dict[Source, Tensor] = {}
 
-    def accumulate(source: Source, gradient: Tensor) -> None:
+    def accumulate(x: Tensor, gradient: Tensor) -> None:
+        source = _source(x)
         gradients[source] = add(gradients[source], gradient) if source in gradients else gradient
 
-    order, needed = _topological_order([_source(output) for output in outputs], wanted)
-    for output, seed in zip(outputs, seeds, strict=True):
-        accumulate(_source(output), seed)
-    while order:
-        node = order.pop()
-        gradient = gradients.pop(node)
-        node.check_unchanged()
-        for index, x in enumerate(node.inputs):
-            if isinstance(x, Tensor) and x.requires_grad and _source(x) in needed:
-                accumulate(_source(x), node.product(index, gradient))
-        if wanted is not None and node in wanted:
-            gradients[node] = gradient
-        if free:
-            node.release()
-        del node, gradient, x
+    with recording(create_graph):
+        order, needed = _topological_order([_source(output) for output, _ in seeds if output.requires_grad], wanted)
+        for output, seed in seeds:
+            accumulate(output, seed)
+        while order:
+            node = order.pop()
+            gradient = gradients[node] if wanted and node in wanted else gradients.pop(node)
+            node.check_unchanged()
+            for index, x in enumerate(node.inputs):
+                if isinstance(x, Tensor) and x.requires_grad and _source(x) in needed:
+                    accumulate(x, node.product(index, gradient))
+            if free:
+                node.release()
+            del node, gradient, x
     return gradients
 
 
-def _seeds(outputs: list[Tensor], given: list[Tensor | None]) -> list[Tensor]:
-    """The gradients to begin with: those given, 1 for an output of one element."""
-    if len(given) != len(outputs):
-        raise ValueError(f"grad: expects one of grad_outputs for each of {len(outputs)} outputs, got {len(given)}")
-    seeds = []
-    for output, seed in zip(outputs, given, strict=True):
-        if seed is None:
-            if output.size != 1:
-                raise ValueError(
-                    f"backward: only an output of one element needs no gradient to begin with, this one has shape "
-                    f"{output.shape}; pass one of that shape, or reduce it with sum() or mean() first"
-                )
-            seed = Tensor(array_module(output.data).ones_like(output.data))
-        elif not isinstance(seed, Tensor):
-            raise TypeError(f"backward: expects a Tensor as the gradient to begin with, got {type(seed).__name__}")
-        elif seed.shape != output.shape:
-            raise ValueError(f"backward: gradient has shape {seed.shape}, the output {output.shape}")
-        seeds.append(seed)
-    return seeds
+def _seed(output: Tensor, given: Tensor | None) -> Tensor:
+    """The gradient to begin with: what was given, or 1 for an output of one element."""
+    if given is None:
+        if output.size != 1:
+            raise ValueError(
+                f"backward: an output of shape {output.shape} needs a gradient of that shape to begin with"
+            )
+        return Tensor(array_module(output.data).ones_like(output.data))
+    if not isinstance(given, Tensor) or given.shape != output.shape:
+        found = f"shape {given.shape}" if isinstance(given, Tensor) else type(given).__name__
+        raise ValueError(f"backward: the gradient to begin with must be a Tensor of shape {output.shape}, got {found}")
+    return given
 
 
-def _listed(tensors: Tensor | Sequence[Tensor], name: str) -> list[Tensor]:
+def _listed(name: str, tensors: Tensor | Sequence[Tensor | None]) -> list:
     listed = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-    for tensor in listed:
-        if not isinstance(tensor, Tensor):
-            raise TypeError(f"grad: {name} must be tensors, got {type(tensor).__name__}")
+    if not all(isinstance(tensor, Tensor) or (tensor is None and name == "grad_outputs") for tensor in listed):
+        raise TypeError(f"grad: {name} must be a Tensor or several, got {', '.join(type(t).__name__ for t in listed)}")
     return listed
 
 
@@ -132,19 +125,19 @@ def grad(
     how they were made and can be differentiated again. ``allow_unused``: None for an input on which the outputs do not
     depend, instead of a ``ValueError``. The graph is kept; nothing is left on the leaves.
     """
-    output_list, input_list = _listed(outputs, "outputs"), _listed(inputs, "inputs")
-    given = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs or [None] * len(output_list))
-    for index, tensor in enumerate(input_list):
-        if not tensor.requires_grad:
+    ends, origins = _listed("outputs", outputs), _listed("inputs", inputs)
+    given = [None] * len(ends) if grad_outputs is None else _listed("grad_outputs", grad_outputs)
+    if len(given) != len(ends):
+        raise ValueError(f"grad: expects as many grad_outputs as outputs, {len(ends)}, got {len(given)}")
+    for index, x in enumerate(origins):
+        if not x.requires_grad:
             raise ValueError(f"grad: inputs[{index}] does not ask for gradients (requires_grad is False)")
-    seeds = _seeds(output_list, given)
-    with recording(create_graph):
-        reached = [pair for pair in zip(output_list, seeds, strict=True) if pair[0].requires_grad]
-        gradients = _walk(*map(list, zip(*reached)), {_source(x) for x in input_list}, free=False) if reached else {}
-    for index, tensor in enumerate(input_list):
-        if _source(tensor) not in gradients and not allow_unused:
+    seeds = [(output, _seed(output, seed)) for output, seed in zip(ends, given, strict=True)]
+    gradients = _walk(seeds, {_source(x) for x in origins}, create_graph=create_graph, free=False)
+    for index, x in enumerate(origins):
+        if _source(x) not in gradients and not allow_unused:
             raise ValueError(f"grad: the outputs do not depend on inputs[{index}]; allow_unused=True gives None for it")
-    return tuple([gradients.get(_source(tensor)) for tensor in input_list])
+    return tuple([gradients.get(_source(x)) for x in origins])
 
 
 def backward(output: Tensor, gradient: Tensor | None = None) -> None:
@@ -158,15 +151,10 @@ def backward(output: Tensor, gradient: Tensor | None = None) -> None:
     if not output.requires_grad:
         raise RuntimeError("backward: nothing that this tensor was made of asks for gradients (requires_grad)")
     taken: set[int] = set()
-    with recording(False):
-        for leaf, gradient_there in _walk([output], _seeds([output], [gradient]), None, free=True).items():
-            total = gradient_there if leaf.grad is None else add(leaf.grad, gradient_there)
-            leaf.grad = Tensor(_own(total.data, taken))
-
-
-def _own(array, taken: set[int]):
-    """``array``, copied where it is a view or another leaf has it: a leaf's gradient is nobody else's memory."""
-    if array.base is not None or not array.flags.c_contiguous or id(array) in taken:
-        array = array.copy()
-    taken.add(id(array))
-    return array
+    for leaf, found in _walk([(output, _seed(output, gradient))], None, create_graph=False, free=True).items():
+        array = found.data if leaf.grad is None else leaf.grad.data + found.data
+        # A leaf's gradient is nobody else's memory: no view, and not the array that another leaf was given.
+        if array.base is not None or not array.flags.c_contiguous or id(array) in taken:
+            array = array.copy()
+        taken.add(id(array))
+        leaf.grad = Tensor(array)

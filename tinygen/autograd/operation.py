@@ -20,37 +20,17 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tinygen.autograd.recording import is_recording, make_read_only
 from tinygen.autograd.tensor import Tensor, tensor
-from tinygen.backend import Array, DeviceError, device_of, to_device
+from tinygen.backend import Array, DeviceError, device_of
 
 operations: dict[str, Operation] = {}  # every operation there is, by name: the tests walk over it
-
-_recording: ContextVar[bool] = ContextVar("recording", default=True)
-
-
-@contextmanager
-def recording(wanted: bool) -> Iterator[None]:
-    """Within, operations remember their inputs (``wanted``) or do not; the state before is restored in any case."""
-    token = _recording.set(wanted)
-    try:
-        yield
-    finally:
-        _recording.reset(token)
-
-
-def no_grad() -> Any:
-    """Within (``with tg.no_grad():``, or ``@tg.no_grad()`` on a function) results do not remember how they were made.
-
-    Each thread has its own state, and an exception restores it.
-    """
-    return recording(False)
 
 
 class Node:
@@ -58,13 +38,8 @@ class Node:
 
     __slots__ = ("__weakref__", "arrays", "inputs", "operation", "options", "output", "shape")
 
-    def __init__(
-        self, operation: Operation, inputs: tuple, arrays: tuple, options: dict[str, Any], output: Array
-    ) -> None:
-        self.operation: Operation = operation
-        self.inputs = inputs
-        self.arrays = arrays
-        self.options = options
+    def __init__(self, operation: Operation, inputs: tuple, arrays: tuple, options: dict, output: Array) -> None:
+        self.operation, self.inputs, self.arrays, self.options = operation, inputs, arrays, options
         self.shape = output.shape
         self.output = output if operation.keeps_output else None
 
@@ -77,13 +52,10 @@ class Node:
             product = operation.products[0](gradient, index, *value, *inputs, **self.options)
         else:
             product = operation.products[index](gradient, *value, *inputs, **self.options)
-        wanted = inputs[index]
-        if product.shape != wanted.shape:
-            raise ValueError(
-                f"{operation.name}: the gradient of argument {operation.argument(index)!r} has shape {product.shape}, "
-                f"the argument {wanted.shape}"
-            )
-        return product if product.dtype == wanted.dtype else product.astype(wanted.dtype)
+        x, name = inputs[index], operation.argument(index)
+        if product.shape != x.shape:
+            raise ValueError(f"{operation.name}: the gradient of {name} has shape {product.shape}, {name} {x.shape}")
+        return product if product.dtype == x.dtype else product.astype(x.dtype)
 
     def check_unchanged(self) -> None:
         """Raise ``RuntimeError`` if an input's ``data`` was replaced since: the gradient would be of something else."""
@@ -100,31 +72,24 @@ class Node:
         self.output = None
 
 
+@dataclass(eq=False)
 class Operation:
     """A differentiable operation: ``value`` on arrays, ``products`` on tensors, and how operands enter."""
 
-    def __init__(
-        self,
-        value: Callable[..., Array],
-        products: tuple[Callable[..., Tensor] | None, ...],
-        *,
-        keeps_output: bool,
-        linear: bool,
-        variadic: bool,
-        prepare: Callable[[str, tuple], tuple] | None,
-    ) -> None:
-        self.name = value.__name__
-        self.value = value
-        self.products = products
-        self.keeps_output = keeps_output
-        self.linear = linear
-        self.variadic = variadic
-        self.prepare = prepare
-        parameters = list(inspect.signature(value).parameters.values())
-        split = 1 if variadic else len(products)
-        self.inputs = [parameter.name for parameter in parameters[:split]]
-        self.options = [parameter.name for parameter in parameters[split:]]
-        self.defaults = {p.name: p.default for p in parameters[split:] if p.default is not inspect.Parameter.empty}
+    value: Callable[..., Array]
+    products: tuple[Callable[..., Tensor] | None, ...]
+    keeps_output: bool = False
+    linear: bool = False
+    variadic: bool = False
+    prepare: Callable[[str, tuple], tuple] | None = None
+
+    def __post_init__(self) -> None:
+        self.name = self.value.__name__
+        self.signature = inspect.signature(self.value)
+        names = list(self.signature.parameters)
+        self.inputs, self.options = names[: len(self.products)], names[len(self.products) :]
+        parameters = [self.signature.parameters[name] for name in self.options]
+        self.defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
 
     def argument(self, index: int) -> str:
         """The name of the input at ``index``."""
@@ -137,27 +102,22 @@ class Operation:
             inputs = self.prepare(self.name, inputs)
         arrays = tuple([x.data if isinstance(x, Tensor) else x for x in inputs])
         output = Tensor(self.value(*arrays, **options))
-        if _recording.get():
+        if is_recording():
             for x in inputs:
                 if isinstance(x, Tensor) and x._requires_grad:
                     output.node = Node(self, inputs, arrays, options, output.data)
                     output._requires_grad = True
-                    _make_read_only(*arrays, output.data)
+                    make_read_only(*arrays, output.data)
                     break
         return output
 
     def _bind(self, args: tuple, options: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
-        """Tell inputs from options, as Python tells positional arguments from keywords, and fill in the defaults."""
-        count = len(self.inputs)
-        if self.variadic or len(args) == count:
-            return args, {**self.defaults, **options} if self.options or options else options
-        if len(args) > count + len(self.options):
-            raise TypeError(f"{self.name}: expects at most {count + len(self.options)} arguments, got {len(args)}")
-        options = {**self.defaults, **dict(zip(self.options, args[count:], strict=False)), **options}
-        missing = [name for name in self.inputs[len(args) :] if name not in options]
-        if missing:
-            raise TypeError(f"{self.name}: argument {missing[0]!r} is missing")
-        return args[:count] + tuple([options.pop(name) for name in self.inputs[len(args) :]]), options
+        """Tell inputs from options, by Python's rules for arguments, and fill in the defaults."""
+        if self.variadic or len(args) == len(self.inputs):
+            return args, {**self.defaults, **options} if self.options else options
+        bound = self.signature.bind(*args, **options)
+        bound.apply_defaults()
+        return tuple([bound.arguments[n] for n in self.inputs]), {n: bound.arguments[n] for n in self.options}
 
     def _tensors(self, inputs: tuple) -> tuple:
         """Operands as tensors of one device; numbers and None stay as they are, so that they promote nothing."""
@@ -177,34 +137,18 @@ class Operation:
         return inputs if first is not None else (tensor(inputs[0]), *inputs[1:])
 
 
-def _make_read_only(*arrays: Any) -> None:
-    """A write into an array that a gradient will be computed from must fail, not falsify (NumPy alone can refuse)."""
-    for array in arrays:
-        while isinstance(array, np.ndarray):
-            array.flags.writeable = False
-            array = array.base
-
-
-def operation(
-    *products: Callable[..., Tensor] | None,
-    keeps_output: bool = False,
-    linear: bool = False,
-    variadic: bool = False,
-    prepare: Callable[[str, tuple], tuple] | None = None,
-) -> Callable[[Callable[..., Array]], Callable[..., Tensor]]:
+def operation(*products: Callable[..., Tensor] | None, **traits: Any) -> Callable[[Callable], Callable[..., Tensor]]:
     """Make a differentiable operation of the function below: its value on arrays.
 
     ``products``: for each of its first arguments (the inputs; what follows are options) the vector-Jacobian product
-    ``product(g, *inputs, **options)``, or None where there is no derivative. ``keeps_output``: the products take the
-    operation's own value, too, after ``g``. ``linear``: it is linear in each input, so its products are adjoints.
-    ``variadic``: it takes any number of inputs, and its one product their index after ``g``. ``prepare``: what is
-    done to the inputs first, ``prepare(name, inputs) -> inputs``.
+    ``product(g, *inputs, **options)``. The traits: ``keeps_output``, the products take the operation's own value,
+    too, after ``g``; ``linear``, it is linear in each input, so its products are adjoints; ``variadic``, it takes any
+    number of inputs, and its one product their index after ``g``; ``prepare(name, inputs) -> inputs``, what is done
+    to the inputs first.
     """
 
     def decorate(value: Callable[..., Array]) -> Callable[..., Tensor]:
-        made = operations[value.__name__] = Operation(
-            value, products, keeps_output=keeps_output, linear=linear, variadic=variadic, prepare=prepare
-        )
+        made = operations[value.__name__] = Operation(value, products, **traits)
 
         @functools.wraps(value)
         def function(*args: Any, **options: Any) -> Tensor:

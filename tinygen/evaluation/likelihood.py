@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygen.autograd.operation import no_grad
+from tinygen.autograd.recording import no_grad
 from tinygen.autograd.tensor import Tensor, tensor
 from tinygen.likelihoods import log_likelihood_normal, log_mean_exp
 from tinygen.models.vae import VAE

@@ -5,7 +5,7 @@ These return images; ``plotting`` draws them.
 
 import numpy as np
 
-from tinygen.autograd.operation import no_grad
+from tinygen.autograd.recording import no_grad
 from tinygen.autograd.tensor import tensor
 from tinygen.models.vae import VAE
 

@@ -3,7 +3,7 @@
 y = weight (x - mean) / sqrt(variance + eps) + bias
 """
 
-from tinygen.autograd.operation import recording
+from tinygen.autograd.recording import recording
 from tinygen.autograd.tensor import Tensor
 from tinygen.operations.elementwise import sqrt
 from tinygen.operations.reductions import mean, var

@@ -10,7 +10,7 @@ Where ``x`` asks for gradients, what they return remembers how it was made and c
 from collections.abc import Callable
 
 from tinygen.autograd.engine import grad
-from tinygen.autograd.operation import recording
+from tinygen.autograd.recording import recording
 from tinygen.autograd.tensor import Tensor
 from tinygen.operations.creation import zeros
 from tinygen.operations.shaping import reshape, stack

@@ -1,0 +1,41 @@
+"""Whether operations remember, and how what they remember is kept from changing.
+
+A result remembers its inputs only where derivatives may be asked for later: not under ``no_grad``, and not inside a
+reverse walk that nobody will differentiate. The switch is a context variable, so each thread has its own.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+_recording: ContextVar[bool] = ContextVar("recording", default=True)
+is_recording = _recording.get  # whether operations remember their inputs
+
+
+@contextmanager
+def recording(wanted: bool) -> Iterator[None]:
+    """Within, operations remember their inputs (``wanted``) or do not; the state before is restored in any case."""
+    token = _recording.set(wanted)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+def no_grad() -> Any:
+    """Within (``with tg.no_grad():``, or ``@tg.no_grad()`` on a function) results do not remember how they were made.
+
+    Each thread has its own state, and an exception restores it.
+    """
+    return recording(False)
+
+
+def make_read_only(*arrays: Any) -> None:
+    """A write into an array that a gradient will be computed from must fail, not falsify (NumPy alone can refuse)."""
+    for array in arrays:
+        while isinstance(array, np.ndarray):
+            array.flags.writeable = False
+            array = array.base
