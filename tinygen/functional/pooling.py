@@ -1,9 +1,12 @@
 """Pooling with PyTorch's options: an image made smaller, each window reduced to its mean or its largest value."""
 
+import math
+
 from tinygen.autograd.tensor import Tensor
 from tinygen.functional.options import Pair, as_batch, as_given, pair
 from tinygen.kernels.pooling import avg_pool2d_divisors, max_pool2d_indices, pool_output_size
 from tinygen.operations import pooling as operations
+from tinygen.operations.arithmetic import where
 
 
 def _windows(
@@ -63,11 +66,14 @@ def max_pool2d(
 ) -> Tensor:
     """The largest value of each window: x (N, C, H, W) or (C, H, W) -> (N, C, H_out, W_out) or (C, H_out, W_out).
 
-    The padding never wins. Of equal values the first in reading order gets the gradient.
+    The padding counts as minus infinity. Of equal values the first in reading order gets the gradient.
     """
     x, single = as_batch("max_pool2d", x)
     kernel, strides, paddings, dilations, size = _windows(
         "max_pool2d", x, kernel_size, stride, padding, dilation, ceil_mode
     )
     indices = max_pool2d_indices(x.data, kernel, strides, paddings, dilations, size)
-    return as_given(operations.take_pixels(x, indices=indices), single)
+    y = operations.take_pixels(x, indices=indices)
+    if dilations != (1, 1):  # the pixels of a window may all lie in the padding
+        y = where(Tensor(indices < 0), -math.inf, y)
+    return as_given(y, single)

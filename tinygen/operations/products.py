@@ -41,14 +41,13 @@ def matmul(x: Tensor, y: Tensor) -> Tensor:
     x, y = _tensors(x, y)
     if x.ndim == 0 or y.ndim == 0:
         raise ValueError(f"matmul: expects operands with at least one axis, got shapes {x.shape} and {y.shape}")
+    rows = y.shape[max(y.ndim - 2, 0)]
+    if x.shape[-1] != rows:
+        raise ValueError(f"matmul: {x.shape[-1]} columns meet {rows} rows (x {x.shape}, y {y.shape})")
     if x.ndim == 1 or y.ndim == 1:
-        rows = expand_dims(x, 0) if x.ndim == 1 else x
-        columns = expand_dims(y, 1) if y.ndim == 1 else y
-        product = matmul(rows, columns)
+        product = matmul(expand_dims(x, 0) if x.ndim == 1 else x, expand_dims(y, 1) if y.ndim == 1 else y)
         product = squeeze(product, -1) if y.ndim == 1 else product
         return squeeze(product, -2 if y.ndim > 1 else -1) if x.ndim == 1 else product
-    if x.shape[-1] != y.shape[-2]:
-        raise ValueError(f"matmul: {x.shape[-1]} columns meet {y.shape[-2]} rows (x {x.shape}, y {y.shape})")
     if y.ndim == 2 and x.ndim > 2:  # one tall matrix instead of many that share their second factor
         tall = reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
         return reshape(_matmul(tall, y), (*x.shape[:-1], y.shape[-1]))
