@@ -1,0 +1,278 @@
+"""Values against NumPy's and SciPy's functions of the same name and meaning, on random arrays."""
+
+import numpy as np
+import pytest
+import scipy.special
+
+import tinygen as tg
+import tinygen.functional as F
+
+RANDOM = np.random.default_rng(4)
+X = RANDOM.normal(size=(2, 3, 4))
+POSITIVE = np.abs(X) + 0.1
+
+SAME_NAME = {
+    "elementwise": [(name, X, {}) for name in ("exp", "expm1", "sin", "cos", "tanh", "abs")],
+    "of positive numbers": [(name, POSITIVE, {}) for name in ("log", "log1p", "sqrt")],
+    "reductions": [
+        (name, X, options)
+        for name in ("sum", "prod", "mean", "var", "std", "max", "min")
+        for options in (
+            {},
+            {"axis": 1},
+            {"axis": -1, "keepdims": True},
+            {"axis": (0, -1)},
+            {"axis": (2, 0), "keepdims": True},
+            {"axis": ()},
+        )
+    ],
+    "degrees of freedom": [(name, X, {"axis": 0, "ddof": 1}) for name in ("var", "std")],
+    "positions": [
+        (name, X, options)
+        for name in ("argmax", "argmin")
+        for options in ({}, {"axis": -2}, {"axis": 1, "keepdims": True})
+    ],
+    "running sums": [("cumsum", X, {}), ("cumsum", X, {"axis": 1}), ("cumsum", X, {"axis": -1})],
+    "shapes": [
+        ("reshape", X, {"shape": (4, -1)}),
+        ("transpose", X, {}),
+        ("transpose", X, {"axes": (1, 0, 2)}),
+        ("transpose", X, {"axes": (-1, 0, -2)}),
+        ("swapaxes", X, {"axis1": 0, "axis2": -1}),
+        ("squeeze", X[:1, :, :1], {}),
+        ("squeeze", X[:1, :, :1], {"axis": -1}),
+        ("expand_dims", X, {"axis": (0, -1)}),
+        ("broadcast_to", X, {"shape": (5, 2, 3, 4)}),
+        ("pad", X, {"pad_width": 2}),
+        ("pad", X, {"pad_width": (1, 0)}),
+        ("pad", X, {"pad_width": ((0, 1), (2, 0), (1, 1))}),
+        ("clip", X, {"min": -0.5, "max": 0.5}),
+    ],
+}
+ROWS = [row for rows in SAME_NAME.values() for row in rows]
+SHAPES = {"reshape", "transpose", "swapaxes"}  # whose options go by position
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "options"), ROWS, ids=lambda value: "x" if isinstance(value, np.ndarray) else None
+)
+def test_functions_have_numpys_meaning(name, x, options):
+    if name in SHAPES:
+        expected, found = getattr(np, name)(x, *options.values()), getattr(tg, name)(tg.tensor(x), *options.values())
+    elif name == "clip":
+        expected, found = np.clip(x, options["min"], options["max"]), tg.clip(tg.tensor(x), **options)
+    else:
+        expected, found = getattr(np, name)(x, **options), getattr(tg, name)(tg.tensor(x), **options)
+    assert found.shape == expected.shape
+    assert found.dtype == expected.dtype
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-13)
+
+
+METHODS = ["sum", "prod", "mean", "var", "std", "max", "min", "argmax", "argmin", "cumsum", "squeeze", "transpose"]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_are_the_functions_of_their_name(name):
+    np.testing.assert_allclose(getattr(tg.tensor(X), name)().numpy(), getattr(X, name)(), rtol=1e-13)
+
+
+BINARY = {
+    "+": lambda x, y: x + y,
+    "-": lambda x, y: x - y,
+    "*": lambda x, y: x * y,
+    "/": lambda x, y: x / y,
+    "//": lambda x, y: x // y,
+    "%": lambda x, y: x % y,
+    "**": lambda x, y: abs(x) ** y,
+    "<": lambda x, y: x < y,
+    "<=": lambda x, y: x <= y,
+    ">": lambda x, y: x > y,
+    ">=": lambda x, y: x >= y,
+    "==": lambda x, y: x == y,
+    "!=": lambda x, y: x != y,
+    "and, or, not": lambda x, y: (x > 0) & (y > 0) | ~(x < y),
+}
+
+
+@pytest.mark.parametrize("name", BINARY)
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [(X, X[::-1]), (X, X[0, 0]), (X[:, :1], X[0]), (X, 0.5), (0.5, X), (np.array(0.5), X), (X[:0], X[0])],
+    ids=["same", "row", "both ways", "number", "number first", "no axes", "empty"],
+)
+def test_operators_have_numpys_meaning(name, x, y):
+    tensors = [tg.tensor(operand) if isinstance(operand, np.ndarray) else operand for operand in (x, y)]
+    if name == "and, or, not" and not all(isinstance(operand, tg.Tensor) for operand in tensors):
+        return
+    found, expected = BINARY[name](*tensors), BINARY[name](x, y)
+    assert found.dtype == expected.dtype
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-13, strict=True)
+
+
+@pytest.mark.parametrize("name", ["+", "-", "*", "/", "//", "%", "**", "<", "=="])
+def test_arrays_beside_tensors_become_tensors_on_either_side(name):
+    for left, right in ((X, tg.tensor(X[0])), (tg.tensor(X), X[0])):
+        found = BINARY[name](left, right)
+        assert isinstance(found, tg.Tensor)
+        np.testing.assert_allclose(found.numpy(), BINARY[name](X, X[0]), rtol=1e-13)
+
+
+def test_numpy_does_not_swallow_tensors():
+    with pytest.raises(TypeError):
+        np.sin(tg.tensor(X))
+    with pytest.raises(TypeError, match=r"tensor\.numpy\(\)"):
+        np.asarray(tg.tensor(X))
+
+
+INDICES = [
+    0,
+    -1,
+    slice(1, None),
+    slice(None, None, -1),
+    (slice(None), 1),
+    (..., 2),
+    (None, 0, slice(None), None),
+    (slice(None), slice(2, 0, -1), slice(None, None, 2)),
+    np.array([1, 0, 1]),
+    [1, 0, 1],
+    (np.array([0, 1, 1]), np.array([2, 0, 2])),
+    (slice(None), np.array([[0, 2], [1, 1]])),
+    (0, slice(None), np.array([0, 3, 3])),
+    (np.array([1, 0]), slice(None), np.array([1, 2])),
+    np.array([True, False]),
+    X > 0,
+    (slice(None), np.array([True, False, True])),
+    (np.array([0, 1]), slice(0, 0)),
+    np.array([], int),
+    (1, 2, 3),
+    np.int64(1),
+]
+
+
+@pytest.mark.parametrize("index", INDICES, ids=range(len(INDICES)))
+def test_indexing_has_numpys_meaning(index):
+    np.testing.assert_array_equal(tg.tensor(X)[index].numpy(), X[index], strict=True)
+
+
+def test_tensors_index_tensors():
+    x = tg.tensor(X)
+    np.testing.assert_array_equal(x[x > 0].numpy(), X[X > 0])
+    np.testing.assert_array_equal(x[tg.argmax(x[:, 0, 0])].numpy(), X[X[:, 0, 0].argmax()])
+
+
+def test_iterating_goes_over_the_first_axis():
+    rows = list(tg.tensor(X))
+    assert len(rows) == len(tg.tensor(X)) == 2
+    np.testing.assert_array_equal(rows[1].numpy(), X[1])
+
+
+MATRICES = [((2, 3), (3, 4)), ((3,), (3,)), ((3,), (3, 2)), ((2, 3), (3,)), ((5, 2, 3), (3, 4)), ((5, 2, 3), (5, 3, 1))]
+MATRICES += [((4, 1, 2, 3), (5, 3, 2)), ((2, 3), (5, 3, 2)), ((3,), (5, 3, 2)), ((0, 3), (3, 2)), ((2, 0), (0, 3))]
+
+
+@pytest.mark.parametrize(("left", "right"), MATRICES)
+def test_matrix_products_have_numpys_meaning(left, right):
+    x, y = RANDOM.normal(size=left), RANDOM.normal(size=right)
+    np.testing.assert_allclose((tg.tensor(x) @ tg.tensor(y)).numpy(), x @ y, rtol=1e-12, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("subscripts", "shapes"),
+    [
+        ("ij,jk", [(2, 3), (3, 4)]),
+        ("ij,jk,kl->il", [(2, 3), (3, 4), (4, 2)]),
+        ("bij,bkj->bik", [(2, 3, 4), (2, 5, 4)]),
+        ("ii->i", [(3, 3)]),
+        ("ii", [(3, 3)]),
+        ("iij->j", [(3, 3, 2)]),
+        ("ij->", [(2, 3)]),
+        ("ji", [(2, 3)]),
+        ("i,j->ji", [(2,), (3,)]),
+        ("...ij,...j->...i", [(2, 3, 4), (4,)]),
+        ("...ij,...jk", [(5, 1, 2, 3), (4, 3, 2)]),
+        (" i j , j -> i ", [(2, 3), (3,)]),
+        ("i,i,i", [(3,), (3,), (3,)]),
+    ],
+)
+def test_einsum_has_numpys_meaning(subscripts, shapes):
+    arrays = [RANDOM.normal(size=shape) for shape in shapes]
+    found = tg.einsum(subscripts, *map(tg.tensor, arrays))
+    np.testing.assert_allclose(found.numpy(), np.einsum(subscripts, *arrays), rtol=1e-12, strict=True)
+
+
+@pytest.mark.parametrize("options", [{}, {"axis": 1}, {"axis": -1, "keepdims": True}, {"axis": (0, 2)}])
+def test_logsumexp_and_the_softmaxes_have_scipys_meaning(options):
+    for scale in (1.0, 500.0):
+        expected = scipy.special.logsumexp(scale * X, **options)
+        np.testing.assert_allclose(tg.logsumexp(tg.tensor(scale * X), **options).numpy(), expected, rtol=1e-13)
+        axis = options.get("axis", -1)
+        if isinstance(axis, int):
+            x = tg.tensor(scale * X)
+            np.testing.assert_allclose(F.softmax(x, axis).numpy(), scipy.special.softmax(scale * X, axis), rtol=1e-11)
+            expected = scipy.special.log_softmax(scale * X, axis)
+            np.testing.assert_allclose(F.log_softmax(x, axis).numpy(), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_sigmoids_have_scipys_meaning():
+    x = np.linspace(-50, 50, 101)
+    np.testing.assert_allclose(F.sigmoid(tg.tensor(x)).numpy(), scipy.special.expit(x), rtol=1e-9, atol=1e-16)
+    np.testing.assert_allclose(F.log_sigmoid(tg.tensor(x)).numpy(), scipy.special.log_expit(x), rtol=1e-12)
+    np.testing.assert_allclose(F.softplus(tg.tensor(x)).numpy(), np.logaddexp(0, x), rtol=1e-8)
+
+
+ORDERS = [None, 1, 2, 3, 0.5, 0, -1, -2, np.inf, -np.inf]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_norms_of_vectors_have_numpys_meaning(order, keepdims):
+    for axis in (0, -1):
+        expected = np.linalg.norm(X, order, axis, keepdims)
+        np.testing.assert_allclose(tg.norm(tg.tensor(X), order, axis, keepdims).numpy(), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("order", [None, "fro", 1, -1, np.inf, -np.inf])
+def test_norms_of_matrices_have_numpys_meaning(order):
+    for axis in ((0, 1), (2, 0), (-1, 1)):
+        expected = np.linalg.norm(X, order, axis)
+        np.testing.assert_allclose(tg.norm(tg.tensor(X), order, axis).numpy(), expected, rtol=1e-12)
+    np.testing.assert_allclose(tg.norm(tg.tensor(X[0]), order).item(), np.linalg.norm(X[0], order), rtol=1e-12)
+
+
+def test_joining_and_splitting_have_numpys_meaning():
+    x, y = tg.tensor(X), tg.tensor(2 * X)
+    for axis in (0, 1, -1):
+        np.testing.assert_array_equal(tg.cat([x, y], axis).numpy(), np.concatenate([X, 2 * X], axis))
+        np.testing.assert_array_equal(tg.stack([x, y], axis).numpy(), np.stack([X, 2 * X], axis))
+        pieces = zip(tg.split(x, [1, 2], axis), np.split(X, [1, 2], axis), strict=True)
+        assert all(np.array_equal(piece.numpy(), expected) for piece, expected in pieces)
+    pieces = zip(tg.split(x, 2, -1), np.split(X, 2, -1), strict=True)
+    assert all(np.array_equal(piece.numpy(), expected) for piece, expected in pieces)
+
+
+def test_where_maximum_and_minimum_have_numpys_meaning():
+    x, y = tg.tensor(X), tg.tensor(X[0])
+    np.testing.assert_array_equal(tg.where(x > 0.5, x, y).numpy(), np.where(X > 0.5, X, X[0]))
+    np.testing.assert_array_equal(tg.where(x > 0.5, 1.0, x).numpy(), np.where(X > 0.5, 1.0, X))
+    np.testing.assert_array_equal(tg.maximum(x, y).numpy(), np.maximum(X, X[0]))
+    np.testing.assert_array_equal(tg.minimum(0.1, x).numpy(), np.minimum(0.1, X))
+
+
+def test_mean_squared_error_and_linear_are_their_formulas():
+    x, y = RANDOM.normal(size=(2, 4, 3))
+    assert F.mse_loss(tg.tensor(x), tg.tensor(y)).item() == pytest.approx(((x - y) ** 2).mean())
+    W, b = RANDOM.normal(size=(5, 3)), RANDOM.normal(size=5)
+    np.testing.assert_allclose(F.linear(*map(tg.tensor, (x, W, b))).numpy(), x @ W.T + b, rtol=1e-13)
+
+
+def test_cross_entropies_are_their_formulas():
+    logits, labels, weight = RANDOM.normal(size=(4, 3)), np.array([2, 0, 1, 2]), np.array([1.0, 2.0, 0.5])
+    log_p = scipy.special.log_softmax(logits, 1)
+    found = F.cross_entropy(tg.tensor(logits), tg.tensor(labels), tg.tensor(weight))
+    expected = -(weight[labels] * log_p[range(4), labels]).sum() / weight[labels].sum()
+    assert found.item() == pytest.approx(expected)
+    target = RANDOM.uniform(size=(4, 3))
+    p = scipy.special.expit(logits)
+    found = F.binary_cross_entropy_with_logits(tg.tensor(logits), tg.tensor(target), pos_weight=tg.tensor(weight))
+    expected = -(weight * target * np.log(p) + (1 - target) * np.log(1 - p)).mean()
+    assert found.item() == pytest.approx(expected)
