@@ -14,10 +14,11 @@ import ctypes
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
@@ -141,7 +142,7 @@ def parallel(work: Callable[[int, int], object], count: int, minimum: int = 2) -
         return
     edges = [count * i // slices for i in range(slices + 1)]
     with _blas().limit(limits=1):
-        others = [_pool().submit(work, first, last) for first, last in zip(edges[1:-1], edges[2:], strict=True)]
+        others = [_pool().submit(work, first, last) for first, last in pairwise(edges[1:])]
         try:
             work(0, edges[1])
         finally:
@@ -181,12 +182,12 @@ def manual_seed(seed: int) -> None:
     _generator.bit_generator.state = np.random.PCG64(seed).state
 
 
-def get_rng_state() -> dict:
+def get_rng_state() -> Mapping[str, Any]:
     """The state of the library's generator, to be kept (numbers and a name) and handed to ``set_rng_state``."""
     return _generator.bit_generator.state
 
 
-def set_rng_state(state: dict) -> None:
+def set_rng_state(state: Mapping[str, Any]) -> None:
     """Put the library's generator back into a state that ``get_rng_state`` returned."""
     _generator.bit_generator.state = state
 

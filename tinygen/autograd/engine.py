@@ -12,6 +12,7 @@ gradients on the leaves and frees the graph on its way.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from tinygen.autograd.broadcasting import add
 from tinygen.autograd.operation import Node
@@ -19,14 +20,14 @@ from tinygen.autograd.recording import recording
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import array_module
 
-Source = Node | Tensor  # where a gradient belongs: the node that made a tensor, or the leaf itself
+Source = Any  # where a gradient belongs: the node that made a tensor, or the tensor itself if it is a leaf
 
 
 def _source(tensor: Tensor) -> Source:
     return tensor.node or tensor
 
 
-def _origins(node: Node) -> list[Source]:
+def _origins(node: Any) -> list[Source]:
     """Where the gradients of a node's inputs go."""
     return [_source(x) for x in node.inputs if isinstance(x, Tensor) and x.requires_grad]
 
@@ -66,7 +67,7 @@ def _topological_order(roots: list[Source], wanted: set[Source] | None) -> tuple
 def _walk(
     seeds: list[tuple[Tensor, Tensor]], wanted: set[Source] | None, *, create_graph: bool, free: bool
 ) -> dict[Source, Tensor]:
-    """The gradients at ``wanted`` (None: at every leaf) of the outputs in ``seeds``, weighted by what comes with them."""
+    """The gradients at ``wanted`` (None: at every leaf) of the outputs in ``seeds``, each weighted by its seed."""
     gradients: dict[Source, Tensor] = {}
 
     def accumulate(x: Tensor, gradient: Tensor) -> None:

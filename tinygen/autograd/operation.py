@@ -77,7 +77,7 @@ class Operation:
     """A differentiable operation: ``value`` on arrays, ``products`` on tensors, and how operands enter."""
 
     value: Callable[..., Array]
-    products: tuple[Callable[..., Tensor] | None, ...]
+    products: tuple[Callable[..., Tensor], ...]
     keeps_output: bool = False
     linear: bool = False
     variadic: bool = False
@@ -132,12 +132,12 @@ class Operation:
                         f"another on {device_of(first)}; move one with .to(device)"
                     )
             elif not (x is None or isinstance(x, (bool, int, float, np.generic))):
-                at_home = None if first is None or hasattr(x, "dtype") else device_of(first)
-                return self._tensors((*inputs[:index], tensor(x, device=at_home), *inputs[index + 1 :]))
+                home = None if hasattr(x, "dtype") else next((y.device for y in inputs if isinstance(y, Tensor)), None)
+                return self._tensors((*inputs[:index], tensor(x, device=home), *inputs[index + 1 :]))
         return inputs if first is not None else (tensor(inputs[0]), *inputs[1:])
 
 
-def operation(*products: Callable[..., Tensor] | None, **traits: Any) -> Callable[[Callable], Callable[..., Tensor]]:
+def operation(*products: Callable[..., Tensor], **traits: Any) -> Callable[[Callable], Callable[..., Tensor]]:
     """Make a differentiable operation of the function below: its value on arrays.
 
     ``products``: for each of its first arguments (the inputs; what follows are options) the vector-Jacobian product

@@ -54,7 +54,7 @@ class Tensor:
         def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, data: Array, *, requires_grad: bool = False, node: Node | None = None) -> None:
-        self.data = np.asarray(data) if isinstance(data, np.generic) else data
+        self.data: Array = np.asarray(data) if isinstance(data, np.generic) else data
         self.grad: Tensor | None = None
         self.node = node
         self._requires_grad = node is not None

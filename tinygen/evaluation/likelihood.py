@@ -70,9 +70,9 @@ def log_likelihood(model: VAE, x: Any, z: Any) -> Tensor:
 def _from_posterior(model: VAE, images: Tensor, z: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
     M, K, L = z.shape
     flat = reshape(z, (M * K, L))
-    repeated = [reshape(broadcast_to(expand_dims(a, 1), (M, K, L)), (M * K, L)) for a in (mean, logvar)]
+    mean, logvar = (reshape(broadcast_to(expand_dims(a, 1), (M, K, L)), (M * K, L)) for a in (mean, logvar))
     origin = zeros_like(flat)
-    prior, posterior = log_likelihood_normal(origin, origin, flat), log_likelihood_normal(*repeated, flat)
+    prior, posterior = log_likelihood_normal(origin, origin, flat), log_likelihood_normal(mean, logvar, flat)
     likelihoods = []
     owner = np.repeat(np.arange(M), K)  # the image that each draw belongs to
     for first in range(0, M * K, DECODED_AT_ONCE):

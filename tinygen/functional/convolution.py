@@ -5,7 +5,7 @@ convolution, so the weight (C_in, C_out / groups, kh, kw) of one is that of the 
 """
 
 from tinygen.autograd.tensor import Tensor
-from tinygen.functional.options import Pair, as_batch, as_given, pair
+from tinygen.functional.options import Pair, as_batch, as_given, pair, plane
 from tinygen.operations import convolution as operations
 from tinygen.operations.shaping import pad
 
@@ -48,7 +48,7 @@ def conv2d(
     x, single = as_batch("conv2d", x)
     _check("conv2d", x, weight, bias, groups, transposed=False)
     strides, dilations = pair("conv2d", "stride", stride, minimum=1), pair("conv2d", "dilation", dilation, minimum=1)
-    kernel_size = weight.shape[2:]
+    kernel_size = plane(weight)
     if padding == "same":
         if strides != (1, 1):
             raise ValueError(f"conv2d: padding 'same' goes with stride 1, got stride {stride!r}")

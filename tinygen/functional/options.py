@@ -18,6 +18,11 @@ def pair(function: str, name: str, value: Any, *, minimum: int) -> Pair:
     return both
 
 
+def plane(x: Tensor) -> Pair:
+    """Height and width of images (N, C, H, W)."""
+    return x.shape[2], x.shape[3]
+
+
 def as_batch(function: str, x: Tensor) -> tuple[Tensor, bool]:
     """``x`` as a batch of images (N, C, H, W), and whether it was one image (C, H, W) without the batch axis."""
     if x.ndim not in (3, 4):

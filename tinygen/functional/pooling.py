@@ -3,7 +3,7 @@
 import math
 
 from tinygen.autograd.tensor import Tensor
-from tinygen.functional.options import Pair, as_batch, as_given, pair
+from tinygen.functional.options import Pair, as_batch, as_given, pair, plane
 from tinygen.kernels.pooling import avg_pool2d_divisors, max_pool2d_indices, pool_output_size
 from tinygen.operations import pooling as operations
 from tinygen.operations.arithmetic import where
@@ -25,7 +25,7 @@ def _windows(
     dilations = pair(name, "dilation", dilation, minimum=1)
     if any(2 * p > k for p, k in zip(paddings, kernel, strict=True)):
         raise ValueError(f"{name}: padding {paddings} must be at most half of kernel_size {kernel}")
-    size = pool_output_size(x.shape[2:], kernel, strides, paddings, dilations, ceil_mode)
+    size = pool_output_size(plane(x), kernel, strides, paddings, dilations, ceil_mode)
     if min(size) < 1:
         raise ValueError(f"{name}: the window is larger than the padded image (x {x.shape}, kernel_size {kernel})")
     return kernel, strides, paddings, dilations, size
@@ -49,7 +49,7 @@ def avg_pool2d(
     kernel, strides, paddings, _, size = _windows("avg_pool2d", x, kernel_size, stride, padding, 1, ceil_mode)
     if divisor_override == 0:
         raise ValueError("avg_pool2d: divisor_override must not be 0")
-    divisors = avg_pool2d_divisors(x.shape[2:], kernel, strides, paddings, size, count_include_pad, divisor_override)
+    divisors = avg_pool2d_divisors(plane(x), kernel, strides, paddings, size, count_include_pad, divisor_override)
     y = operations.avg_pool2d(
         x, kernel_size=kernel, stride=strides, padding=paddings, output_size=size, divisors=divisors
     )

@@ -20,8 +20,8 @@ def _upsample(name: str, x: Tensor, size: Any, scale_factor: Any, mode: str, ali
     xp = array_module(x.data)
     matrices = []
     for length, wanted in zip(x.shape[2:], both, strict=True):
-        scale = None if scale_factor is None else float(wanted)
-        new = int(length * wanted) if scale_factor is not None else int(wanted)
+        new = int(wanted) if scale_factor is None else int(length * wanted)
+        scale = None if scale_factor is None or new == length else float(wanted)  # what keeps its size stays as it is
         if length == 0 or new == 0:
             raise ValueError(f"{name}: {length} pixels cannot become {new} (x {x.shape})")
         matrices.append(xp.asarray(interpolation_matrix(length, new, mode, align_corners, scale, x.dtype)))

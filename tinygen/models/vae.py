@@ -52,7 +52,8 @@ class VAE(nn.Module):
         return sigmoid(decoded)
 
     def elbo_terms(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """log p(x|z) for one draw z ~ q(z|x), and KL(q(z|x) || N(0, I)): (N,) each, nats; the ELBO is the difference."""
+        """log p(x|z) for one draw z ~ q(z|x), and KL(q(z|x) || N(0, I)): (N,) each, nats. The ELBO is the first less
+        the second."""
         mean, logvar, decoded = self.forward(x)
         origin = zeros_like(mean)
         return self.log_likelihood(decoded, x), kl_gaussian_gaussian_analytic(mean, logvar, origin, origin)

@@ -1,6 +1,7 @@
 """Layers with weights: linear, convolution, transposed convolution."""
 
 import math
+from typing import Any
 
 from tinygen import functional as F
 from tinygen.autograd.tensor import Tensor
@@ -97,5 +98,5 @@ class ConvTranspose2d(_Convolution):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (N, in, H, W) -> (N, out, H_out, W_out)."""
-        options = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
+        options: Any = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
         return F.conv_transpose2d(x, self.weight, self.bias, *options)

@@ -48,7 +48,7 @@ def eye(n: int, *, dtype: Any = None, device: str | None = None, requires_grad: 
 
 
 def arange(*bounds: float, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
-    """``start``, ``start + step``, ... below ``stop``; called with ``stop``, ``start, stop`` or ``start, stop, step``."""
+    """``start``, ``start + step``, ... below ``stop``, from (stop), (start, stop) or (start, stop, step)."""
     return _made(np.arange(*bounds), dtype, device, requires_grad)
 
 

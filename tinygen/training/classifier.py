@@ -39,7 +39,7 @@ def train_classifier(
     def step(batch: Batch, index: int) -> Mapping[str, float]:
         images, labels = batch
         optimizer.lr = cosine_schedule(index, epochs * len(loader), learning_rate)
-        loss = F.cross_entropy(model(as_input(images, model)), labels)
+        loss = F.cross_entropy(model(as_input(images, model)), tensor(labels, device=model.parameters()[0].device))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
