@@ -9,6 +9,7 @@ from operations.cases import CASES
 
 import tinygen as tg
 import tinygen.functional as F
+from tinygen import models, optim
 
 
 @pytest.fixture
@@ -40,13 +41,24 @@ def double_backprop_step(weights: list[tg.Tensor]) -> None:
     loss = tg.mean(value) + tg.mean((length - 1) ** 2) + tg.std(F.log_softmax(tg.transpose(value)))
     loss.backward()
     for weight in weights:
-        weight.data = weight.data - 0.01 * weight.grad.data
+        weight.data = weight.data - 1e-4 * weight.grad.data
         weight.grad = None
 
 
 @pytest.mark.usefixtures("no_collector")
 def test_a_double_backprop_step_leaves_the_collector_nothing():
     double_backprop_step(parameters())
+    assert gc.collect() == 0
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_a_vae_step_leaves_the_collector_nothing():
+    model = models.ConvVAE()
+    optimizer = optim.Adam(model.parameters())
+    for _ in range(2):
+        optimizer.zero_grad()
+        (-tg.mean(model.elbo(tg.rand(2, 1, 28, 28)))).backward()
+        optimizer.step()
     assert gc.collect() == 0
 
 
