@@ -69,10 +69,10 @@ def gradgradcheck(
     named = {f"input {i}": x for i, x in enumerate(inputs)}
     first = _Check("gradgradcheck", lambda: function(*inputs), named, "output", eps, atol, rtol)
     first.run()
+    outputs = first.outputs()
     with fixed_seed(1):
-        drawn = [np.asarray(generator().standard_normal(y.shape)) for y in first.outputs()]
-    outputs = [(y.device, v) for y, v in zip(first.outputs(), drawn, strict=True)]
-    cotangents = [Tensor(to_device(v, device), requires_grad=True) for device, v in outputs]
+        drawn = [np.asarray(generator().standard_normal(y.shape)) for y in outputs]
+    cotangents = [Tensor(to_device(v, y.device), requires_grad=True) for v, y in zip(drawn, outputs, strict=True)]
 
     def product() -> list[Tensor]:
         gradients = grad(first.outputs(), first.checked(), cotangents, create_graph=True, allow_unused=True)
@@ -96,7 +96,7 @@ class _Check:
 
     def checked(self) -> list[Tensor]:
         """The inputs that ask for gradients."""
-        return [x for x in self.named.values() if isinstance(x, Tensor) and x.requires_grad]
+        return [x for x in self.named.values() if _asks(x)]
 
     def outputs(self) -> list[Tensor]:
         """The floating-point results of one call, at the same state of chance as any other."""
@@ -121,7 +121,7 @@ class _Check:
         for place, (name, directions) in enumerate(steps.items()):
             found = np.array([row[place] for row in rows]) / scales[:, None]  # (cotangents, elements)
             for u in directions:
-                numeric, analytic = self._slopes(name, u, cotangents), found @ u
+                numeric, analytic = self._slopes(name, u, cotangents), _along(found, u)
                 wrong = ~self._agree(analytic, numeric)
                 if wrong.any():
                     k = int(wrong.argmax())
@@ -166,13 +166,17 @@ class _Check:
         data = x.data
         try:
             x.data = to_device(np.asarray(x.numpy() + step.reshape(x.shape)), x.device)
-            return self.values()
+            values = self.values()
         finally:
             x.data = data
+        if not np.isfinite(values).all():
+            place = _place(step, {name: x.shape})
+            raise GradcheckError(f"{self.caller}: a value is not finite within {self.eps:g} of {place}")
+        return values
 
     def _fail(self, outputs: list[Tensor], name: str, u: np.ndarray, v: np.ndarray, row: np.ndarray) -> None:
         u = self._narrowed(name, u, v, row)
-        analytic, numeric = float(row @ u), float(self._slopes(name, u, v))
+        analytic, numeric = float(_along(row, u)), float(self._slopes(name, u, v))
         shapes = {f"{self.result} {k}": y.shape for k, y in enumerate(outputs)}
         message = (
             f"{self.caller}: {_place(u, {name: self.named[name].shape})}: analytic {analytic:.8g}, numeric "
@@ -192,7 +196,7 @@ class _Check:
             places = np.flatnonzero(u)
             first = u.copy()
             first[places[len(places) // 2 :]] = 0
-            gaps = [np.abs(self._slopes(name, half, v) - row @ half) for half in (first, u - first)]
+            gaps = [np.abs(self._slopes(name, half, v) - _along(row, half)) for half in (first, u - first)]
             u = (first, u - first)[int(np.nan_to_num(gaps, nan=np.inf).argmax())]
         return np.sign(np.abs(u))
 
@@ -216,6 +220,12 @@ def _asks(x: Any) -> bool:
     return isinstance(x, Tensor) and x.requires_grad
 
 
+def _along(rows: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """The product with ``direction``; what it leaves out has no say, even where it is infinite or NaN."""
+    places = np.flatnonzero(direction)
+    return rows[..., places] @ direction[places]
+
+
 def _in_a_row(arrays: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([array.reshape(-1) for array in arrays])
 
@@ -231,7 +241,7 @@ def _place(direction: np.ndarray, shapes: dict[str, tuple[int, ...]]) -> str:
     """In words, which element of which array a direction moves, the arrays laid in a row."""
     if np.count_nonzero(direction) != 1:
         return f"{' and '.join(shapes)}, along a random direction"
-    position = int(direction.argmax())
+    position = int(np.flatnonzero(direction)[0])
     for name, shape in shapes.items():
         size = int(np.prod(shape))
         if position < size:
