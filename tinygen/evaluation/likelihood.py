@@ -20,10 +20,10 @@ from tinygen.likelihoods import log_likelihood_normal, log_mean_exp
 from tinygen.models.vae import VAE
 from tinygen.operations.creation import randn, zeros_like
 from tinygen.operations.elementwise import exp
-from tinygen.operations.shaping import broadcast_to, cat, expand_dims, reshape
+from tinygen.operations.shaping import cat, expand_dims, reshape
 from tinygen.training.run import progress
 
-DECODED_AT_ONCE = 1600  # latents; bounds the memory, and keeps the decoder's arrays in the processor's cache
+DECODED_AT_ONCE = 400  # latents, and images encoded: bounds the memory
 
 
 def _images(name: str, model: VAE, images: Any) -> Tensor:
@@ -43,13 +43,11 @@ def elbo(model: VAE, images: Any, batch_size: int = 200) -> float:
     """
     if batch_size < 1 or len(images) == 0:
         raise ValueError(f"elbo: expects images and a batch_size from 1, got {len(images)} and {batch_size}")
-    training = model.training
-    model.eval()
     total = 0.0
-    for first in range(0, len(images), batch_size):
-        x = _images("elbo", model, images[first : first + batch_size])
-        total += float(model.elbo(x).data.sum(dtype="float64"))
-    model.train(training)
+    with model.evaluating():
+        for first in range(0, len(images), batch_size):
+            x = _images("elbo", model, images[first : first + batch_size])
+            total += float(model.elbo(x).data.sum(dtype="float64"))
     return total / len(images)
 
 
@@ -57,30 +55,32 @@ def elbo(model: VAE, images: Any, batch_size: int = 200) -> float:
 def log_likelihood(model: VAE, x: Any, z: Any) -> Tensor:
     """The importance-sampling estimate of log p(x) in nats: images x (M, D), draws z (M, K, L) from q(z|x) -> (M,).
 
-    Everything is computed from logarithms, so an image whose every weight underflows still gets its right value.
+    Everything is computed from logarithms, so an image whose every weight underflows still gets its right value. The
+    model is evaluated in evaluation mode, and memory beyond ``z`` does not grow with K.
     """
     images = _images("log_likelihood", model, x)
     z = z if isinstance(z, Tensor) else tensor(z, dtype=images.dtype, device=images.device)
     if z.ndim != 3 or len(z) != len(images) or z.shape[2] != model.latent_size or z.shape[1] == 0:
         raise ValueError(f"log_likelihood: z must have shape ({len(images)}, K, {model.latent_size}), got {z.shape}")
-    mean, logvar = model.encode(images)
-    return _from_posterior(model, images, z, mean, logvar)
+    with model.evaluating():
+        batches = [slice(first, first + DECODED_AT_ONCE) for first in range(0, len(images), DECODED_AT_ONCE)]
+        return cat([_from_posterior(model, images[some], z[some], *model.encode(images[some])) for some in batches])
 
 
 def _from_posterior(model: VAE, images: Tensor, z: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
+    """The estimates for images (M, C, H, W) and draws z (M, K, L) from their posteriors N(mean, e^logvar) -> (M,)."""
     M, K, L = z.shape
-    flat = reshape(z, (M * K, L))
-    mean, logvar = (reshape(broadcast_to(expand_dims(a, 1), (M, K, L)), (M * K, L)) for a in (mean, logvar))
-    origin = zeros_like(flat)
-    prior, posterior = log_likelihood_normal(origin, origin, flat), log_likelihood_normal(mean, logvar, flat)
-    likelihoods = []
+    draws = reshape(z, (M * K, L))
     owner = np.repeat(np.arange(M), K)  # the image that each draw belongs to
+    log_weights = []
     for first in range(0, M * K, DECODED_AT_ONCE):
-        chunk = slice(first, first + DECODED_AT_ONCE)
-        x = images[tensor(owner[chunk], device=images.device)]
-        likelihoods.append(model.log_likelihood(model.decode(flat[chunk]), x))
-    log_weights = cat(likelihoods) + prior - posterior
-    return log_mean_exp(reshape(log_weights, (M, K)))
+        some = slice(first, first + DECODED_AT_ONCE)
+        own, drawn = tensor(owner[some], device=images.device), draws[some]
+        origin = zeros_like(drawn)
+        likelihood = model.log_likelihood(model.decode(drawn), images[own])
+        prior = log_likelihood_normal(origin, origin, drawn)
+        log_weights.append(likelihood + prior - log_likelihood_normal(mean[own], logvar[own], drawn))
+    return log_mean_exp(reshape(cat(log_weights), (M, K)))
 
 
 @no_grad()
@@ -98,15 +98,13 @@ def estimate_log_likelihood(
             "estimate_log_likelihood: expects at least 2 images, and num_samples and batch_size from 1, got "
             f"{len(images)}, {num_samples} and {batch_size}"
         )
-    training = model.training
-    model.eval()
     values = []
-    for first in progress(range(0, len(images), batch_size), description):
-        x = _images("estimate_log_likelihood", model, images[first : first + batch_size])
-        mean, logvar = model.encode(x)
-        noise = randn(len(x), num_samples, model.latent_size, dtype=x.dtype, device=x.device)
-        z = expand_dims(mean, 1) + expand_dims(exp(logvar * 0.5), 1) * noise
-        values.append(_from_posterior(model, x, z, mean, logvar).numpy().astype(np.float64))
-    model.train(training)
+    with model.evaluating():
+        for first in progress(range(0, len(images), batch_size), description):
+            x = _images("estimate_log_likelihood", model, images[first : first + batch_size])
+            mean, logvar = model.encode(x)
+            noise = randn(len(x), num_samples, model.latent_size, dtype=x.dtype, device=x.device)
+            z = expand_dims(mean, 1) + expand_dims(exp(logvar * 0.5), 1) * noise
+            values.append(_from_posterior(model, x, z, mean, logvar).numpy().astype(np.float64))
     every = np.concatenate(values)
     return float(every.mean()), float(every.std(ddof=1) / math.sqrt(len(every)))

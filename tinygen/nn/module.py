@@ -9,6 +9,7 @@ exchanged with a PyTorch model of the same structure.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -95,6 +96,17 @@ class Module:
     def eval(self: Self) -> Self:
         """Switch to evaluation: no noise, running statistics."""
         return self.train(False)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Within, evaluation; afterwards every module is in the mode that it was in, also after an error."""
+        modes = [(module, module.training) for module in self.modules()]
+        self.eval()
+        try:
+            yield
+        finally:
+            for module, training in modes:
+                module.training = training
 
     def to(self: Self, device: str) -> Self:
         """Move all parameters and buffers to ``device``: ``"cpu"``, ``"gpu"``, ``"gpu:1"``."""
