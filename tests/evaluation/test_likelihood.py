@@ -1,0 +1,285 @@
+"""The ELBO and importance sampling against models whose likelihood is known, and against a computation in float64 that
+spares neither memory nor loops."""
+
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+from scipy import special, stats
+from toy_vae import GaussianVAE, ToyVAE, exact_log_likelihood
+
+import tinygen as tg
+from tinygen import evaluation, nn
+from tinygen.evaluation import likelihood
+from tinygen.models import VAE, ConvVAE
+
+
+@pytest.fixture
+def numbers():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def coins(numbers):
+    """0/1 images (8, 1, 2, 3)."""
+    return numbers.integers(0, 2, (8, 1, 2, 3)).astype("uint8")
+
+
+@pytest.fixture(params=[1, 2], ids=["one latent", "two latents"])
+def toy(request):
+    tg.manual_seed(0)
+    model = ToyVAE(request.param).astype("float64")
+    model.decoder[0].weight.data = 2 * model.decoder[0].weight.data
+    encoder = model.encoder[2]  # wider than the posterior, so that no weight is far above the others
+    encoder.weight.data, encoder.bias.data = 0.3 * encoder.weight.data, 0 * encoder.bias.data
+    return model
+
+
+def posterior_draws(model, images, K, numbers):
+    """z (M, K, L) from q(z|x)."""
+    mean, logvar = (a.numpy() for a in model.encode(tg.tensor(images, dtype=model.parameters()[0].dtype)))
+    return mean[:, None] + np.exp(logvar / 2)[:, None] * numbers.normal(size=(len(images), K, model.latent_size))
+
+
+def naive_log_likelihood(model, images, z):
+    """Burda et al.'s estimate, eq. 8, one weight at a time, each density by SciPy in float64."""
+    mean, logvar = (a.numpy().astype("float64") for a in model.encode(tg.tensor(images, dtype="float32")))
+    estimates = []
+    for i, x in enumerate(images.astype("float64")):
+        log_weights = []
+        for draw in z[i]:
+            logits = model.decode(tg.tensor(draw[None], dtype="float32")).numpy().astype("float64")[0]
+            log_weights.append(
+                special.log_expit(np.where(x > 0, logits, -logits)).sum()
+                + stats.norm.logpdf(draw).sum()
+                - stats.norm.logpdf(draw, mean[i], np.exp(logvar[i] / 2)).sum()
+            )
+        estimates.append(special.logsumexp(log_weights) - math.log(len(log_weights)))
+    return np.array(estimates)
+
+
+# The ELBO ------------------------------------------------------------------------------------------------------------
+
+
+def test_elbo_is_the_mean_over_all_images_whatever_the_batches(toy, coins):
+    tg.manual_seed(3)
+    whole = evaluation.elbo(toy, coins)
+    for batch_size in (1, 3, 8, 100):
+        tg.manual_seed(3)  # draws come in the same order
+        assert evaluation.elbo(toy, coins, batch_size) == pytest.approx(whole, rel=1e-12)
+
+
+def test_elbo_is_below_the_log_likelihood_on_average(toy, coins):
+    tg.manual_seed(0)
+    many = np.repeat(coins, 500, axis=0)
+    with tg.no_grad():
+        values = toy.elbo(tg.tensor(many, dtype="float64")).numpy().reshape(8, 500)
+    error = values.std(axis=1, ddof=1) / math.sqrt(500)
+    assert (values.mean(axis=1) < exact_log_likelihood(toy, coins) + 4 * error).all()
+
+
+def test_elbo_of_the_exact_posterior_is_the_log_likelihood(numbers):
+    model = exact_gaussian_model()
+    images = numbers.normal(size=(5, 1, 2, 3))
+    tg.manual_seed(0)
+    values = model.elbo(tg.tensor(np.repeat(images, 4000, axis=0))).numpy().reshape(5, 4000)
+    error = values.std(axis=1, ddof=1) / math.sqrt(4000)
+    assert (np.abs(values.mean(axis=1) - gaussian_log_likelihood(model, images)) < 4.5 * error).all()
+
+
+def exact_gaussian_model():
+    """x = w z + b + noise, with the encoder that Bayes' rule gives: z|x ~ N(w.(x - b) / (s + w.w), s / (s + w.w))."""
+    tg.manual_seed(1)
+    model = GaussianVAE().astype("float64")
+    w, b = model.decoder[0].weight.numpy()[:, 0], model.decoder[0].bias.numpy()
+    precision = model.VARIANCE + w @ w
+    encoder = model.encoder[2]
+    encoder.weight.data = np.stack([w / precision, np.zeros(6)])
+    encoder.bias.data = np.array([-w @ b / precision, math.log(model.VARIANCE / precision)])
+    return model
+
+
+def gaussian_log_likelihood(model, images):
+    w, b = model.decoder[0].weight.numpy(), model.decoder[0].bias.numpy()
+    return stats.multivariate_normal.logpdf(images.reshape(-1, 6), b, w @ w.T + model.VARIANCE * np.eye(6))
+
+
+# Importance sampling -------------------------------------------------------------------------------------------------
+
+
+def test_importance_sampling_meets_the_integral_within_its_standard_error(toy, coins, numbers):
+    K, repeats = 100, 60
+    runs = [
+        evaluation.log_likelihood(toy, coins, posterior_draws(toy, coins, K, numbers)).numpy() for _ in range(repeats)
+    ]
+    error = np.std(runs, axis=0, ddof=1) / math.sqrt(repeats)
+    bias = np.var(runs, axis=0, ddof=1) / 2  # of a logarithm of a mean, to first order
+    gap = np.mean(runs, axis=0) - exact_log_likelihood(toy, coins)
+    assert (np.abs(gap + bias) < 4.5 * error + bias).all()
+    assert (error < 0.05).all()
+
+
+def test_importance_sampling_from_the_exact_posterior_needs_one_draw(numbers):
+    """Every weight p(x|z) p(z) / q(z|x) is p(x) itself, by Bayes' rule."""
+    model = exact_gaussian_model()
+    images = numbers.normal(size=(4, 1, 2, 3))
+    z = numbers.normal(size=(4, 3, 1))
+    found = evaluation.log_likelihood(model, images, z).numpy()
+    np.testing.assert_allclose(found, gaussian_log_likelihood(model, images), rtol=1e-10)
+
+
+def test_importance_sampling_of_the_real_model_agrees_with_a_naive_computation_in_float64(numbers):
+    tg.manual_seed(0)
+    model = ConvVAE(latent_size=20)
+    images = numbers.integers(0, 2, (3, 1, 28, 28))
+    z = posterior_draws(model, images, 5, numbers)
+    found = evaluation.log_likelihood(model, images.reshape(3, 784), z)
+    assert found.shape == (3,)
+    assert found.dtype == "float32"
+    expected = naive_log_likelihood(model, images, z)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=3e-6)
+    assert (expected < -500).all()  # e^-500 is 0 in float32: no weight could be formed
+    assert math.exp(expected.max()) < np.finfo("float32").smallest_subnormal
+
+
+def test_each_image_has_its_own_draws_also_across_the_pieces_that_are_decoded_at_once(toy, coins, numbers, monkeypatch):
+    z = posterior_draws(toy, coins, 7, numbers)
+    whole = evaluation.log_likelihood(toy, coins, z).numpy()
+    one_by_one = [evaluation.log_likelihood(toy, coins[i : i + 1], z[i : i + 1]).item() for i in range(8)]
+    np.testing.assert_allclose(whole, one_by_one, rtol=1e-12)
+    for pieces in (1, 3, 5, 10, 56):
+        monkeypatch.setattr(likelihood, "DECODED_AT_ONCE", pieces)
+        np.testing.assert_allclose(evaluation.log_likelihood(toy, coins, z).numpy(), whole, rtol=1e-12)
+
+
+class Widening(VAE):
+    """A decoder that makes 4,000 numbers on its way to each image: ten thousand latents would need 160 MB at once."""
+
+    image_shape = (1, 1, 4)
+    latent_size = 2
+
+    def __init__(self):
+        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(4, 4))
+        self.decoder = nn.Sequential(nn.Linear(2, 4_000), nn.ReLU(), nn.Linear(4_000, 4), nn.Unflatten(1, (1, 1, 4)))
+
+
+def test_importance_sampling_of_many_draws_takes_bounded_memory(numbers):
+    model = Widening()
+    images, z = numbers.integers(0, 2, (50, 4)), numbers.normal(size=(50, 200, 2)).astype("float32")
+    tracemalloc.start()
+    try:
+        evaluation.log_likelihood(model, images, z)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * likelihood.DECODED_AT_ONCE * 4_000 * 4
+
+
+def test_images_may_be_flat_or_not_arrays_or_tensors_of_any_type(toy, coins, numbers):
+    z = posterior_draws(toy, coins, 3, numbers)
+    expected = evaluation.log_likelihood(toy, coins, z).numpy()
+    flat = coins.reshape(8, 6)
+    for x in (flat, flat.astype("float32"), flat.astype(bool), tg.tensor(flat), tg.tensor(coins, dtype="float64")):
+        np.testing.assert_array_equal(evaluation.log_likelihood(toy, x, tg.tensor(z)).numpy(), expected)
+
+
+def test_nothing_is_remembered_for_a_gradient(toy, coins, numbers):
+    found = evaluation.log_likelihood(toy, coins, posterior_draws(toy, coins, 2, numbers))
+    assert not found.requires_grad
+    assert found.node is None
+    assert toy.elbo(tg.tensor(coins, dtype="float64")).requires_grad  # recording is on again
+
+
+def test_shapes_that_do_not_belong_together_are_refused(coins, numbers):
+    model = ToyVAE(latent_size=2)
+    for shape in [(8, 3, 1), (7, 3, 2), (8, 2), (8, 0, 2)]:
+        with pytest.raises(ValueError, match=r"log_likelihood: z must have shape \(8, K, 2\), got"):
+            evaluation.log_likelihood(model, coins, np.zeros(shape))
+    for x in (coins[:, :, :1], coins.reshape(-1)):
+        with pytest.raises(ValueError, match=r"log_likelihood: images must have shape .*\(1, 2, 3\).* got"):
+            evaluation.log_likelihood(model, x, np.zeros((8, 3, 2)))
+
+
+# The estimate over a data set ----------------------------------------------------------------------------------------
+
+
+def test_the_standard_error_is_that_of_the_mean_over_the_images(toy, coins):
+    exact = exact_log_likelihood(toy, coins)
+    tg.manual_seed(0)
+    mean, standard_error = evaluation.estimate_log_likelihood(toy, coins, num_samples=3000, batch_size=3)
+    assert mean == pytest.approx(exact.mean(), abs=0.005)
+    assert standard_error == pytest.approx(exact.std(ddof=1) / math.sqrt(8), rel=0.01)
+
+
+def test_the_estimate_rises_from_the_elbo_toward_the_truth_with_the_draws(toy, coins):
+    many = np.repeat(coins, 300, axis=0)
+    tg.manual_seed(0)
+    bounds = [evaluation.elbo(toy, many)]
+    bounds += [evaluation.estimate_log_likelihood(toy, many, num_samples=K)[0] for K in (5, 100)]
+    assert bounds == sorted(bounds)
+    assert bounds[-1] == pytest.approx(exact_log_likelihood(toy, coins).mean(), abs=0.02)
+
+
+def test_the_estimate_does_not_depend_on_the_batches(toy, coins):
+    found = set()
+    for batch_size in (1, 5, 64):
+        tg.manual_seed(2)
+        found.add(round(evaluation.estimate_log_likelihood(toy, coins, 4, batch_size)[0], 9))
+    assert len(found) == 1
+
+
+def test_arguments_out_of_range_are_refused(toy, coins):
+    for arguments in ((coins[:1],), (coins, 0), (coins, 5, 0)):
+        with pytest.raises(ValueError, match=r"estimate_log_likelihood: expects at least 2 images"):
+            evaluation.estimate_log_likelihood(toy, *arguments)
+    for arguments in ((coins[:0],), (coins, 0)):
+        with pytest.raises(ValueError, match=r"elbo: expects images and a batch_size from 1"):
+            evaluation.elbo(toy, *arguments)
+
+
+# Modes ---------------------------------------------------------------------------------------------------------------
+
+CALLS = {
+    "elbo": lambda model, x: evaluation.elbo(model, x),
+    "log_likelihood": lambda model, x: evaluation.log_likelihood(model, x, np.zeros((len(x), 2, 1))),
+    "estimate_log_likelihood": lambda model, x: evaluation.estimate_log_likelihood(model, x, 2),
+    "reconstruct": lambda model, x: evaluation.reconstruct(model, x),
+    "interpolate": lambda model, x: evaluation.interpolate(model, x, x, 3),
+}
+
+each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+
+
+def some_modes(model):
+    model.train()
+    model.encoder[1].eval()  # frozen by hand
+    return [module.training for module in model.modules()]
+
+
+@each_call
+def test_evaluation_is_without_dropout_and_leaves_every_module_in_its_mode(call, coins, monkeypatch):
+    model = ToyVAE(dropout=0.5)
+    modes = some_modes(model)
+    seen = []
+    forward = nn.Dropout.forward
+    monkeypatch.setattr(nn.Dropout, "forward", lambda self, x: (seen.append(self.training), forward(self, x))[1])
+    call(model, coins)
+    assert set(seen) == {False}
+    assert [module.training for module in model.modules()] == modes
+
+
+@each_call
+def test_modes_come_back_after_an_error(call, coins, monkeypatch):
+    model = ToyVAE()
+    modes = some_modes(model)
+
+    def fail(z):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(model, "decode", fail)
+    with pytest.raises(KeyboardInterrupt):
+        call(model, coins)
+    assert [module.training for module in model.modules()] == modes
+    assert model.elbo.__self__ is model
+    assert (tg.tensor([1.0], requires_grad=True) * 2).requires_grad  # recording is on again
