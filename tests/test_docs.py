@@ -3,12 +3,11 @@ link leads somewhere, every figure is the one that the named command draws, and 
 
 import contextlib
 import importlib.util
-import inspect
 import io
 import re
 import textwrap
-import types
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -43,10 +42,17 @@ def output_below(page: Path, code_line: int) -> str | None:
 
 
 def prose(page: Path) -> str:
-    return FENCE.sub("", page.read_text(encoding="utf-8"))
+    """A page without its blocks of code and without code between backticks."""
+    return re.sub(r"`[^`]*`", "code", FENCE.sub("", page.read_text(encoding="utf-8")))
 
 
-def script(name: str) -> types.ModuleType:
+def anchors(page: Path) -> set[str]:
+    """The anchors that a code host gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def script(name: str) -> ModuleType:
     """A script of docs/ as a module."""
     spec = importlib.util.spec_from_file_location(f"docs_{name}", DOCS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
@@ -83,4 +89,70 @@ def run(page: Path, namespace: dict) -> int:
 def test_the_code_of_a_page_runs_and_every_block_asserts_something(page, restored):
     tg.manual_seed(0)
     count = run(page, {"__name__": "__main__"})
-    assert count > 0 or not page.name[0].isdigit()
+    assert count > 0 or not page.name[0].isdigit(), "a chapter without code"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_and_figure_of_a_page_leads_somewhere(page):
+    dead = []
+    for _, _, target in LINK.findall(prose(page)):
+        if re.match(r"https?:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        if not there.exists() or (anchor and anchor not in anchors(there)):
+            dead.append(target)
+    assert dead == []
+
+
+def test_every_figure_is_shown_and_says_in_words_what_is_to_be_seen():
+    shown = {}
+    for page in PAGES:
+        for is_figure, words, target in LINK.findall(prose(page)):
+            if is_figure:
+                shown[(page.parent / target).resolve()] = words
+    assert {path.name for path in (DOCS / "figures").iterdir()} == {p.name for p in shown if p.parent.name == "figures"}
+    assert [path.name for path, words in shown.items() if len(words) < 20] == []
+
+
+def test_the_figures_of_the_chapters_are_those_that_the_command_draws(tmp_path, restored):
+    figures = script("figures")
+    figures.write(tmp_path)
+    for name in figures.FIGURES:
+        with Image.open(tmp_path / name) as drawn, Image.open(DOCS / "figures" / name) as kept:
+            assert drawn.size == kept.size, name
+            # Fonts and edges differ by a shade between versions of matplotlib; what is drawn does not.
+            drawn, kept = (np.asarray(image.convert("RGB").reduce(8), dtype=float) for image in (drawn, kept))
+            assert np.abs(drawn - kept).mean() < 1, name
+
+
+def test_the_index_names_every_public_name_and_where_it_lives():
+    def entries(text: str) -> set[tuple[str, str]]:
+        return set(re.findall(r"^\| `([^`]+)` \|.*\]\(([^)]+)\) \|$", text, re.MULTILINE))
+
+    names = script("names")
+    kept, found = entries(names.PAGE.read_text(encoding="utf-8")), entries(names.page())
+    assert len(found) > 150
+    assert (found - kept, kept - found) == (set(), set()), "write it anew: python docs/names.py"
+
+
+def test_an_operation_is_added_in_ten_lines(restored):
+    """CONTRIBUTING.md's example, put on the page where it says that it belongs, is an operation to second order."""
+    page = ROOT / "CONTRIBUTING.md"
+    section = re.search(r"^## How to add an operation.*?(?=^## )", page.read_text(encoding="utf-8"), re.M | re.S)[0]
+    (code,) = (textwrap.dedent(m[3]) for m in FENCE.finditer(section))
+    assert len(code.splitlines()) + len(re.findall(r"^\d+\. ", section, re.MULTILINE)) <= 10
+
+    there = dict(vars(elementwise))
+    exec(compile(code, str(page), "exec"), there)
+    (name,) = there.keys() - vars(elementwise).keys()
+    x = tg.tensor([-2.0, 0.0, 0.3], dtype="float64", requires_grad=True)
+    assert name in operations
+    assert np.array_equal(there[name](x).numpy(), getattr(np, name)(x.numpy()))
+    assert tg.gradgradcheck(there[name], x)
+
+
+def test_contributing_names_files_that_exist():
+    named = re.findall(r"`((?:tinygen|tests|docs)/[\w./-]+)`", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
