@@ -10,7 +10,7 @@ Pair = tuple[int, int]
 
 def pair(function: str, name: str, value: Any, *, minimum: int) -> Pair:
     """``value`` as (vertical, horizontal), each a whole number from ``minimum``; else a ``ValueError``."""
-    both = (value, value) if isinstance(value, int) else tuple(value)
+    both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(both) == 1:
         both *= 2
     if len(both) != 2 or any(not isinstance(number, int) or number < minimum for number in both):

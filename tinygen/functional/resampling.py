@@ -15,8 +15,9 @@ def _upsample(name: str, x: Tensor, size: Any, scale_factor: Any, mode: str, ali
         raise ValueError(f"{name}: expects either size or scale_factor, got {size!r} and {scale_factor!r}")
     given = size if scale_factor is None else scale_factor
     both = (given, given) if isinstance(given, (int, float)) else tuple(given)
-    if len(both) != 2 or min(both) <= 0:
-        raise ValueError(f"{name}: expects a positive size or scale_factor, or a pair of them, got {given!r}")
+    kinds = (int, float) if size is None else int
+    if len(both) != 2 or not all(isinstance(number, kinds) and number > 0 for number in both):
+        raise ValueError(f"{name}: expects a positive whole size or scale_factor, or a pair of them, got {given!r}")
     xp = array_module(x.data)
     matrices = []
     for length, wanted in zip(x.shape[2:], both, strict=True):

@@ -166,13 +166,14 @@ def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 @operation(lambda g, y, x, axes: g - exp(y) * sum(g, axes, keepdims=True), keeps_output=True)
 def _log_softmax(x: Array, axes: tuple[int, ...]) -> Array:
     xp = array_module(x)
-    shifted = x - x.max(axis=axes, keepdims=True) if x.size else x
+    shifted = x - x.max(axis=axes, keepdims=True)
     return shifted - xp.log(xp.exp(shifted).sum(axis=axes, keepdims=True))
 
 
 def log_softmax(x: Tensor, axis: Axis = -1) -> Tensor:
     """``x - log sum e^x`` over ``axis``; the largest element is taken off first, so that an offset costs no digits."""
-    return _log_softmax(x, axes=_axes("log_softmax", x, axis))
+    axes = _axes("log_softmax", x, axis)
+    return _log_softmax(x, axes=axes) if x.size else x
 
 
 def norm(x: Tensor, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor:

@@ -1,0 +1,79 @@
+"""Operations at their edges: nothing to reduce, a number with an axis, zeros where a formula divides by them."""
+
+import numpy as np
+import pytest
+
+import tinygen as tg
+
+REDUCTIONS = [tg.sum, tg.mean, tg.max, tg.min, tg.prod, tg.logsumexp, tg.norm]
+
+
+def second_order(function, array):
+    """Value, gradient and the gradient of its sum, of ``function(x).sum()``."""
+    x = tg.tensor(np.asarray(array, float), requires_grad=True)
+    y = function(x).sum()
+    (first,) = tg.grad(y, x, create_graph=True)
+    (second,) = tg.grad(first.sum(), x, allow_unused=True)
+    return y.item(), first.numpy(), np.zeros_like(array, float) if second is None else second.numpy()
+
+
+@pytest.mark.parametrize("function", REDUCTIONS)
+@pytest.mark.parametrize("axis", [0, -1, ()])
+def test_a_number_passes_as_its_own_only_axis(function, axis):
+    assert function(tg.tensor(3.0), axis=axis).shape == ()
+    np.testing.assert_allclose(function(tg.tensor(3.0), axis=axis).item(), 3)
+
+
+@pytest.mark.parametrize("function", [*REDUCTIONS, tg.cumsum])
+def test_an_axis_that_is_not_there_is_refused(function):
+    with pytest.raises(ValueError, match="axis 1 is not among the axes"):
+        function(tg.tensor([1.0, 2.0]), axis=1)
+
+
+@pytest.mark.parametrize("function", [tg.mean, tg.var, tg.max, tg.min])
+def test_statistics_of_nothing_are_refused_by_name(function):
+    with pytest.raises(ValueError, match=f"{function.__name__}: there is nothing to reduce over axes"):
+        function(tg.zeros(2, 0), axis=1)
+
+
+def test_sums_and_products_of_nothing_are_neutral():
+    nothing = tg.zeros(2, 0)
+    np.testing.assert_array_equal(nothing.sum(axis=1).numpy(), [0, 0])
+    np.testing.assert_array_equal(nothing.prod(axis=1).numpy(), [1, 1])
+    np.testing.assert_array_equal(tg.logsumexp(nothing, axis=1).numpy(), [-np.inf, -np.inf])
+
+
+def test_matmul_of_matrices_without_elements_is_zero():
+    np.testing.assert_array_equal((tg.zeros(5, 4, 0) @ tg.zeros(0, 3)).numpy(), np.zeros((5, 4, 3)))
+    assert (tg.zeros(0, 4, 2) @ tg.zeros(2, 3)).shape == (0, 4, 3)
+
+
+def test_matmul_names_the_shapes_that_it_was_given():
+    with pytest.raises(ValueError, match=r"matmul: 9 columns meet 3 rows \(x \(9,\), y \(3,\)\)"):
+        tg.zeros(9) @ tg.zeros(3)
+
+
+@pytest.mark.parametrize("order", [0.5, 1, 1.5, 2, 3, np.inf, -1, -2, -np.inf])
+def test_norms_are_those_of_numpy_and_finite_to_second_order_with_a_zero_among_the_elements(order):
+    x = np.array([3.0, 0.0, -4.0])
+    value, first, second = second_order(lambda x: tg.norm(x, order), x)
+    with np.errstate(divide="ignore"):
+        np.testing.assert_allclose(value, np.linalg.norm(x, order))
+    assert np.isfinite(first).all()
+    assert np.isfinite(second).all()
+
+
+@pytest.mark.parametrize("order", [0.5, 1, 1.5, 2, 3, np.inf])
+def test_the_slope_of_a_norm_at_the_origin_is_zero(order):
+    value, first, second = second_order(lambda x: tg.norm(x, order), np.zeros(3))
+    assert value == 0
+    np.testing.assert_array_equal([first, second], np.zeros((2, 3)))
+
+
+def test_one_over_infinity_has_derivatives_of_zero():
+    value, first, second = second_order(lambda x: 1 / x, np.array([np.inf]))
+    assert value == first.item() == second.item() == 0
+
+
+def test_a_number_modulo_a_tensor():
+    np.testing.assert_allclose((7 % tg.tensor([2.0, 4.0, -5.0])).numpy(), 7 % np.array([2.0, 4.0, -5.0]))
