@@ -24,7 +24,6 @@ import numpy as np
 
 from tinygen.backend import parallel
 
-_SPREAD = 0.3  # s over the thickness: smaller and the pieces show as beads, larger and the ends of a line get short
 _BLOCK = 64  # images whose blobs lie in a core's cache together
 
 _CATMULL_ROM = 0.5 * np.array([[0, 2, 0, 0], [-1, 0, 1, 0], [2, -5, 4, -1], [-1, 3, -3, 1]])  # powers of t x points
@@ -47,13 +46,16 @@ def pieces_matrix(points: np.ndarray, strokes: Sequence[Sequence[int]], pieces: 
     """The matrices (2, K, pieces) that take K control points to the starts and the ends of a drawing's short pieces.
 
     ``points`` (K, 2) are the drawing's control points, each of the ``strokes`` the indices of those that the pen
-    passes through without being lifted or turned sharply. The pieces are shared out by the strokes' lengths.
+    passes through without being lifted or turned sharply. The pieces are about equally long.
     """
-    lengths = [np.linalg.norm(np.diff(points[stroke], axis=0), axis=1).sum() for stroke in strokes]
-    edges = np.round(np.cumsum([0.0, *lengths]) / sum(lengths) * pieces).astype(int)
+    chords = [np.linalg.norm(np.diff(points[stroke], axis=0), axis=1) for stroke in strokes]
+    ends = np.cumsum([chord.sum() for chord in chords])
+    edges = np.round(pieces * np.append(0, ends) / ends[-1]).astype(int)  # stroke i is pieces edges[i] to edges[i + 1]
     matrices = np.zeros((2, len(points), pieces))
-    for stroke, first, last in zip(strokes, edges[:-1], edges[1:], strict=True):
-        spline = _spline(len(stroke), np.linspace(0, len(stroke) - 1, last - first + 1))
+    for stroke, chord, first, last in zip(strokes, chords, edges[:-1], edges[1:], strict=True):
+        way = np.append(0, np.cumsum(chord))  # from the stroke's beginning to each of its points
+        parameters = np.interp(np.linspace(0, way[-1], last - first + 1), way, np.arange(len(stroke)))
+        spline = _spline(len(stroke), parameters)
         for corner, point in enumerate(stroke):  # a stroke that closes passes through one point twice
             matrices[0, point, first:last] += spline[:-1, corner]
             matrices[1, point, first:last] += spline[1:, corner]
@@ -68,7 +70,7 @@ def _blobs(middles: np.ndarray, spread: np.ndarray, side: int) -> np.ndarray:
 
 
 def _draw_block(segments: np.ndarray, thickness: np.ndarray, size: tuple[int, int], edge: float) -> np.ndarray:
-    spread = _SPREAD * thickness[:, None]
+    spread = 0.2 * thickness[:, None] + 0.25  # wide enough to hide the pieces, narrow enough to keep a line's ends
     (x_start, y_start), (x_end, y_end) = segments  # (N, P) each
     lengths = np.hypot(x_end - x_start, y_end - y_start)
     rows = _blobs((y_start + y_end) / 2, spread, size[0]) * (lengths / (np.sqrt(2 * np.pi) * spread))[..., None]
@@ -83,8 +85,9 @@ def draw(segments: np.ndarray, thickness: np.ndarray, size: tuple[int, int], edg
 
     ``segments`` (2, 2, N, P) are the P short straight pieces of each of N drawings: [0] their starts and [1] their
     ends, [:, 0] x to the right and [:, 1] y downwards, in pixels from the upper left corner of the canvas of ``size``
-    (H, W); what lies outside it is cut off. ``thickness`` (N,) is the pen's, in pixels: a piece should be no longer,
-    or it shows as a bead, and a piece of length 0 leaves no ink. Grey falls from 1 to 0 within ``edge`` pixels.
+    (H, W); what lies outside it is cut off. ``thickness`` (N,) is the pen's, in pixels: pieces longer than 2 s, with
+    s = 0.2 thickness + 0.25, show as beads, and a piece of length 0 leaves no ink. Grey falls from 1 to 0 within
+    ``edge`` pixels. Raises ``ValueError`` for other shapes.
     """
     segments, thickness = np.asarray(segments, np.float32), np.asarray(thickness, np.float32)
     if segments.ndim != 4 or segments.shape[:2] != (2, 2) or thickness.shape != segments.shape[2:3]:
