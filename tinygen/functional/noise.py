@@ -3,6 +3,8 @@
 The noise is drawn on the CPU from the library's generator whatever the device, so a seed means the same everywhere.
 """
 
+import math
+
 import numpy as np
 
 from tinygen import backend
@@ -14,7 +16,8 @@ def _drop(name: str, x: Tensor, p: float, training: bool, shape: tuple[int, ...]
         raise ValueError(f"{name}: p must be a probability, got {p}")
     if not training or p == 0:
         return x
-    factor = np.asarray(backend.generator().random(shape, dtype=np.float32) >= p).astype(x.dtype)
+    drawn = backend.generator().random(math.prod(shape), dtype=np.float32)
+    factor = (drawn >= p).reshape(shape).astype(x.dtype)
     factor *= 1 / (1 - p) if p < 1 else 0.0
     return x * Tensor(backend.to_device(factor, x.device))
 
