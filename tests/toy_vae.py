@@ -1,4 +1,4 @@
-"""Variational autoencoders so small that the likelihood, an integral over one or two latent numbers, can be computed."""
+"""Variational autoencoders so small that their likelihood, an integral over one or two numbers, can be computed."""
 
 import numpy as np
 from scipy import special

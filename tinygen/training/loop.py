@@ -52,6 +52,11 @@ def train(
         kept = checkpoint.load(run.checkpoint)
         if kept["parts"].keys() != parts.keys():
             raise ValueError(f"train: {run.checkpoint} holds {list(kept['parts'])}, expected {list(parts)}")
+        if kept["steps"] != len(loader):
+            raise ValueError(
+                f"train: {run.checkpoint} is of epochs of {kept['steps']} steps, the loader has {len(loader)}; "
+                "resume with the same data and batch size"
+            )
         for name, part in parts.items():
             part.load_state_dict(kept["parts"][name])
         run.restore(kept["rows"])
@@ -61,8 +66,9 @@ def train(
 
     def save() -> None:
         states = {name: part.state_dict() for name, part in parts.items()}
+        place = {"rows": run.rows, "epoch": epoch, "done": done, "steps": len(loader), "sums": sums}
         chance = {"chance": backend.get_rng_state(), "chance_at_start": at_start}
-        checkpoint.save(run.checkpoint, parts=states, rows=run.rows, epoch=epoch, done=done, sums=sums, **chance)
+        checkpoint.save(run.checkpoint, parts=states, **place, **chance)
 
     while epoch < epochs:
         chance = backend.get_rng_state()
