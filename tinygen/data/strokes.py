@@ -11,8 +11,8 @@ in a unit square. One image is a style and a chain of chances:
 4. a pen of random thickness draws it (``pen.draw``).
 
 The images are 28 x 28 with the ink at 255, like MNIST's, and as many as wanted. Their mean grey, the thickness of
-their lines and the distances between them are close to MNIST's, too: a small convolutional classifier that has seen nothing
-else reads nine of ten of MNIST's test images.
+their lines and the distances between them are close to MNIST's, too: a small convolutional classifier that has seen
+nothing else reads nine of ten of MNIST's test images.
 """
 
 from functools import cache
