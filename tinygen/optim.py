@@ -161,7 +161,8 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
     """Shrink all gradients together so that their common Euclidean norm is at most ``max_norm``; returns the norm
     before. Raises ``ValueError`` where it is not finite, and leaves the gradients as they were."""
     with_grad = [parameter for parameter in params if parameter.grad is not None]
-    norm = math.sqrt(sum(float((p.grad.data * p.grad.data).sum()) for p in with_grad if p.grad is not None))
+    squares = [(p.grad.data * p.grad.data).sum() for p in with_grad if p.grad is not None]
+    norm = math.sqrt(sum(squares))  # one number leaves the device, not one a parameter
     if not math.isfinite(norm):
         raise ValueError(f"clip_grad_norm: the gradients' norm is {norm}")
     if norm > max_norm:
