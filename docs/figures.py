@@ -267,7 +267,7 @@ def bounds() -> Figure:
     right.text(1000, -gap - 0.045, "ELBO", color=ORANGE, fontsize=9.5, ha="right")
     right.fill_between(draws, low, high, color=BLUE, alpha=0.13, linewidth=0)
     right.semilogx(draws, means, "o-", color=BLUE, markersize=4, label="mean of the estimate (band: 80 % of them)")
-    right.set(xlabel="draws $K$ an image", ylabel=r"nats from $\log p(x)$", ylim=(-0.6, 0.4))
+    right.set(xlabel="draws $K$ an image", ylabel=r"nats from $\log p(x)$", ylim=(-0.68, 0.45))
     right.legend(frameon=False, fontsize=8.5, loc="lower right")
     right.spines[["top", "right"]].set_visible(False)
     return figure
