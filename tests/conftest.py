@@ -15,6 +15,12 @@ def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return fake_device
 
 
+@pytest.fixture
+def gpu(fake_gpu: ModuleType) -> str:
+    """The device of tests that hold on any GPU: here the fake one; in tests/gpu, which runs them too, the machine's."""
+    return "gpu"
+
+
 @pytest.fixture(params=["cpu", "gpu"])
 def device(request: pytest.FixtureRequest) -> str:
     """Each test that takes it runs twice: on the CPU, and on the fake GPU."""

@@ -155,8 +155,8 @@ def test_float32_stays_float32_in_value_and_derivatives(case):
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_the_same_on_a_gpu(case, fake_gpu):
-    found = gradients(case, case.tensors(device="gpu"))
+def test_the_same_on_a_gpu(case, gpu):
+    found = gradients(case, case.tensors(device=gpu))
     expected = gradients(case, case.tensors())
     for there, here in zip(found, expected, strict=True):
         assert all(y.device == "gpu:0" for y in there)

@@ -53,16 +53,16 @@ class StoppedRun(Run):
             raise Stopped
 
 
-def parts_and_step(run: StoppedRun) -> tuple[dict[str, Any], Callable]:
+def parts_and_step(run: StoppedRun, device: str = "cpu") -> tuple[dict[str, Any], Callable]:
     """The parts that have a state, and the step that trains them."""
-    model = NoisyVAE()
+    model = NoisyVAE().to(device)
     optimizer = Adam(model.parameters())
     average = ExponentialMovingAverage(model, 0.9)
 
     def step(batch: tuple[np.ndarray, None], index: int) -> dict[str, float]:
         run.stops("before the update", index)
         optimizer.lr = cosine_schedule(index, STEPS * EPOCHS, 0.05, warmup=3)
-        loss = -tg.mean(model.elbo(tg.tensor(batch[0], dtype="float32")))
+        loss = -tg.mean(model.elbo(tg.tensor(batch[0], dtype="float32", device=device)))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -86,6 +86,7 @@ def make_run(
     epochs: int = EPOCHS,
     minutes: float = 3.0,
     seed: int = 0,
+    device: str = "cpu",
     stop: tuple[str, int] = ("", 0),
     told: Callable[[int], None] = lambda index: None,
 ) -> dict[str, Any]:
@@ -93,7 +94,7 @@ def make_run(
     run = StoppedRun(out, resume=resume)
     run.stop = stop
     tg.manual_seed(seed)
-    parts, step = parts_and_step(run)
+    parts, step = parts_and_step(run, device)
 
     def told_step(batch: tuple[np.ndarray, None], index: int) -> dict[str, float]:
         told(index)

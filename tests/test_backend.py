@@ -1,0 +1,257 @@
+"""The machine as the library knows it: arrays' modules, devices, threads, chance."""
+
+import os
+import subprocess
+import sys
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import tinygen as tg
+from tinygen import backend
+
+# Array modules and devices -------------------------------------------------------------------------------------------
+
+
+def test_an_arrays_module_is_the_one_that_made_it(fake_gpu):
+    here, there = np.ones(2), fake_gpu.asarray(np.ones(2))
+    assert backend.array_module(here) is np
+    assert backend.array_module(there) is fake_gpu
+    assert backend.array_module(None, 2.0, there) is fake_gpu
+    assert backend.array_module(1, np.float64(2.0), here) is np
+    assert backend.array_module() is backend.array_module(3.0, None) is np
+
+
+def test_numpy_arrays_are_told_from_others(fake_gpu):
+    assert backend.is_numpy(np.ones(2))
+    assert not backend.is_numpy(fake_gpu.asarray(np.ones(2)))
+
+
+def test_arrays_move_only_where_they_are_not(fake_gpu):
+    here = np.arange(3.0)
+    assert backend.to_device(here, "cpu") is here
+    there = backend.to_device(here, "gpu")
+    assert isinstance(there, fake_gpu.ndarray)
+    assert backend.to_device(there, "gpu:0") is there
+    np.testing.assert_array_equal(backend.to_device(there, "cpu"), here)
+    assert (backend.device_of(here), backend.device_of(there)) == ("cpu", "gpu:0")
+
+
+@pytest.mark.parametrize("name", ["cuda", "GPU", "gpu:", "gpu:x", "gpu:-1", "cpu:0", ""])
+def test_a_name_that_is_no_device_is_refused(name, fake_gpu):
+    with pytest.raises(ValueError, match=r"device must be 'cpu', 'gpu' or 'gpu:N' .*, got " + repr(name)):
+        tg.zeros(2, device=name)
+
+
+def test_a_gpu_beyond_the_last_is_refused(fake_gpu):
+    with pytest.raises(tg.DeviceError, match="device 'gpu:1': there are only 1 GPUs, from gpu:0"):
+        tg.zeros(2).to("gpu:1")
+
+
+def found_as(monkeypatch, cupy):
+    """Let the import of CuPy find ``cupy`` (an exception: fail with it)."""
+
+    def import_module(name):
+        assert name == "cupy"
+        if isinstance(cupy, Exception):
+            raise cupy
+        return cupy
+
+    monkeypatch.setattr(backend.importlib, "import_module", import_module)
+    monkeypatch.setattr(backend, "_cupy", backend._cupy.__wrapped__)
+
+
+def cupy_like(driver: int, available: bool) -> SimpleNamespace:
+    runtime = SimpleNamespace(driverGetVersion=lambda: driver)
+    return SimpleNamespace(cuda=SimpleNamespace(runtime=runtime), is_available=lambda: available)
+
+
+@pytest.mark.parametrize(
+    ("cupy", "message"),
+    [
+        (ImportError("no cupy"), r"CuPy is not installed; install tinygen\[gpu-cuda13\] or tinygen\[gpu-cuda12\]"),
+        (cupy_like(0, False), "CuPy is installed, but NVIDIA's driver is not"),
+        (cupy_like(13000, False), "they find no GPU"),
+    ],
+    ids=["no CuPy", "no driver", "no GPU"],
+)
+def test_a_gpu_that_is_not_there_is_an_error_that_says_what_is_missing(monkeypatch, cupy, message):
+    found_as(monkeypatch, cupy)
+    assert not tg.gpu_available()
+    for ask in (lambda: tg.zeros(2, device="gpu"), lambda: tg.ones(1).to("gpu:0"), lambda: tg.tensor(1, device="gpu")):
+        with pytest.raises(tg.DeviceError, match=f"^no GPU: .*{message}"):
+            ask()
+
+
+def test_cupy_is_imported_only_when_a_gpu_is_asked_for():
+    code = "import sys, tinygen as tg, tinygen.training; (tg.ones(2) * 2).sum(); assert 'cupy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+
+
+# Threads -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def wanted(monkeypatch):
+    """Set $TINYGEN_THREADS, as far as this test goes."""
+
+    def want(value: str | None) -> None:
+        if value is None:
+            monkeypatch.delenv("TINYGEN_THREADS", raising=False)
+        else:
+            monkeypatch.setenv("TINYGEN_THREADS", value)
+        backend.threads.cache_clear()
+
+    yield want
+    monkeypatch.undo()
+    backend.threads.cache_clear()
+
+
+def test_threads_are_as_many_as_the_variable_says(wanted):
+    wanted("7")
+    assert backend.threads() == 7
+    wanted("1")
+    assert backend.threads() == 1
+
+
+def test_threads_are_as_many_as_this_process_may_use_unless_said(wanted):
+    wanted(None)
+    may_use = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert backend.threads() == may_use
+
+
+@pytest.mark.parametrize("value", ["0", "-2", "two", "1.5", ""])
+def test_a_variable_that_is_no_number_of_threads_is_refused(wanted, value):
+    wanted(value)
+    with pytest.raises(ValueError, match=f"TINYGEN_THREADS must be a whole number from 1, got '{value}'"):
+        backend.threads()
+
+
+@pytest.fixture(params=[1, 2, 3])
+def some_threads(request, wanted):
+    """A number of threads, with a pool of its own."""
+    wanted(str(request.param))
+    backend._pool.cache_clear()
+    yield request.param
+    if request.param > 1:
+        backend._pool().shutdown()
+    backend._pool.cache_clear()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 100])
+def test_work_is_cut_into_slices_that_cover_the_loop_once(some_threads, count):
+    slices = []
+    backend.parallel(lambda first, last: slices.append((first, last)), count)
+    turns = sorted(turn for first, last in slices for turn in range(first, last))
+    assert turns == list(range(count))
+    assert len(slices) == max(1, min(some_threads, count))
+    lengths = [last - first for first, last in slices]
+    assert max(lengths) - min(lengths) <= 1
+
+
+def test_slices_run_at_the_same_time(some_threads):
+    barrier = threading.Barrier(some_threads)
+    backend.parallel(lambda first, last: barrier.wait(timeout=30), 12)  # a slice that had to wait for another: an error
+    assert not barrier.broken
+
+
+def test_a_loop_shorter_than_the_minimum_stays_in_its_thread(some_threads):
+    seen = []
+    backend.parallel(lambda first, last: seen.append((first, last, threading.get_ident())), 5, minimum=6)
+    assert seen == [(0, 5, threading.get_ident())]
+
+
+@pytest.mark.parametrize("bad", [0, 5])
+def test_an_error_in_any_slice_is_raised_when_all_are_done(some_threads, bad):
+    done = []
+
+    def work(first, last):
+        done.append((first, last))
+        if first <= bad < last:
+            raise ZeroDivisionError(f"turn {bad}")
+
+    with pytest.raises(ZeroDivisionError, match=f"turn {bad}"):
+        backend.parallel(work, 6)
+    assert len(done) == some_threads
+
+
+def test_the_blas_keeps_to_one_thread_meanwhile_and_is_itself_afterwards(wanted):
+    wanted("2")
+    backend._pool.cache_clear()
+    before = [library["num_threads"] for library in backend._blas().info()]
+    meanwhile = []
+    backend.parallel(lambda *_: meanwhile.extend(library["num_threads"] for library in backend._blas().info()), 4)
+    assert meanwhile
+    assert set(meanwhile) == {1}
+    assert [library["num_threads"] for library in backend._blas().info()] == before
+    backend._pool().shutdown()
+    backend._pool.cache_clear()
+
+
+# Chance --------------------------------------------------------------------------------------------------------------
+
+
+def drawn():
+    return [tg.randn(3).numpy(), tg.rand(2).numpy(), backend.generator().permutation(5)]
+
+
+def test_what_is_drawn_is_a_function_of_the_seed():
+    tg.manual_seed(5)
+    first = drawn()
+    tg.manual_seed(5)
+    np.testing.assert_equal(drawn(), first)
+    tg.manual_seed(6)
+    assert (drawn()[0] != first[0]).all()
+
+
+def test_chance_goes_on_from_a_state_that_was_kept():
+    tg.manual_seed(1)
+    drawn()
+    state = tg.get_rng_state()
+    expected = [drawn(), drawn()]
+    tg.manual_seed(2)
+    tg.set_rng_state(state)
+    np.testing.assert_equal([drawn(), drawn()], expected)
+    tg.set_rng_state(state)  # the state that was kept did not go on meanwhile
+    np.testing.assert_equal(drawn(), expected[0])
+
+
+def test_a_fixed_seed_ends_with_its_block_after_an_error_too():
+    tg.manual_seed(1)
+    expected = drawn()
+    tg.manual_seed(1)
+
+    def fail():
+        with backend.fixed_seed(9):
+            inside.append(tg.randn(3).numpy())
+            raise KeyboardInterrupt
+
+    inside = []
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            fail()
+    np.testing.assert_array_equal(inside[0], inside[1])
+    np.testing.assert_equal(drawn(), expected)
+
+
+def test_normal_and_uniform_numbers_are_what_they_are_called():
+    tg.manual_seed(0)
+    assert stats.kstest(tg.randn(20_000).numpy(), "norm").pvalue > 1e-3
+    assert stats.kstest(tg.rand(20_000).numpy(), "uniform").pvalue > 1e-3
+
+
+# Memory --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_asking_the_c_library_to_keep_memory_changes_nothing_where_it_is_another(monkeypatch, platform):
+    asked = []
+    library = SimpleNamespace(mallopt=lambda *arguments: asked.append(arguments))
+    for c_library in (SimpleNamespace(), library):
+        monkeypatch.setattr(backend.ctypes, "CDLL", lambda name, found=c_library: found)
+        monkeypatch.setattr(backend.sys, "platform", platform)
+        backend.keep_freed_memory.__wrapped__()
+    assert len(asked) == (2 if platform == "linux" else 0)
