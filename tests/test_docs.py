@@ -2,9 +2,13 @@
 link leads somewhere, every figure is the one that the named command draws, and the index names every public name."""
 
 import contextlib
+import functools
 import importlib.util
 import io
+import os
 import re
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 from types import ModuleType
@@ -103,6 +107,26 @@ def test_every_link_and_figure_of_a_page_leads_somewhere(page):
         if not there.exists() or (anchor and anchor not in anchors(there)):
             dead.append(target)
     assert dead == []
+
+
+def test_every_command_on_a_page_names_a_script_and_options_that_it_has():
+    wrong = []
+    for page in PAGES:
+        for path, words in re.findall(
+            r"python ((?:examples|benchmarks|docs)/\w+\.py)([^`\n]*)", page.read_text("utf-8")
+        ):
+            options = re.findall(r"--[a-z-]+", words)
+            if not (ROOT / path).exists() or (options and not set(options) <= known_options(path)):
+                wrong.append(f"{page.name}: {path} {' '.join(options)}")
+    assert wrong == []
+
+
+@functools.cache
+def known_options(path: str) -> set[str]:
+    """The options that ``python path --help`` lists."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    told = subprocess.run([sys.executable, ROOT / path, "--help"], env=environment, capture_output=True, check=True)
+    return set(re.findall(r"--[a-z-]+", told.stdout.decode()))
 
 
 def test_every_figure_is_shown_and_says_in_words_what_is_to_be_seen():
