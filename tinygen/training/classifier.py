@@ -55,13 +55,11 @@ def train_classifier(
 @no_grad()
 def probabilities(model: Module, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
     """What the classifier makes of ``images`` (N, C, H, W): (N, classes), each row summing to 1."""
-    training = model.training
-    model.eval()
-    parts = [
-        F.softmax(model(as_input(images[first : first + batch_size], model)), axis=1).numpy()
-        for first in range(0, len(images), batch_size)
-    ]
-    model.train(training)
+    with model.evaluating():
+        parts = [
+            F.softmax(model(as_input(images[first : first + batch_size], model)), axis=1).numpy()
+            for first in range(0, len(images), batch_size)
+        ]
     return np.concatenate(parts)
 
 

@@ -1,0 +1,66 @@
+"""Training a classifier, and what it makes of images: probabilities, in evaluation mode, of greys as of 0/1 pixels."""
+
+import numpy as np
+import pytest
+
+import tinygen as tg
+from tinygen import nn
+from tinygen.data import Dataset
+from tinygen.training import Run
+from tinygen.training.classifier import accuracy, as_input, probabilities, train_classifier
+
+
+@pytest.fixture
+def halves():
+    """Images that are bright on the left (label 0) or on the right (label 1), in greys."""
+    drawn = np.random.default_rng(0)
+    labels = drawn.integers(0, 2, 120)
+    images = drawn.integers(0, 100, (120, 1, 4, 4))
+    for image, label in zip(images, labels, strict=True):
+        image[:, :, 2 * label : 2 * label + 2] += 100
+    return Dataset(images.astype("uint8"), labels)
+
+
+def small(dropout=0.2):
+    return nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(16, 2))
+
+
+def test_a_classifier_learns_what_can_be_learned(tmp_path, halves):
+    tg.manual_seed(0)
+    model, run = small(), Run(tmp_path)
+    found = train_classifier(run, model, halves[:80], halves[80:], epochs=8, batch_size=16, learning_rate=0.05)
+    assert found == accuracy(model, halves[80:]) > 0.95
+    assert [list(row) for row in run.rows] == [["epoch", "train_cross_entropy", "valid_accuracy"]] * 8
+    assert run.rows[-1]["train_cross_entropy"] < run.rows[0]["train_cross_entropy"]
+    assert run.rows[-1]["valid_accuracy"] == found
+
+
+def test_probabilities_sum_to_1_and_do_not_depend_on_the_batches(halves):
+    model = small()
+    found = probabilities(model, halves.images)
+    assert found.shape == (120, 2)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(probabilities(model, halves.images, batch_size=7), found, rtol=1e-6)
+    assert model.training
+
+
+def test_the_mode_comes_back_after_an_error(halves):
+    model = small()
+    model[0].eval()
+    with pytest.raises(ValueError, match="linear"):
+        probabilities(model, halves.images[:, :, :3])
+    assert [module.training for module in model.modules()] == [True, False, True, True]
+
+
+def test_greys_are_divided_by_255_and_numbers_in_the_unit_interval_are_not(halves):
+    model = small()
+    greys, coins = halves.images, (halves.images > 99).astype("uint8")
+    assert as_input(greys, model).dtype == "float32"
+    np.testing.assert_allclose(as_input(greys, model).numpy(), greys / 255, rtol=1e-6)
+    np.testing.assert_array_equal(as_input(coins, model).numpy(), coins)
+    np.testing.assert_allclose(as_input(greys / 255, model).numpy(), greys / 255, rtol=1e-6)
+
+
+def test_accuracy_needs_labels(halves):
+    with pytest.raises(ValueError, match=r"accuracy: Dataset.* has no labels"):
+        accuracy(small(), Dataset(halves.images))
