@@ -13,15 +13,16 @@ the derivative of any of them is another of them.
 
 from collections.abc import Sequence
 
-from tinygen.backend import Array, array_module
+from tinygen.backend import Array, array_module, is_numpy
+from tinygen.kernels import convolution_cpu as cpu
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
 
-def conv2d(
-    x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
-) -> Array:
+def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
     """x (N, C, H, W), w (O, C / groups, kh, kw), bias (O,) or None -> (N, O, H_out, W_out)."""
+    if _is_common(x, w, dilation, groups):
+        return cpu.conv2d(x, w, bias, stride, padding)
     return conv2d_plain(x, w, bias, stride, padding, dilation, groups)
 
 
@@ -36,6 +37,8 @@ def conv2d_adjoint_x(
     bias: Array | None = None,
 ) -> Array:
     """g (N, O, H_out, W_out), w (O, C / groups, kh, kw), bias (C,) or None -> (N, C, H, W) with size = (H, W)."""
+    if _is_common(g, w, dilation, groups):
+        return cpu.conv2d_adjoint_x(g, w, size, stride, padding, bias)
     return conv2d_adjoint_x_plain(g, w, size, stride, padding, dilation, groups, bias)
 
 
@@ -43,7 +46,14 @@ def conv2d_adjoint_w(
     x: Array, g: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
     """x (N, C, H, W), g (N, O, H_out, W_out) -> (O, C / groups, kh, kw)."""
+    if _is_common(x, g, dilation, groups):
+        return cpu.conv2d_adjoint_w(x, g, kernel_size, stride, padding)
     return conv2d_adjoint_w_plain(x, g, kernel_size, stride, padding, dilation, groups)
+
+
+def _is_common(first: Array, second: Array, dilation: Pair, groups: int) -> bool:
+    """Whether the CPU's own kernels take the case: NumPy arrays, no dilation, one group, something to compute."""
+    return is_numpy(first) and dilation == (1, 1) and groups == 1 and first.size > 0 and second.size > 0
 
 
 # The same for any array module: all patches in one gather, then one matrix product (a batch of them with groups) --------

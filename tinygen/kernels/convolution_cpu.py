@@ -1,0 +1,247 @@
+"""Convolution on a CPU without a matrix of patches.
+
+In memory images lie as (H, C, W, N), the batch innermost. Then the kh input rows that an output row needs lie one behind
+the other, and for one kernel column they are a plain matrix, (kh C) rows of (W_out N) numbers: a view, nothing is
+copied. A convolution is kw products of matrices over such overlapping views, added up:
+
+    y[r] = sum over t of  U_t (O, kh C)  @  X[r : r + kh] (kh C, W_out N), beginning at column t
+
+With a stride of s the columns are dealt into s piles first (column s w + p of the image becomes column w of pile p) and
+the piles are stacked as channels: what is left is a convolution of stride 1 along the row, with ceil(kw / s) steps.
+Where an image has few channels the products would be thin, so every kernel column gets a pile of its own and one
+product does it all.
+
+Zeros of the padding are laid beside the rows, never above or below: rows outside the image are left out of the product.
+The adjoint in x is a convolution again, one for each phase of the stride; the adjoint in w multiplies the same views
+with the output's gradient. Blocks of columns that the BLAS multiplies without repacking run fastest; the rows are shared
+out to the threads.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from tinygen.backend import parallel
+
+Pair = tuple[int, int]  # (vertical, horizontal)
+
+FEW_CHANNELS = 8  # below, a product per kernel column is too thin
+WITHOUT_PACKING = 1_000_000  # multiplications up to which the BLAS works on the operands where they lie
+
+
+def lay(x: np.ndarray) -> np.ndarray:
+    """(N, C, H, W) in any order -> contiguous (H, C, W, N); a view if it lies so already."""
+    return np.ascontiguousarray(x.transpose(2, 1, 3, 0))
+
+
+def images(y: np.ndarray) -> np.ndarray:
+    """(H, C, W, N) -> (N, C, H, W), a view."""
+    return y.transpose(3, 1, 0, 2)
+
+
+@dataclass
+class Rows:
+    """The rows of an image, columns in piles: ``data`` (H, piles C, width, N) and how a kernel runs over them."""
+
+    data: np.ndarray
+    piles: int
+    steps: int
+
+    @classmethod
+    def of(cls, x: np.ndarray, columns: int, stride: int, left: int, width: int) -> "Rows":
+        """Deal out x (H, C, W, N) for a kernel of ``columns`` columns of which the first output column's first one meets
+        column -``left``, and ``width`` output columns."""
+        H, C, W, N = x.shape
+        piles = columns if C < FEW_CHANNELS else min(stride, columns)
+        steps = 1 if piles == columns else -(-columns // stride)
+        length = width + steps - 1
+        if (piles, left, length) == (1, 0, W):
+            return cls(x, piles, steps)
+        data = np.empty((H, piles, C, length, N), x.dtype)
+
+        def deal(first: int, last: int) -> None:
+            for pile in range(piles):
+                before = max(0, -(-(left - pile) // stride))  # columns of the pile that lie left of the image
+                start = stride * before + pile - left
+                count = max(0, min(length - before, -(-(W - start) // stride)))
+                part = data[first:last, pile]
+                part[:, :, :before] = 0
+                part[:, :, before : before + count] = x[first:last, :, start : start + stride * count : stride]
+                part[:, :, before + count :] = 0
+
+        parallel(deal, H, minimum=4)
+        return cls(data.reshape(H, piles * C, length, N), piles, steps)
+
+    def blocks(self, first: int, last: int, step: int, columns: int, block: int) -> np.ndarray:
+        """Rows ``first`` to ``last`` as the kernel's ``step`` meets them: (columns / block, (last - first) piles C,
+        block), a view; ``columns`` counts output columns times N."""
+        rows = self.data[first:last, :, step:]
+        along, number = self.data.strides[1], self.data.strides[3]
+        shape = (columns // block, (last - first) * self.data.shape[1], block)
+        return as_strided(rows, shape, (block * number, along, number), writeable=False)
+
+
+def block_of(columns: int, multiplications: int) -> int:
+    """The widest equal parts of ``columns`` whose product, of so many multiplications a column, needs no packing."""
+    widest = max(1, WITHOUT_PACKING // max(1, multiplications))
+    parts = next(p for p in range(-(-columns // widest), columns + 1) if columns % p == 0) if columns else 1
+    return columns // parts if columns // parts >= min(32, columns) else columns
+
+
+def as_steps(w: np.ndarray, rows: Rows, stride: int) -> np.ndarray:
+    """The kernel (O, C, kh, kw) as a matrix for each step, (steps, O, kh, piles C); columns beyond kw are 0."""
+    O, C, kh, kw = w.shape
+    missing = rows.steps * rows.piles - kw
+    if missing:
+        w = np.concatenate([w, np.zeros((O, C, kh, missing), w.dtype)], axis=3)
+    w = w.reshape(O, C, kh, rows.steps, rows.piles).transpose(3, 0, 2, 4, 1)  # (steps, O, kh, piles, C)
+    return np.ascontiguousarray(w).reshape(rows.steps, O, kh, rows.piles * C)
+
+
+def correlate(
+    x: Rows, w: np.ndarray, bias: np.ndarray | None, out: np.ndarray, stride: int, top: int, shift: int = 0
+) -> None:
+    """out[r, :, c] = bias + sum over i, j of w[:, :, i, j] x[stride r + i - top, column c, step j]; out (H_out, O,
+    W_out, N) may be a strided view. ``shift``: columns of x to pass over."""
+    H_out, O, W_out, N = out.shape
+    H = len(x.data)
+    kernel = as_steps(w, x, x.piles if x.steps > 1 else 1)
+    steps, _, kh, depth = kernel.shape
+    columns = W_out * N
+    block = block_of(columns, O * kh * depth)
+
+    def work(first: int, last: int) -> None:
+        total, part = np.empty((2, O, columns), out.dtype)
+        total_blocks, part_blocks = (a.reshape(O, -1, block).swapaxes(0, 1) for a in (total, part))
+        for r in range(first, last):
+            start = stride * r - top
+            skip, end = max(0, -start), min(kh, H - start)
+            if skip >= end:
+                total[:] = 0
+            else:
+                matrices = kernel[:, :, skip:end].reshape(steps, O, -1)
+                for step in range(steps):
+                    views = x.blocks(start + skip, start + end, step + shift, columns, block)
+                    np.matmul(matrices[step], views, out=total_blocks if step == 0 else part_blocks)
+                    if step:
+                        np.add(total, part, out=total)
+            if bias is not None:
+                np.add(total, bias[:, None], out=total)
+            out[r] = total.reshape(O, W_out, N)
+
+    parallel(work, H_out)
+
+
+def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair) -> np.ndarray:
+    """x (N, C, H, W), w (O, C, kh, kw), bias (O,) or None -> (N, O, H_out, W_out)."""
+    (N, C, H, W), (O, _, kh, kw) = x.shape, w.shape
+    if (H, W, padding) == (kh, kw, (0, 0)):
+        return _with_bias(_see_all(x, w), bias)
+    if _from_one_pixel((H, W), (kh, kw), stride, padding):
+        return _with_bias(_see_all_adjoint_x(x, _turned(w)), bias)
+    H_out, W_out = (H + 2 * padding[0] - kh) // stride[0] + 1, (W + 2 * padding[1] - kw) // stride[1] + 1
+    y = np.empty((H_out, O, W_out, N), np.result_type(x, w))
+    rows = Rows.of(lay(x), kw, stride[1], padding[1], W_out)
+    correlate(rows, w, bias, y, stride[0], padding[0])
+    return images(y)
+
+
+def conv2d_adjoint_x(
+    g: np.ndarray, w: np.ndarray, size: Pair, stride: Pair, padding: Pair, bias: np.ndarray | None
+) -> np.ndarray:
+    """g (N, O, H_out, W_out), w (O, C, kh, kw) -> (N, C, H, W): a convolution of stride 1 for each phase.
+
+    Pixel s r + a of x meets the kernel's rows a + p, a + p - s, ... only, at the output's rows r, r + 1, ...: so the
+    pixels of one phase are the output convolved with those rows of the kernel, turned round.
+    """
+    (N, O, _, _), (_, C, kh, kw), (H, W) = g.shape, w.shape, size
+    if (H, W, padding) == (kh, kw, (0, 0)):
+        return _with_bias(_see_all_adjoint_x(g, w), bias)
+    if _from_one_pixel((H, W), (kh, kw), stride, padding):
+        return _with_bias(_see_all(g, _turned(w)), bias)
+    x = np.empty((H, C, W, N), np.result_type(g, w))
+    laid, turned = lay(g), w.swapaxes(0, 1)
+    for b in range(min(stride[1], W)):
+        column, right = (b + padding[1]) % stride[1], (b + padding[1]) // stride[1]
+        columns = len(range(column, kw, stride[1]))
+        width = len(range(b, W, stride[1]))
+        rows = Rows.of(laid, columns, 1, columns - 1 - right, width) if columns else None
+        for a in range(min(stride[0], H)):
+            row, below = (a + padding[0]) % stride[0], (a + padding[0]) // stride[0]
+            phase = x[a :: stride[0], :, b :: stride[1]]
+            part = turned[:, :, row :: stride[0], column :: stride[1]][:, :, ::-1, ::-1]
+            if rows is None or part.size == 0:
+                phase[...] = 0 if bias is None else bias[:, None, None]
+            else:
+                correlate(rows, part, bias, phase, 1, part.shape[2] - 1 - below)
+    return images(x)
+
+
+def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair) -> np.ndarray:
+    """x (N, C, H, W), g (N, O, H_out, W_out) -> (O, C, kh, kw)."""
+    (kh, kw), C, (N, O, H_out, W_out) = kernel_size, x.shape[1], g.shape
+    if (x.shape[2:], padding) == ((kh, kw), (0, 0)):
+        return _see_all_adjoint_w(x, g)
+    if _from_one_pixel(x.shape[2:], (kh, kw), stride, padding):
+        return _turned(_see_all_adjoint_w(g, x))
+    if O < FEW_CHANNELS <= C and stride == (1, 1) and padding[0] < kh and padding[1] < kw:
+        # Few output channels: let the output's gradient run over the image instead, the kernel turned round.
+        return _turned(conv2d_adjoint_w(g, x, kernel_size, stride, (kh - 1 - padding[0], kw - 1 - padding[1])))
+    laid = lay(g)
+    rows = Rows.of(lay(x), kw, stride[1], padding[1], W_out)
+    H, depth, columns = len(rows.data), rows.data.shape[1], W_out * N
+    totals: list[np.ndarray] = []
+
+    def work(first: int, last: int) -> None:
+        total = np.zeros((rows.steps, kh, depth, O), np.result_type(x, g))
+        for r in range(first, last):
+            start = stride[0] * r - padding[0]
+            skip, end = max(0, -start), min(kh, H - start)
+            if skip < end:
+                pixels = laid[r].reshape(O, columns).T
+                for step in range(rows.steps):
+                    view = rows.blocks(start + skip, start + end, step, columns, columns)[0]
+                    total[step, skip:end] += (view @ pixels).reshape(end - skip, depth, O)
+        totals.append(total)
+
+    parallel(work, H_out)
+    w = np.sum(totals, axis=0) if len(totals) > 1 else totals[0]
+    w = w.reshape(rows.steps, kh, rows.piles, C, O).transpose(4, 3, 1, 0, 2)  # (O, C, kh, steps, piles)
+    return np.ascontiguousarray(w).reshape(O, C, kh, -1)[..., :kw]
+
+
+# A kernel as large as its image meets it once, and the whole triad is matrix products; and a convolution that spreads
+# one pixel over a whole image is the adjoint of such a one, with the kernel turned round.
+
+
+def _see_all(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """x (N, C, kh, kw), w (O, C, kh, kw) -> (N, O, 1, 1)."""
+    y = w.reshape(len(w), -1) @ np.ascontiguousarray(x.transpose(1, 2, 3, 0)).reshape(-1, len(x))
+    return y.T.reshape(len(x), len(w), 1, 1)
+
+
+def _see_all_adjoint_x(g: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """g (N, O, 1, 1), w (O, C, kh, kw) -> (N, C, kh, kw)."""
+    _, C, kh, kw = w.shape
+    x = w.reshape(len(w), -1).T @ g.reshape(len(g), -1).T  # (C kh kw, N)
+    return images(np.ascontiguousarray(x.reshape(C, kh, kw, -1).transpose(1, 0, 2, 3)))
+
+
+def _see_all_adjoint_w(x: np.ndarray, g: np.ndarray) -> np.ndarray:
+    """x (N, C, kh, kw), g (N, O, 1, 1) -> (O, C, kh, kw)."""
+    w = g.reshape(len(g), -1).T @ np.ascontiguousarray(x.transpose(1, 2, 3, 0)).reshape(-1, len(x)).T
+    return w.reshape(-1, *x.shape[1:])
+
+
+def _from_one_pixel(size: Pair, kernel_size: Pair, stride: Pair, padding: Pair) -> bool:
+    return (*size, *stride) == (1, 1, 1, 1) and padding == (kernel_size[0] - 1, kernel_size[1] - 1)
+
+
+def _turned(w: np.ndarray) -> np.ndarray:
+    """The kernel turned by 180 degrees, its channels exchanged."""
+    return np.ascontiguousarray(w[:, :, ::-1, ::-1].swapaxes(0, 1))
+
+
+def _with_bias(y: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+    return y if bias is None else y + bias[:, None, None]
