@@ -1,0 +1,149 @@
+"""What the benchmarks share: taking turns, memory, agreement, and tables.
+
+A time alone says little: it depends on the machine, on the minute, on what else runs. So every benchmark here runs
+tinygen and PyTorch in one process and lets them take turns; the ratio of the two medians is what counts. Both sides
+start from the same weights and the same contiguous NumPy batch and use as many threads as the process may use; a
+benchmark whose two sides do not agree on the loss fails. PyTorch runs with its images contiguous and channels-last,
+and the faster of the two counts. Memory is each side's peak above what it holds after its imports, in a process of its
+own.
+"""
+
+import importlib
+import math
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from tinygen.backend import threads
+
+TINYGEN, PYTORCH = "tinygen", "PyTorch"  # with these the names of all contestants begin
+FORMATS = {PYTORCH: "contiguous_format", f"{PYTORCH}, channels last": "channels_last"}  # and their images in memory
+
+Call = Callable[[], Any]
+
+
+def pytorch_side() -> Any:
+    """The module of PyTorch's twins; a process that measures tinygen's memory never imports it."""
+    try:
+        return importlib.import_module("twins")
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise SystemExit("the benchmarks compare with PyTorch: pip install tinygen[bench]") from error
+
+
+def describe_machine() -> None:
+    """What the figures below depend on."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    processor = next((line.partition(": ")[2] for line in lines if "model name" in line), platform.processor())
+    torch = pytorch_side().torch
+    print(f"{processor}, {threads()} threads each; {torch.backends.cpu.get_cpu_capability()}")
+    print(f"Python {platform.python_version()}, NumPy {np.__version__}, PyTorch {torch.__version__}\n")
+
+
+# Time ----------------------------------------------------------------------------------------------------------------
+
+
+def take_turns(contestants: Mapping[str, Call], seconds: float = 30.0) -> dict[str, float]:
+    """The median time of a call of each contestant, in milliseconds; all of them together take about ``seconds``.
+
+    In each turn a first call goes untimed: it brings the data back into the cache and lets the threads of the side
+    that had its turn before fall asleep.
+    """
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for call in contestants.values():
+        call()
+    end = time.perf_counter() + seconds
+    turns = 0
+    while time.perf_counter() < end or turns < 2:
+        for name, call in contestants.items():
+            call()
+            for _ in range(3):
+                start = time.perf_counter()
+                call()
+                times[name].append(1e3 * (time.perf_counter() - start))
+        turns += 1
+    return {name: median(values) for name, values in times.items()}
+
+
+def fastest(side: str, times: Mapping[str, float]) -> str:
+    """The name of the fastest contestant of a side (``TINYGEN`` or ``PYTORCH``)."""
+    return min((name for name in times if name.startswith(side)), key=lambda name: times[name])
+
+
+def ratio(times: Mapping[str, float]) -> float:
+    """tinygen's time over PyTorch's, of the fastest contestant on either side."""
+    return times[fastest(TINYGEN, times)] / times[fastest(PYTORCH, times)]
+
+
+# Memory --------------------------------------------------------------------------------------------------------------
+
+
+def _peak() -> float:
+    """The most memory that this process ever held, in MB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # because Linux's ru_maxrss begins with that of the process that started this one
+        return next(int(line.split()[1]) for line in status.read_text().splitlines() if "VmHWM" in line) / 1000
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def memory_of(name: str, *sizes: int) -> float:
+    """Peak memory of one contestant of the running script above its imports, in MB, in a process of its own."""
+    command = [sys.executable, sys.argv[0], "--memory", name, *map(str, sizes)]
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def run(main: Callable[[], None], build: Callable[..., Call]) -> None:
+    """Run ``main()``; or, in a process that ``memory_of`` started, a few calls of ``build(name, *sizes)``."""
+    if sys.argv[1:2] != ["--memory"]:
+        main()
+        return
+    name, *sizes = sys.argv[2:]
+    if name.startswith(PYTORCH):
+        pytorch_side()
+    imports = _peak()
+    call = build(name, *map(int, sizes))
+    for _ in range(5):
+        call()
+    print(_peak() - imports)
+
+
+# Agreement and output ------------------------------------------------------------------------------------------------
+
+
+def check_agreement(ours: Sequence[float], theirs: Sequence[float]) -> None:
+    """Print the losses of both sides; end the script where they differ by more than a ten-thousandth."""
+    pairs = list(zip(ours, theirs, strict=True))
+    print("losses, tinygen and PyTorch:  " + ";  ".join(f"{a:.6g} and {b:.6g}" for a, b in pairs))
+    if not all(math.isclose(a, b, rel_tol=1e-4) for a, b in pairs):
+        raise SystemExit("the losses of the two sides differ: they do not compute the same thing")
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table in Markdown: names on the left, numbers with two digits on the right."""
+    cells = [list(header), *([f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    cells.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
+    for first, *rest in cells:
+        aligned = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
+        print("| " + " | ".join([first.ljust(widths[0]), *aligned]) + " |")
+    print(flush=True)
+
+
+def print_times_and_memory(what: str, times: Mapping[str, float]) -> None:
+    """The median times of contestants that the running script builds by name, and what memory each needs."""
+    print_table((what, "ms", "peak MB"), [(name, times[name], memory_of(name)) for name in times])
+
+
+def conclude(ratio: float, goal: float) -> None:
+    """The last line of every benchmark: tinygen's time over PyTorch's."""
+    print(f"ratio: {ratio:.2f} (goal {goal:.2f})")

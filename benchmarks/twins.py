@@ -1,0 +1,153 @@
+"""PyTorch's side of the benchmarks: models with the structure of tinygen's, so that weights can be exchanged.
+
+Each is written as a user of PyTorch would write it who wants it fast. ``memory_format`` is PyTorch's choice between
+images that lie in memory as (N, C, H, W) and as (N, H, W, C) ("channels last").
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+import torch._dynamo  # PyTorch's optimisers import it when the first is made: an import, not memory that a step needs
+import torch.nn.functional as F
+from torch import nn
+
+from tinygen.backend import threads
+
+torch.set_num_threads(threads())
+
+grad = torch.autograd.grad
+
+
+def exchanged(model: nn.Module, weights: Mapping[str, np.ndarray], memory_format: str) -> nn.Module:
+    """``model`` with the weights of a tinygen model's ``state_dict`` in the memory format."""
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    return model.to(memory_format=getattr(torch, memory_format))
+
+
+def images(batch: np.ndarray, memory_format: str) -> torch.Tensor:
+    """A batch (N, C, H, W) as PyTorch's tensor in the memory format."""
+    return torch.from_numpy(batch).contiguous(memory_format=getattr(torch, memory_format))
+
+
+class ConvVAE(nn.Module):
+    """The twin of ``models.ConvVAE``."""
+
+    def __init__(self, latent_size: int = 100) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(
+            nn.Conv2d(1, 32, 3),
+            nn.ELU(),
+            nn.AvgPool2d(2),
+            nn.Conv2d(32, 64, 3),
+            nn.ELU(),
+            nn.AvgPool2d(2),
+            nn.Conv2d(64, 256, 5),
+            nn.ELU(),
+            nn.Flatten(),
+            nn.Linear(256, 2 * latent_size),
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(latent_size, 256),
+            nn.ELU(),
+            nn.Unflatten(1, (256, 1, 1)),
+            nn.Conv2d(256, 64, 5, padding=4),
+            nn.ELU(),
+            nn.UpsamplingBilinear2d(scale_factor=2),
+            nn.Conv2d(64, 32, 3, padding=2),
+            nn.ELU(),
+            nn.UpsamplingBilinear2d(scale_factor=2),
+            nn.Conv2d(32, 16, 3, padding=2),
+            nn.ELU(),
+            nn.Conv2d(16, 1, 3, padding=2),
+        )
+
+    def draw(self, encoded: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
+        """One latent for each image from its q(z|x)."""
+        mean, logvar = encoded.chunk(2, dim=1)
+        return mean + torch.exp(0.5 * logvar) * (torch.randn_like(mean) if noise is None else noise)
+
+    @staticmethod
+    def divergence(encoded: torch.Tensor) -> torch.Tensor:
+        """KL(q(z|x) || N(0, I)), summed over the batch."""
+        mean, logvar = encoded.chunk(2, dim=1)
+        return 0.5 * (logvar.exp() + mean * mean - 1 - logvar).sum()
+
+    @staticmethod
+    def surprise(logits: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """-log p(x|z), summed over the batch."""
+        return F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
+
+    def loss(self, x: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
+        """The negative ELBO, an image."""
+        encoded = self.encoder(x)
+        logits = self.decoder(self.draw(encoded, noise))
+        return (self.surprise(logits, x) + self.divergence(encoded)) / len(x)
+
+
+class FullyConvolutionalVAE(ConvVAE):
+    """The same for images of any side that 4 divides: its linear layers work at each place, as kernels of one pixel."""
+
+    def __init__(self, latent_size: int = 100) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(*self.encoder[:8], nn.Conv2d(256, 2 * latent_size, 1))
+        self.decoder = nn.Sequential(nn.Conv2d(latent_size, 256, 1), *self.decoder[1:2], *self.decoder[3:])
+
+
+def adam(vae: ConvVAE) -> torch.optim.Adam:
+    """The optimiser of the VAE."""
+    return torch.optim.Adam(vae.parameters(), lr=3e-4)
+
+
+def vae_step(vae: ConvVAE, memory_format: str) -> Callable[..., float]:
+    """One training step: ``step(batch, noise=None)`` -> the loss."""
+    optimizer = adam(vae)
+
+    def step(batch: np.ndarray, noise: np.ndarray | None = None) -> float:
+        loss = vae.loss(images(batch, memory_format), None if noise is None else torch.from_numpy(noise))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def vae_chain(vae: ConvVAE, x: torch.Tensor) -> list[Callable]:
+    """The functions that a step goes through, one after the other, from images to the loss (but for the KL)."""
+    return [*vae.encoder, vae.draw, *vae.decoder, lambda logits: vae.surprise(logits, x)]
+
+
+def critic() -> nn.Sequential:
+    """The twin of ``critic`` in gradient_penalty_step.py."""
+    return nn.Sequential(
+        nn.Conv2d(3, 64, 4, stride=2, padding=1),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(64, 128, 4, stride=2, padding=1),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(128, 256, 4, stride=2, padding=1),
+        nn.LeakyReLU(0.2),
+        nn.Flatten(),
+        nn.Linear(4096, 1),
+    )
+
+
+def critic_step(critic: nn.Module, memory_format: str, *, together: bool) -> Callable[..., float]:
+    """One step of the critic: ``step(real, fake, a=None)`` -> the loss; real and fake images ``together`` in one pass
+    or each in its own. ``a`` (N, 1, 1, 1) places the interpolates."""
+    optimizer = torch.optim.Adam(critic.parameters(), lr=1e-4, betas=(0.5, 0.9))
+
+    def step(real: np.ndarray, fake: np.ndarray, a: np.ndarray | None = None) -> float:
+        x, y = images(real, memory_format), images(fake, memory_format)
+        scores = critic(torch.cat([x, y])).split(len(x)) if together else (critic(x), critic(y))
+        share = torch.rand(len(x), 1, 1, 1) if a is None else torch.from_numpy(a)
+        between = (share * x + (1 - share) * y).requires_grad_()
+        (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+        norm = torch.sqrt((slope * slope).sum(dim=(1, 2, 3)) + 1e-12)
+        loss = scores[1].mean() - scores[0].mean() + 10 * ((norm - 1) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
