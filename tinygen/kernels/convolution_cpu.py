@@ -77,8 +77,9 @@ class Rows:
         """Rows ``first`` to ``last`` as the kernel's ``step`` meets them: (columns / block, (last - first) piles C,
         block), a view; ``columns`` counts output columns times N."""
         rows = self.data[first:last, :, step:]
-        along, number = self.data.strides[1], self.data.strides[3]
-        shape = (columns // block, (last - first) * self.data.shape[1], block)
+        _, depth, length, N = self.data.shape
+        number, along = self.data.itemsize, self.data.itemsize * length * N
+        shape = (columns // block, (last - first) * depth, block)
         return as_strided(rows, shape, (block * number, along, number), writeable=False)
 
 
