@@ -41,13 +41,15 @@ class Recipe:
     """How to train: each field is an option of the command line, too."""
 
     learning_rate: float
-    schedule: str  # "constant", or "cosine": down to 0 at the last step
+    schedule: str  # "constant", or "cosine": up a line over ``warmup`` steps, then down to 0 at the last step
+    warmup: int
+    beta2: float  # the decay of Adam's average of squared gradients
     output_bias: bool  # the decoder's last bias begins at the log-odds of a pixel of the training images
 
 
 RECIPES = {
-    "plain": Recipe(learning_rate=3e-4, schedule="constant", output_bias=False),
-    "better": Recipe(learning_rate=2e-3, schedule="cosine", output_bias=True),
+    "plain": Recipe(learning_rate=3e-4, schedule="constant", warmup=0, beta2=0.999, output_bias=False),
+    "better": Recipe(learning_rate=3e-3, schedule="cosine", warmup=200, beta2=0.99, output_bias=True),
 }
 
 
@@ -63,6 +65,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--recipe", choices=list(RECIPES), default="better", help="how to train (%(default)s)")
     parser.add_argument("--learning-rate", type=float, metavar="X", help="Adam's learning rate at its peak")
     parser.add_argument("--schedule", choices=("constant", "cosine"), help="the learning rate over time")
+    parser.add_argument("--warmup", type=int, metavar="N", help="steps over which the learning rate rises (cosine)")
+    parser.add_argument("--beta2", type=float, metavar="X", help="Adam's decay of squared gradients")
     parser.add_argument("--output-bias", action=argparse.BooleanOptionalAction, help="begin at the data's log-odds")
     parser.add_argument("--importance-samples", type=int, default=200, metavar="K", help="draws an image (%(default)s)")
     parser.add_argument("--likelihood-images", type=int, metavar="N", help="estimate log p(x) of the first N images")
@@ -101,11 +105,12 @@ def main() -> None:
     if options.output_bias:
         begin_at_log_odds(model, train_set.images)
     model.to(options.device)
-    optimizer = Adam(model.parameters(), lr=options.learning_rate)
+    optimizer = Adam(model.parameters(), lr=options.learning_rate, betas=(0.9, options.beta2))
 
     def step(batch: tuple[np.ndarray, np.ndarray | None], index: int) -> dict[str, float]:
         if options.schedule == "cosine":
-            optimizer.lr = cosine_schedule(index, options.epochs * len(loader), options.learning_rate)
+            total = options.epochs * len(loader)
+            optimizer.lr = cosine_schedule(index, total, options.learning_rate, warmup=options.warmup)
         x = tg.tensor(batch[0], dtype="float32", device=options.device)
         log_likelihood, kl = model.elbo_terms(x)
         loss = tg.mean(kl - log_likelihood)
