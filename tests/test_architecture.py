@@ -46,9 +46,9 @@ MORE_NUMPY_NAMES = {  # file -> further names, for what it makes or is given on 
 
 # Lines of code, without blanks, comments and docstrings.
 SIZES = {
-    "engine": (["autograd/operation.py", "autograd/engine.py"], 150),
+    "engine": (["autograd/operation.py", "autograd/engine.py"], 180),
     "shell": (["autograd/tensor.py"], 200),
-    "operations and functional": (["operations", "functional.py"], 900),
+    "operations and functional": (["operations", "functional"], 1000),
 }
 LEEWAY = 1.15
 

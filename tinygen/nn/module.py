@@ -151,7 +151,8 @@ class Module:
 
     def _options(self) -> str:
         plain = {name: value for name, value in vars(self).items() if isinstance(value, (bool, int, float, str, tuple))}
-        return ", ".join(f"{name}={value!r}" for name, value in plain.items() if name != "training")
+        absent = {name: False for name, value in vars(self).items() if name == "bias" and value is None}
+        return ", ".join(f"{name}={value!r}" for name, value in (plain | absent).items() if name != "training")
 
     def __repr__(self) -> str:
         inside = [f"({name}): {member!r}" for name, member in self.members() if isinstance(member, Module)]
