@@ -23,11 +23,15 @@ from tinygen.operations import elementwise
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-CHAPTERS = sorted(DOCS.glob("*.md"))
-PAGES = [*CHAPTERS, *(page for name in ("README.md", "CONTRIBUTING.md") if (page := ROOT / name).exists())]
+PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+COMMAND = re.compile(r"python ((?:examples|benchmarks|docs)/\w+\.py)([^`\n#]*)")
 
 FENCE = re.compile(r"^([ ]*)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
+
+
+def in_project(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
 
 
 def blocks(page: Path) -> list[tuple[str, str, int]]:
@@ -89,14 +93,14 @@ def run(page: Path, namespace: dict) -> int:
     return count
 
 
-@pytest.mark.parametrize("page", CHAPTERS, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CONTRIBUTING.md"], ids=in_project)
 def test_the_code_of_a_page_runs_and_every_block_asserts_something(page, restored):
     tg.manual_seed(0)
     count = run(page, {"__name__": "__main__"})
     assert count > 0 or not page.name[0].isdigit(), "a chapter without code"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=in_project)
 def test_every_link_and_figure_of_a_page_leads_somewhere(page):
     dead = []
     for _, _, target in LINK.findall(prose(page)):
@@ -112,9 +116,7 @@ def test_every_link_and_figure_of_a_page_leads_somewhere(page):
 def test_every_command_on_a_page_names_a_script_and_options_that_it_has():
     wrong = []
     for page in PAGES:
-        for path, words in re.findall(
-            r"python ((?:examples|benchmarks|docs)/\w+\.py)([^`\n]*)", page.read_text("utf-8")
-        ):
+        for path, words in COMMAND.findall(page.read_text(encoding="utf-8")):
             options = re.findall(r"--[a-z-]+", words)
             if not (ROOT / path).exists() or (options and not set(options) <= known_options(path)):
                 wrong.append(f"{page.name}: {path} {' '.join(options)}")
