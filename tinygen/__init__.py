@@ -17,9 +17,11 @@ from tinygen.autograd.tensor import tensor as tensor
 from tinygen.backend import DeviceError as DeviceError
 from tinygen.backend import get_rng_state as get_rng_state
 from tinygen.backend import gpu_available as gpu_available
-from tinygen.backend import keep_freed_memory
+from tinygen.backend import keep_freed_memory as _keep_freed_memory
 from tinygen.backend import manual_seed as manual_seed
 from tinygen.backend import set_rng_state as set_rng_state
+from tinygen.checkpoint import load as load
+from tinygen.checkpoint import save as save
 from tinygen.operations.arithmetic import abs as abs
 from tinygen.operations.arithmetic import clip as clip
 from tinygen.operations.arithmetic import maximum as maximum
@@ -78,4 +80,4 @@ from tinygen.operations.table import OPERATORS as _  # puts operators and method
 
 __version__ = "0.1.0"
 
-keep_freed_memory()
+_keep_freed_memory()

@@ -26,7 +26,7 @@ from tinygen.backend import parallel
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
-FEW_CHANNELS = 8  # below, a product per kernel column is too thin
+FEW_CHANNELS = 8  # below, of input or output, a product per kernel column is too thin
 WITHOUT_PACKING = 1_000_000  # multiplications up to which the BLAS works on the operands where they lie
 
 
@@ -112,10 +112,15 @@ def correlate(
     columns = W_out * N
     block = block_of(columns, O * kh * depth)
 
+    in_place = out.flags.c_contiguous
+
+    def blocks(a: np.ndarray) -> np.ndarray:  # (O, columns) -> (columns / block, O, block)
+        return a.reshape(O, -1, block).swapaxes(0, 1)
+
     def work(first: int, last: int) -> None:
-        total, part = np.empty((2, O, columns), out.dtype)
-        total_blocks, part_blocks = (a.reshape(O, -1, block).swapaxes(0, 1) for a in (total, part))
+        scratch, part = np.empty((2, O, columns), out.dtype)
         for r in range(first, last):
+            total = out[r].reshape(O, columns) if in_place else scratch
             start = stride * r - top
             skip, end = max(0, -start), min(kh, H - start)
             if skip >= end:
@@ -124,12 +129,34 @@ def correlate(
                 matrices = kernel[:, :, skip:end].reshape(steps, O, -1)
                 for step in range(steps):
                     views = x.blocks(start + skip, start + end, step + shift, columns, block)
-                    np.matmul(matrices[step], views, out=total_blocks if step == 0 else part_blocks)
+                    np.matmul(matrices[step], views, out=blocks(part if step else total))
                     if step:
                         np.add(total, part, out=total)
             if bias is not None:
                 np.add(total, bias[:, None], out=total)
-            out[r] = total.reshape(O, W_out, N)
+            if not in_place:
+                out[r] = total.reshape(O, W_out, N)
+
+    parallel(work, H_out)
+
+
+def add_maps(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: Pair) -> None:
+    """A convolution of stride 1 with few output channels: multiply each row of x (H, C, W, N) with all of the kernel
+    at once, which gives a map for each of its elements, and add the maps up where they belong in out (H_out, O, W_out,
+    N). A product for each output row would be too thin."""
+    (O, C, kh, kw), (H, _, W, N), (H_out, _, W_out, _) = w.shape, x.shape, out.shape
+    kernel = np.ascontiguousarray(w.transpose(2, 3, 0, 1)).reshape(-1, C)
+    overlaps = [(j, max(0, padding[1] - j), min(W_out, W + padding[1] - j)) for j in range(kw)]
+
+    def work(first: int, last: int) -> None:
+        out[first:last] = 0
+        for h in range(max(0, first - padding[0]), min(H, last - padding[0] + kh - 1)):
+            maps = (kernel @ x[h].reshape(C, -1)).reshape(kh, kw, O, W, N)
+            for i in range(kh):
+                r = h + padding[0] - i
+                if first <= r < last:
+                    for j, start, end in overlaps:
+                        out[r, :, start:end] += maps[i, j, :, start + j - padding[1] : end + j - padding[1]]
 
     parallel(work, H_out)
 
@@ -143,6 +170,9 @@ def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, 
         return _with_bias(_see_all_adjoint_x(x, _turned(w)), bias)
     H_out, W_out = (H + 2 * padding[0] - kh) // stride[0] + 1, (W + 2 * padding[1] - kw) // stride[1] + 1
     y = np.empty((H_out, O, W_out, N), np.result_type(x, w))
+    if O < FEW_CHANNELS <= C and stride == (1, 1):
+        add_maps(lay(x), w, y, padding)
+        return images(y if bias is None else y + bias[:, None, None])
     rows = Rows.of(lay(x), kw, stride[1], padding[1], W_out)
     correlate(rows, w, bias, y, stride[0], padding[0])
     return images(y)
