@@ -206,3 +206,12 @@ def test_a_write_that_is_killed_leaves_the_one_before_and_the_next_cleans_up(wri
     assert sorted(os.listdir(written.parent)) == ["run.h5", "run.h5.unfinished"]
     save(written, epoch=2)
     assert os.listdir(written.parent) == ["run.h5"]
+
+
+def test_the_bytes_are_on_the_disk_before_they_take_the_name(tmp_path, monkeypatch):
+    done = []
+    for name in ("fsync", "replace"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *given, name=name, real=real: (done.append(name), real(*given))[1])
+    save(tmp_path / "run.h5", epoch=1)
+    assert done == ["fsync", "replace"]
