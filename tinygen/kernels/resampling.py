@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from tinygen.backend import Array
+from tinygen.backend import Array, is_numpy, parallel
 
 
 @cache
@@ -21,8 +21,8 @@ def interpolation_matrix(
     ``scale`` is the factor that the user asked for, or None where a size was asked for: pixel centres lie
     1 / scale apart, else size_in / size_out. With ``align_corners`` the first and last pixels keep their places.
     """
-    nearest, weight = _nearest(size_in, size_out, scale) if mode == "nearest" else _bilinear(
-        size_in, size_out, align_corners, scale
+    nearest, weight = (
+        _nearest(size_in, size_out, scale) if mode == "nearest" else _bilinear(size_in, size_out, align_corners, scale)
     )
     matrix = np.zeros((size_out, size_in), dtype)
     rows = np.arange(size_out)
@@ -59,4 +59,24 @@ def _nearest(size_in: int, size_out: int, scale: float | None) -> tuple[np.ndarr
 
 def resize(x: Array, rows: Array, columns: Array) -> Array:
     """x (N, C, H, W), rows (H_out, H), columns (W_out, W) -> rows @ x @ columns^T, (N, C, H_out, W_out)."""
-    return rows @ x @ columns.T
+    return _resize_cpu(x, rows, columns) if is_numpy(x) and x.size else rows @ x @ columns.T
+
+
+def _resize_cpu(x: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """With the batch innermost, (H, C, W, N), columns are a product for each row and channel, and rows are one product
+    over all the rest: no operand is moved."""
+    (N, C, H, _), H_out, W_out = x.shape, len(rows), len(columns)
+    laid = np.ascontiguousarray(x.transpose(2, 1, 3, 0))
+    rows, columns = np.ascontiguousarray(rows), np.ascontiguousarray(columns)
+    dtype = np.result_type(x, rows)
+    wide, y = np.empty((H, C, W_out, N), dtype), np.empty((H_out, C, W_out, N), dtype)
+    parallel(lambda first, last: np.matmul(columns, laid[first:last], out=wide[first:last]), H)
+    flat, out = wide.reshape(H, -1), y.reshape(H_out, -1)  # (H, C W_out N), (H_out, C W_out N)
+    block = W_out * N  # one channel
+    parallel(
+        lambda first, last: np.matmul(
+            rows, flat[:, first * block : last * block], out=out[:, first * block : last * block]
+        ),
+        C,
+    )
+    return y.transpose(3, 1, 0, 2)
