@@ -1,23 +1,26 @@
 """Pooling: each output pixel is the mean, or the largest, of a window of input pixels.
 
 A kernel tap (i, j) pairs output pixel (r, c) with input pixel (s r + d i - p, s c + d j - p). For one tap the pairs
-that lie inside the image form a regular grid, so pooling is a short sum (or maximum) over taps of strided views.
+that lie inside the image form a regular grid, so pooling is a short sum (or maximum) over taps of strided views. On a
+CPU each thread takes some of the channels and goes from row to row, so that what it needs again is still in the cache.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tinygen.backend import Array, array_module
+from tinygen.backend import Array, array_module, is_numpy, parallel
 
 Pair = tuple[int, int]  # (vertical, horizontal)
+
+MANY = 100_000  # elements from which a second thread saves more than it costs
 
 
 def pool_output_size(
     size: Pair, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
 ) -> Pair:
-    """(H_out, W_out). With ``ceil_mode`` a last, partial window counts if it starts in the image or its left padding."""
+    """(H_out, W_out). With ``ceil_mode`` a last, partial window counts if it starts in the image or left padding."""
 
     def along(axis: int) -> int:
         room = size[axis] + 2 * padding[axis] - dilation[axis] * (kernel_size[axis] - 1) - 1
@@ -31,7 +34,7 @@ def pool_output_size(
 def _taps(
     size: int, output_size: int, kernel_size: int, stride: int, padding: int, dilation: int = 1
 ) -> Iterator[tuple[slice, slice]]:
-    """For each tap along one direction: the output pixels it serves and, in step with them, the input pixels it sees."""
+    """For each tap along one direction: the output pixels it serves, and in step with them the input pixels it sees."""
     for tap in range(kernel_size):
         offset = dilation * tap - padding
         first = max(0, -(offset // stride))  # the first output pixel whose input pixel is not left of the image
@@ -75,16 +78,25 @@ def avg_pool2d(
     x: Array, kernel_size: Pair, stride: Pair, padding: Pair, output_size: Pair, divisors: float | np.ndarray
 ) -> Array:
     """x (N, C, H, W) -> (N, C, H_out, W_out): the sum over each window, divided by ``divisors``."""
-    xp = array_module(x)
-    N, C, H, W = x.shape
-    H_out, W_out = output_size
-    tall = xp.zeros((H_out, C, W, N), x.dtype).transpose(3, 1, 0, 2)
-    for out, into in _taps(H, H_out, kernel_size[0], stride[0], padding[0]):
-        tall[:, :, out] += x[:, :, into]
-    y = xp.zeros((H_out, C, W_out, N), x.dtype).transpose(3, 1, 0, 2)
-    for out, into in _taps(W, W_out, kernel_size[1], stride[1], padding[1]):
-        y[..., out] += tall[..., into]
-    return y / xp.asarray(divisors, dtype=x.dtype)
+    if not is_numpy(x):
+        return avg_pool2d_plain(x, kernel_size, stride, padding, output_size, divisors)
+    (N, C, H, W), (H_out, W_out) = x.shape, output_size
+    taps = list(_taps(W, W_out, kernel_size[1], stride[1], padding[1]))
+    rows, divisor_rows = x.transpose(2, 1, 3, 0), _divisor_rows(divisors, output_size, x.dtype)
+    y = np.zeros((H_out, C, W_out, N), x.dtype)
+
+    def work(first: int, last: int) -> None:
+        for r in range(H_out):
+            low, high = _window(r, H, kernel_size[0], stride[0], padding[0])
+            total = rows[low, first:last]
+            for h in range(low + 1, high):
+                total = total + rows[h, first:last]
+            for out, into in taps:  # NumPy adds contiguous arrays several times faster than strided ones: copy first
+                y[r, first:last, out] += np.ascontiguousarray(total[:, into])
+            y[r, first:last] /= divisor_rows[r]
+
+    _share_channels(work, x.shape)
+    return y.transpose(3, 1, 0, 2)
 
 
 def avg_pool2d_adjoint(
@@ -97,6 +109,83 @@ def avg_pool2d_adjoint(
     divisors: float | np.ndarray,
 ) -> Array:
     """g (N, C, H_out, W_out) -> (N, C, H, W): each value, divided, handed to all pixels of its window."""
+    if not is_numpy(g):
+        return avg_pool2d_adjoint_plain(g, size, kernel_size, stride, padding, output_size, divisors)
+    (N, C, H_out, W_out), (H, W) = g.shape, size
+    taps = list(_taps(W, W_out, kernel_size[1], stride[1], padding[1]))
+    apart = stride[1] >= kernel_size[1]  # windows do not overlap along a row
+    rows, divisor_rows = g.transpose(2, 1, 3, 0), _divisor_rows(divisors, output_size, g.dtype)
+    x = np.zeros((H, C, W, N), g.dtype)
+
+    def work(first: int, last: int) -> None:
+        written = 0  # rows above this one have met a window
+        line = np.zeros((last - first, W, N), g.dtype)
+        for r in range(H_out):
+            share = rows[r, first:last] / divisor_rows[r]
+            if not apart:
+                line[...] = 0
+            for out, into in taps:
+                if apart:
+                    line[:, into] = share[:, out]
+                else:
+                    line[:, into] += share[:, out]
+            low, high = _window(r, H, kernel_size[0], stride[0], padding[0])
+            for h in range(low, high):
+                if h < written:
+                    x[h, first:last] += line
+                else:
+                    x[h, first:last] = line
+            written = max(written, high)
+
+    _share_channels(work, (N, C, H, W))
+    return x.transpose(3, 1, 0, 2)
+
+
+def _share_channels(work: Callable[[int, int], None], shape: tuple[int, ...]) -> None:
+    """Hand out the channels to the threads, if images of that shape are enough work for two."""
+    N, C, H, W = shape
+    parallel(work, C, minimum=2 if N * C * H * W >= MANY else C + 1)
+
+
+def _window(r: int, size: int, kernel_size: int, stride: int, padding: int) -> Pair:
+    """The first row of output row r's window and the one after the last, inside the image."""
+    start = stride * r - padding
+    return max(start, 0), min(start + kernel_size, size)
+
+
+def _divisor_rows(divisors: float | np.ndarray, output_size: Pair, dtype: np.dtype) -> list:
+    """What divides each output row: a number, or an array (W_out, 1)."""
+    if isinstance(divisors, np.ndarray):
+        return list(np.broadcast_to(divisors, output_size).astype(dtype)[:, :, None])
+    return [divisors] * output_size[0]
+
+
+def avg_pool2d_plain(
+    x: Array, kernel_size: Pair, stride: Pair, padding: Pair, output_size: Pair, divisors: float | np.ndarray
+) -> Array:
+    """``avg_pool2d`` on any array module."""
+    xp = array_module(x)
+    N, C, H, W = x.shape
+    H_out, W_out = output_size
+    tall = xp.zeros((H_out, C, W, N), x.dtype).transpose(3, 1, 0, 2)
+    for out, into in _taps(H, H_out, kernel_size[0], stride[0], padding[0]):
+        tall[:, :, out] += x[:, :, into]
+    y = xp.zeros((H_out, C, W_out, N), x.dtype).transpose(3, 1, 0, 2)
+    for out, into in _taps(W, W_out, kernel_size[1], stride[1], padding[1]):
+        y[..., out] += tall[..., into]
+    return y / xp.asarray(divisors, dtype=x.dtype)
+
+
+def avg_pool2d_adjoint_plain(
+    g: Array,
+    size: Pair,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    output_size: Pair,
+    divisors: float | np.ndarray,
+) -> Array:
+    """``avg_pool2d_adjoint`` on any array module."""
     xp = array_module(g)
     N, C, H_out, W_out = g.shape
     H, W = size
@@ -118,8 +207,26 @@ def max_pool2d_indices(
 ) -> Array:
     """x (N, C, H, W) -> (N, C, H_out, W_out): where the largest value of each window lies, as h W + w.
 
-    Of equal values the first, in reading order; NaN counts as larger than any number; padding never wins.
+    Of equal values the first, in reading order; NaN counts as larger than any number; padding never wins (-1 for a
+    window that meets nothing else).
     """
+    if not is_numpy(x):
+        return max_pool2d_indices_plain(x, kernel_size, stride, padding, dilation, output_size)
+    (N, C, _, _), (H_out, W_out) = x.shape, output_size
+    where = np.empty((H_out, C, W_out, N), int).transpose(3, 1, 0, 2)
+
+    def work(first: int, last: int) -> None:
+        part = x[:, first:last]
+        where[:, first:last] = max_pool2d_indices_plain(part, kernel_size, stride, padding, dilation, output_size)
+
+    _share_channels(work, x.shape)
+    return where
+
+
+def max_pool2d_indices_plain(
+    x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, output_size: Pair
+) -> Array:
+    """``max_pool2d_indices`` on any array module."""
     xp = array_module(x)
     N, C, *size = x.shape
     H_out, W_out = output_size
@@ -139,18 +246,48 @@ def max_pool2d_indices(
 
 
 def take_pixels(x: Array, indices: Array) -> Array:
-    """x (N, C, H, W), indices (N, C, H_out, W_out) of positions h W + w -> the pixels there, (N, C, H_out, W_out)."""
+    """x (N, C, H, W), indices (N, C, H_out, W_out) of positions h W + w -> the pixels there, (N, C, H_out, W_out).
+
+    An index of -1 stands for no pixel; what is taken for it means nothing.
+    """
+    if not is_numpy(x):
+        return take_pixels_plain(x, indices)
+    flat = np.ascontiguousarray(x.transpose(2, 1, 3, 0)).reshape(-1)
+    return flat[_places(indices, x.shape[3])].transpose(3, 1, 0, 2)
+
+
+def take_pixels_plain(x: Array, indices: Array) -> Array:
+    """``take_pixels`` on any array module."""
     N, C, H, W = x.shape
-    flat, places = x.reshape(N, C, H * W), indices.reshape(N, C, math.prod(indices.shape[2:]))
-    return array_module(x).take_along_axis(flat, places, 2).reshape(indices.shape)
+    xp = array_module(x)
+    flat, places = x.reshape(N, C, H * W), xp.maximum(indices, 0).reshape(N, C, math.prod(indices.shape[2:]))
+    return xp.take_along_axis(flat, places, 2).reshape(indices.shape)
 
 
 def put_pixels(g: Array, indices: Array, size: Pair) -> Array:
     """The adjoint of ``take_pixels``: each g (N, C, H_out, W_out) added to its pixel of a (N, C, H, W) of zeros."""
+    if not is_numpy(g):
+        return put_pixels_plain(g, indices, size)
+    N, C = g.shape[:2]
+    places = _places(indices, size[1]).reshape(-1)
+    sums = np.bincount(places, g.transpose(2, 1, 3, 0).reshape(-1), N * C * size[0] * size[1])
+    return sums.astype(g.dtype).reshape(size[0], C, size[1], N).transpose(3, 1, 0, 2)
+
+
+def put_pixels_plain(g: Array, indices: Array, size: Pair) -> Array:
+    """``put_pixels`` on any array module."""
     xp = array_module(g)
     N, C = g.shape[:2]
     H, W = size
     images = xp.arange(N * C).reshape(N, C, 1, 1)
     x = xp.zeros(N * C * H * W, g.dtype)
-    xp.add.at(x, (images * (H * W) + indices).reshape(-1), g.reshape(-1))
+    xp.add.at(x, (images * (H * W) + xp.maximum(indices, 0)).reshape(-1), g.reshape(-1))
     return x.reshape(N, C, H, W)
+
+
+def _places(indices: np.ndarray, W: int) -> np.ndarray:
+    """Where the pixels that ``indices`` (N, C, H_out, W_out) point at lie in (H, C, W, N) memory."""
+    N, C = indices.shape[:2]
+    indices = np.maximum(indices.transpose(2, 1, 3, 0), 0)  # (H_out, C, W_out, N)
+    rows_above = indices // W * (C - 1) + np.arange(C)[:, None, None]
+    return (indices + rows_above * W) * N + np.arange(N)
