@@ -66,13 +66,16 @@ def _topological_order(roots: list[Source], wanted: set[Source] | None) -> tuple
 
 def _walk(
     seeds: list[tuple[Tensor, Tensor]], wanted: set[Source] | None, *, create_graph: bool, free: bool
-) -> dict[Source, Tensor]:
-    """The gradients at ``wanted`` (None: at every leaf) of the outputs in ``seeds``, each weighted by its seed."""
-    gradients: dict[Source, Tensor] = {}
+) -> dict[Source, Tensor | None]:
+    """The gradients at ``wanted`` (None: at every leaf) of the outputs in ``seeds``, each weighted by its seed; one
+    that is zero by its nature, a step's slope say, is None, and costs nothing on the way."""
+    gradients: dict[Source, Tensor | None] = {}
 
-    def accumulate(x: Tensor, gradient: Tensor) -> None:
-        source = _source(x)
-        gradients[source] = add(gradients[source], gradient) if source in gradients else gradient
+    def accumulate(x: Tensor, gradient: Tensor | None) -> None:
+        present = gradients.get(_source(x))
+        if present is not None:
+            gradient = present if gradient is None else add(present, gradient)
+        gradients[_source(x)] = gradient
 
     with recording(create_graph):
         order, needed = _topological_order([_source(output) for output, _ in seeds if output.requires_grad], wanted)
@@ -91,13 +94,15 @@ def _walk(
     return gradients
 
 
+def _or_zeros(gradient: Tensor | None, x: Tensor) -> Tensor:
+    return Tensor(array_module(x.data).zeros_like(x.data)) if gradient is None else gradient
+
+
 def _seed(output: Tensor, given: Tensor | None) -> Tensor:
     """The gradient to begin with: what was given, or 1 for an output of one element."""
     if given is None:
         if output.size != 1:
-            raise ValueError(
-                f"backward: an output of shape {output.shape} needs a gradient of that shape to begin with"
-            )
+            raise ValueError(f"backward: an output of shape {output.shape} needs a gradient of its shape to begin with")
         return Tensor(array_module(output.data).ones_like(output.data))
     if not isinstance(given, Tensor) or given.shape != output.shape:
         found = f"shape {given.shape}" if isinstance(given, Tensor) else type(given).__name__
@@ -138,7 +143,7 @@ def grad(
     for index, x in enumerate(origins):
         if _source(x) not in gradients and not allow_unused:
             raise ValueError(f"grad: the outputs do not depend on inputs[{index}]; allow_unused=True gives None for it")
-    return tuple([gradients.get(_source(x)) for x in origins])
+    return tuple([_or_zeros(gradients[_source(x)], x) if _source(x) in gradients else None for x in origins])
 
 
 def backward(output: Tensor, gradient: Tensor | None = None) -> None:
@@ -153,7 +158,7 @@ def backward(output: Tensor, gradient: Tensor | None = None) -> None:
         raise RuntimeError("backward: nothing that this tensor was made of asks for gradients (requires_grad)")
     taken: set[int] = set()
     for leaf, found in _walk([(output, _seed(output, gradient))], None, create_graph=False, free=True).items():
-        array = found.data if leaf.grad is None else leaf.grad.data + found.data
+        array = _or_zeros(found, leaf).data if leaf.grad is None else leaf.grad.data + _or_zeros(found, leaf).data
         # A leaf's gradient is nobody else's memory: no view, and not the array that another leaf was given.
         if array.base is not None or not array.flags.c_contiguous or id(array) in taken:
             array = array.copy()

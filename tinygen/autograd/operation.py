@@ -43,15 +43,16 @@ class Node:
         self.shape = output.shape
         self.output = output if operation.keeps_output else None
 
-    def product(self, index: int, gradient: Tensor) -> Tensor:
-        """The gradient of input ``index``: the vector-Jacobian product of ``gradient`` with the operation there."""
+    def product(self, index: int, gradient: Tensor | None) -> Tensor | None:
+        """The gradient of input ``index``: the vector-Jacobian product of ``gradient`` with the operation there. None
+        stands for a gradient of zeros, from which nothing else can come."""
         operation, inputs = self.operation, self.inputs
+        vjp = operation.products[0 if operation.variadic else index]
+        if gradient is None or vjp is None:
+            return None
         # The operation's own value comes back as a tensor with this node behind it, so a derivative can be taken of it.
         value = (Tensor(self.output, node=self),) if operation.keeps_output else ()
-        if operation.variadic:
-            product = operation.products[0](gradient, index, *value, *inputs, **self.options)
-        else:
-            product = operation.products[index](gradient, *value, *inputs, **self.options)
+        product = vjp(gradient, *([index] if operation.variadic else []), *value, *inputs, **self.options)
         x, name = inputs[index], operation.argument(index)
         if product.shape != x.shape:
             raise ValueError(f"{operation.name}: the gradient of {name} has shape {product.shape}, {name} {x.shape}")
@@ -68,8 +69,7 @@ class Node:
 
     def release(self) -> None:
         """Forget inputs and value: nothing of the graph behind this node is kept alive by it any more."""
-        self.inputs = self.arrays = ()
-        self.output = None
+        self.inputs, self.arrays, self.output = (), (), None
 
 
 @dataclass(eq=False)
@@ -77,7 +77,7 @@ class Operation:
     """A differentiable operation: ``value`` on arrays, ``products`` on tensors, and how operands enter."""
 
     value: Callable[..., Array]
-    products: tuple[Callable[..., Tensor], ...]
+    products: tuple[Callable[..., Tensor] | None, ...]
     keeps_output: bool = False
     linear: bool = False
     variadic: bool = False
@@ -137,14 +137,14 @@ class Operation:
         return inputs if first is not None else (tensor(inputs[0]), *inputs[1:])
 
 
-def operation(*products: Callable[..., Tensor], **traits: Any) -> Callable[[Callable], Callable[..., Tensor]]:
+def operation(*products: Callable[..., Tensor] | None, **traits: Any) -> Callable[[Callable], Callable[..., Tensor]]:
     """Make a differentiable operation of the function below: its value on arrays.
 
     ``products``: for each of its first arguments (the inputs; what follows are options) the vector-Jacobian product
-    ``product(g, *inputs, **options)``. The traits: ``keeps_output``, the products take the operation's own value,
-    too, after ``g``; ``linear``, it is linear in each input, so its products are adjoints; ``variadic``, it takes any
-    number of inputs, and its one product their index after ``g``; ``prepare(name, inputs) -> inputs``, what is done
-    to the inputs first.
+    ``product(g, *inputs, **options)``, or None where the operation is constant in that input (but for jumps).
+    The traits: ``keeps_output``, the products take the operation's own value, too, after ``g``; ``linear``, it is
+    linear in each input, so its products are adjoints; ``variadic``, it takes any number of inputs, and its one product
+    their index after ``g``; ``prepare(name, inputs) -> inputs``, what is done to the inputs first.
     """
 
     def decorate(value: Callable[..., Array]) -> Callable[..., Tensor]:
