@@ -166,7 +166,8 @@ def leaky_relu(x: Array, slope: float) -> Array:
 
 def leaky_relu_plain(x: Array, slope: float) -> Array:
     """``leaky_relu`` on any array module."""
-    return array_module(x).where(x > 0, x, slope * x)
+    xp = array_module(x)
+    return xp.where(x > 0, x, slope * xp.minimum(x, 0))
 
 
 def leaky_relu_derivative(g: Array, x: Array, slope: float) -> Array:
