@@ -56,7 +56,7 @@ def _is_common(first: Array, second: Array, dilation: Pair, groups: int) -> bool
     return is_numpy(first) and dilation == (1, 1) and groups == 1 and first.size > 0 and second.size > 0
 
 
-# The same for any array module: all patches in one gather, then one matrix product (a batch of them with groups) --------
+# The same for any array module: all patches in one gather, then one matrix product (a batch of them with groups) ---
 
 
 def _patches(
