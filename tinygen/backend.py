@@ -130,18 +130,33 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController().select(user_api="blas")
 
 
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Within, the BLAS computes in the thread that calls it.
+
+    A thread of the BLAS that has helped with one product stays awake for tens of milliseconds, in case there is
+    another, and all that time takes a core from ours. So no product of the library uses them: it shares out its own.
+    """
+    libraries = _blas().lib_controllers
+    before = [library.get_num_threads() for library in libraries]
+    for library in libraries:
+        library.set_num_threads(1)
+    try:
+        yield
+    finally:
+        for library, number in zip(libraries, before, strict=True):
+            library.set_num_threads(number)
+
+
 def parallel(work: Callable[[int, int], object], count: int, minimum: int = 2) -> None:
     """Call ``work(first, last)`` on equal slices of ``range(count)``, one a thread, and wait for all of them.
 
     A loop of fewer than ``minimum`` turns runs as it is, in this thread: handing work over costs some 50 microseconds.
-    Meanwhile the BLAS keeps to one thread for each of ours, so that the cores are not fought over.
+    Meanwhile the BLAS keeps to one thread for each of ours.
     """
-    slices = min(threads(), count)
-    if slices < 2 or count < minimum:
-        work(0, count)
-        return
-    edges = [count * i // slices for i in range(slices + 1)]
-    with _blas().limit(limits=1):
+    slices = min(threads(), count) if count >= minimum else 1
+    edges = [count * i // slices for i in range(slices + 1)] if slices > 1 else [0, count]
+    with one_blas_thread():
         others = [_pool().submit(work, first, last) for first, last in pairwise(edges[1:])]
         try:
             work(0, edges[1])

@@ -14,6 +14,7 @@ from tinygen.autograd.broadcasting import broadcast_to
 from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor, tensor
 from tinygen.backend import Array, array_module
+from tinygen.kernels import products as kernels
 from tinygen.operations.shaping import expand_dims, reshape, squeeze, swapaxes
 
 
@@ -23,7 +24,7 @@ from tinygen.operations.shaping import expand_dims, reshape, squeeze, swapaxes
     linear=True,
 )
 def _matmul(x: Array, y: Array) -> Array:
-    return array_module(x).matmul(x, y)
+    return kernels.matmul(x, y)
 
 
 def _tensors(*operands: Any) -> list[Tensor]:

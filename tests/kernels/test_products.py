@@ -1,0 +1,39 @@
+"""The matrix product is NumPy's, however the threads share it out."""
+
+import numpy as np
+import pytest
+
+from tinygen.kernels import products
+
+SHAPES = [
+    ((64, 256), (256, 20)),
+    ((3, 500), (500, 70)),
+    ((1, 90), (90, 200)),
+    ((700, 40), (40, 1)),
+    ((4, 30, 20), (4, 20, 50)),
+]
+SHAPES += [((2, 3, 40, 30), (2, 3, 30, 8)), ((120, 0), (0, 90)), ((0, 40), (40, 300))]
+
+
+@pytest.mark.parametrize("worth_sharing", [0, 10**9])
+@pytest.mark.parametrize(("left", "right"), SHAPES, ids=str)
+def test_products_are_numpys_in_one_thread_and_in_several(left, right, worth_sharing, monkeypatch):
+    monkeypatch.setattr(products, "BLAS_ALONE", 0)
+    monkeypatch.setattr(products, "WORTH_SHARING", worth_sharing)
+    drawn = np.random.default_rng(0)
+    x, y = drawn.standard_normal(left), drawn.standard_normal(right)
+    np.testing.assert_allclose(products.matmul(x, y), x @ y, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("worth_sharing", [0, 10**9])
+def test_operands_may_be_transposed_views_and_views_without_strides(worth_sharing, monkeypatch):
+    monkeypatch.setattr(products, "WORTH_SHARING", worth_sharing)
+    drawn = np.random.default_rng(0)
+    x, y = drawn.standard_normal((80, 60)).T, np.broadcast_to(drawn.standard_normal(80)[:, None], (80, 90))
+    np.testing.assert_allclose(products.matmul(x, y), x @ y, rtol=1e-12, atol=1e-12)
+
+
+def test_the_result_has_the_type_that_the_operands_meet_in():
+    x, y = np.ones((2, 3), "float32"), np.ones((3, 2), "float64")
+    assert products.matmul(x, y).dtype == "float64"
+    assert products.matmul(x, x.T).dtype == "float32"
