@@ -25,6 +25,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from tinygen.backend import parallel
+from tinygen.kernels.products import matmul
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
@@ -53,7 +54,7 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 @dataclass
 class Rows:
-    """The rows of an image, columns in piles: ``data`` (H, piles C, width N and a gap), and a kernel's way over them."""
+    """The rows of an image, columns in piles: ``data`` (H, piles C, width N and a gap); a kernel's way over them."""
 
     data: np.ndarray
     batch: int
@@ -272,20 +273,20 @@ def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pa
 
 def _see_all(x: np.ndarray, w: np.ndarray) -> np.ndarray:
     """x (N, C, kh, kw), w (O, C, kh, kw) -> (N, O, 1, 1)."""
-    y = w.reshape(len(w), -1) @ np.ascontiguousarray(x.transpose(1, 2, 3, 0)).reshape(-1, len(x))
+    y = matmul(w.reshape(len(w), -1), np.ascontiguousarray(x.transpose(1, 2, 3, 0)).reshape(-1, len(x)))
     return y.T.reshape(len(x), len(w), 1, 1)
 
 
 def _see_all_adjoint_x(g: np.ndarray, w: np.ndarray) -> np.ndarray:
     """g (N, O, 1, 1), w (O, C, kh, kw) -> (N, C, kh, kw)."""
     _, C, kh, kw = w.shape
-    x = w.reshape(len(w), -1).T @ g.reshape(len(g), -1).T  # (C kh kw, N)
+    x = matmul(w.reshape(len(w), -1).T, g.reshape(len(g), -1).T)  # (C kh kw, N)
     return images(np.ascontiguousarray(x.reshape(C, kh, kw, -1).transpose(1, 0, 2, 3)))
 
 
 def _see_all_adjoint_w(x: np.ndarray, g: np.ndarray) -> np.ndarray:
     """x (N, C, kh, kw), g (N, O, 1, 1) -> (O, C, kh, kw)."""
-    w = g.reshape(len(g), -1).T @ np.ascontiguousarray(x.transpose(1, 2, 3, 0)).reshape(-1, len(x)).T
+    w = matmul(g.reshape(len(g), -1).T, np.ascontiguousarray(x.transpose(1, 2, 3, 0)).reshape(-1, len(x)).T)
     return w.reshape(-1, *x.shape[1:])
 
 
