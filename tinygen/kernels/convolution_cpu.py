@@ -98,13 +98,15 @@ class Rows:
 
 
 def block_of(columns: int, multiplications: int) -> int:
-    """The widest equal parts of ``columns`` whose product, of so many multiplications a column, needs no packing."""
-    widest = max(1, WITHOUT_PACKING // max(1, multiplications))
-    parts = next(p for p in range(-(-columns // widest), columns + 1) if columns % p == 0) if columns else 1
-    return columns // parts if columns // parts >= min(32, columns) else columns
+    """The widest equal parts of ``columns`` whose product, of so many multiplications a column, needs no packing; parts
+    of whole cache lines if there are such, so that each of them begins on one."""
+    widest = max(1, WITHOUT_PACKING // multiplications)
+    equal = [columns // parts for parts in range(1, columns + 1) if columns % parts == 0]
+    fitting = [width for width in equal if min(32, columns) <= width <= widest]
+    return max(fitting, key=lambda width: (width % 16 == 0, width), default=columns)
 
 
-def as_steps(w: np.ndarray, rows: Rows, stride: int) -> np.ndarray:
+def as_steps(w: np.ndarray, rows: Rows) -> np.ndarray:
     """The kernel (O, C, kh, kw) as a matrix for each step, (steps, O, kh, piles C); columns beyond kw are 0."""
     O, C, kh, kw = w.shape
     missing = rows.steps * rows.piles - kw
@@ -116,14 +118,12 @@ def as_steps(w: np.ndarray, rows: Rows, stride: int) -> np.ndarray:
     return matrices.reshape(rows.steps, O, kh, rows.piles * C)
 
 
-def correlate(
-    x: Rows, w: np.ndarray, bias: np.ndarray | None, out: np.ndarray, stride: int, top: int, shift: int = 0
-) -> None:
-    """out[r, :, c] = bias + sum over i, j of w[:, :, i, j] x[stride r + i - top, column c, step j]; out (H_out, O,
-    W_out, N) may be a strided view. ``shift``: columns of x to pass over."""
+def correlate(x: Rows, w: np.ndarray, bias: np.ndarray | None, out: np.ndarray, stride: int, top: int) -> None:
+    """out[r, :, c] = bias + sum over i, j of w[:, :, i, j] x[stride r + i - top, :, column j from c], as the piles have
+    it; out (H_out, O, W_out, N) may be a strided view."""
     H_out, O, W_out, N = out.shape
     H = len(x.data)
-    kernel = as_steps(w, x, x.piles if x.steps > 1 else 1)
+    kernel = as_steps(w, x)
     steps, _, kh, depth = kernel.shape
     columns = W_out * N
     block = block_of(columns, O * kh * depth)
@@ -133,7 +133,7 @@ def correlate(
     def rows(first: int, last: int, skip: int, end: int) -> None:
         """Output rows that meet the kernel's rows ``skip`` to ``end``, all of them within the image."""
         matrices = kernel[:, :, skip:end].reshape(steps, O, -1)
-        views = [x.windows(end - skip, step + shift, columns, block) for step in range(steps)]
+        views = [x.windows(end - skip, step, columns, block) for step in range(steps)]
         scratch = aligned((2, together, O, columns), out.dtype)
         for r in range(first, last, together):
             count = min(together, last - r)
