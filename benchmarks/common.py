@@ -54,24 +54,21 @@ def describe_machine() -> None:
 
 
 def take_turns(contestants: Mapping[str, Call], seconds: float = 30.0) -> dict[str, float]:
-    """The median time of a call of each contestant, in milliseconds; all of them together take about ``seconds``.
+    """The median time of a call of each contestant, in milliseconds; all of them together take about ``seconds``, or
+    one turn if that is more.
 
     In each turn a first call goes untimed: it brings the data back into the cache and lets the threads of the side
     that had its turn before fall asleep.
     """
     times: dict[str, list[float]] = {name: [] for name in contestants}
-    for call in contestants.values():
-        call()
     end = time.perf_counter() + seconds
-    turns = 0
-    while time.perf_counter() < end or turns < 2:
+    while not all(times.values()) or time.perf_counter() < end:
         for name, call in contestants.items():
             call()
             for _ in range(3):
                 start = time.perf_counter()
                 call()
                 times[name].append(1e3 * (time.perf_counter() - start))
-        turns += 1
     return {name: median(values) for name, values in times.items()}
 
 
@@ -112,7 +109,7 @@ def run(main: Callable[[], None], build: Callable[..., Call]) -> None:
         pytorch_side()
     imports = _peak()
     call = build(name, *map(int, sizes))
-    for _ in range(5):
+    for _ in range(3):
         call()
     print(_peak() - imports)
 
