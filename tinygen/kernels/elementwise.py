@@ -14,8 +14,8 @@ import numpy as np
 
 from tinygen.backend import Array, array_module, is_numpy, parallel
 
-BLOCK = 16_384  # elements: a handful of such float32 arrays fit a core's second cache
-FEW_BLOCKS = 8  # below, handing half of the work to another thread costs more than it saves
+BLOCK = 32_768  # elements: a handful of such float32 arrays fit a core's second cache
+FEW_BLOCKS = 4  # below, handing half of the work to another thread costs more than it saves
 
 
 def blocked(function: Callable[..., object], out: np.ndarray, *arrays: np.ndarray) -> np.ndarray:
