@@ -62,8 +62,8 @@ def log_likelihood_normal(mu: Tensor, logvar: Tensor, z: Tensor) -> Tensor:
     """``sum_i -1/2 (log 2 pi + logvar_i + (z_i - mu_i)^2 / e^logvar_i)``: the log-density of N(mu, e^logvar) at z."""
     z = _as_tensor(z, mu)
     _check_shapes("log_likelihood_normal", mu=mu, logvar=logvar, z=z)
-    deviation = z - mu
-    return _per_example((LOG_2_PI + logvar + deviation * deviation * exp(-logvar)) * -0.5)
+    standard = (z - mu) * exp(logvar * -0.5)
+    return _per_example((LOG_2_PI + logvar + standard * standard) * -0.5)
 
 
 def log_mean_exp(y: Tensor) -> Tensor:
