@@ -186,41 +186,59 @@ def convolution_matrices() -> Figure:
 
 
 def memory_order() -> Figure:
-    """Where the numbers lie: (H, C, W, N), and the matrix that each kernel column meets in it."""
-    C, W, k = 2, 8, 3
-    H, W_out = 5, W - k + 1
-    shades = ("#dbe7f5", "#fbe3c0")
-    figure, panels = new_figure(9.2, 4.6, 2, width_ratios=(1, 1))
+    """One input row's part in a convolution: the output rows that see it, the kernel, what its columns meet."""
+    C, O, W, H, k, h = 2, 2, 6, 7, 3, 3
+    W_out, H_out = W - k + 1, H - k + 1
+    shades, colours, faint = ("#dbe7f5", "#fbe3c0"), (BLUE, ORANGE, GREEN), "#f4f4f4"
+    figure, (board,) = new_figure(10.4, 4.3)
+    bare(board, 39, 16.2)
 
-    left, right = panels
-    bare(left, 11.2, 12.4)
-    left.set_title("memory, from top to bottom: (H, C, W, N)", fontsize=10, color=INK)
-    for row in range(H):
-        for channel in range(C):
-            y = 11.0 - (row * C + channel)
-            for pixel in range(W):
-                inside = 1 <= row <= k
-                face = shades[channel] if inside else "#f4f4f4"
-                left.add_patch(Rectangle((2.6 + pixel, y), 1, 0.86, facecolor=face, edgecolor="white"))
-            left.text(2.4, y + 0.43, f"row {row}, channel {channel}", ha="right", va="center", fontsize=8, color=INK)
-    left.add_patch(Rectangle((2.6, 11.0 - (k * C + 1)), W, k * C - 0.14, fill=False, edgecolor=INK, linewidth=1.4))
-    legend = "each square: one pixel of all N images\nthe frame: all that output row 1 looks at, one run of memory"
-    left.text(2.6, 0.62, legend, fontsize=8, va="center", color=INK)
+    def cells(left: float, top: float, faces: list[list[str]]) -> None:
+        for (row, column), face in np.ndenumerate(np.array(faces)):
+            board.add_patch(Rectangle((left + column, top - row - 1), 1, 1, facecolor=face, edgecolor="white"))
 
-    bare(right, 11.2, 12.4)
-    right.set_title("what kernel column j meets: a view", fontsize=10, color=INK)
-    for j, colour in enumerate((BLUE, ORANGE, GREEN)):
-        bottom, scale = 8.9 - 4.0 * j, 0.52
-        for line in range(k * C):
-            for pixel in range(W):
-                used = j <= pixel < j + W_out
-                face = shades[line % C] if used else "#f4f4f4"
-                corner = (2.2 + pixel * 0.8, bottom + (k * C - 1 - line) * scale)
-                right.add_patch(Rectangle(corner, 0.8, scale, facecolor=face, edgecolor="white"))
-        corner = (2.2 + j * 0.8, bottom)
-        right.add_patch(Rectangle(corner, W_out * 0.8, k * C * scale, fill=False, edgecolor=colour, linewidth=1.8))
-        right.text(2.0, bottom + k * C * scale / 2, f"j = {j}", ha="right", va="center", fontsize=10, color=colour)
-        right.text(8.9, bottom + k * C * scale / 2, "k C rows\n$W_{out}$ N columns", fontsize=8, va="center", color=INK)
+    def frame(left: float, top: float, width: float, height: float, colour: str) -> None:
+        corner = (left, top - height)
+        board.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=colour, linewidth=1.6))
+
+    def write(x: float, y: float, text: str, size: float = 8, **options) -> None:
+        board.text(x, y, text, fontsize=size, color=options.pop("color", INK), va="center", **options)
+
+    # the output, in memory order; rows h - 2 to h see input row h
+    top = 13.6
+    sees = [h - k < r <= h for r in range(H_out)]
+    cells(4, top, [[shades[o] if sees[r] else faint] * W_out for r in range(H_out) for o in range(O)])
+    frame(4, top - O * (h - k + 1), W_out, O * k, INK)
+    for r in range(H_out):
+        write(3.7, top - O * r - 1, f"Y[{r}]", ha="right")
+    write(4 + W_out / 2, 15.4, "output, as it lies\n$W_{out}$ N numbers a line", ha="center")
+
+    middle = top - O * (h - k + 1) - O * k / 2
+    write(9.3, middle, "+=", 13, ha="center")
+    # the kernel, its rows upside down
+    cells(13, middle + O * k / 2, [[shades[column % C] for column in range(k * C)] for _ in range(k * O)])
+    for place in range(k):
+        write(12.7, middle + O * k / 2 - O * place - 1, f"row {k - 1 - place}", ha="right")
+        frame(13 + C * place, middle + O * k / 2, C, O * k, colours[place])
+        write(13 + C * place + 1, middle - O * k / 2 - 0.6, f"column {place}", 6.5, ha="center", color=colours[place])
+    write(13 + k * C / 2, 15.4, "kernel K, upside down\nkh O rows, kw C columns", ha="center")
+    write(20, middle, "@", 13, ha="center")
+    # what each kernel column meets of the input row
+    for j in range(k):
+        start = middle + k * C / 2 - C * j
+        cells(21.5, start, [[shades[c]] * W_out for c in range(C)])
+        frame(21.5, start, W_out, C, colours[j])
+    write(21.5 + W_out / 2, 15.4, "columns(X[h])\nkw C rows", ha="center")
+    # the input, in memory order, and the stretch of row h that each kernel column meets
+    cells(31, top + 1, [[shades[c] if r == h else faint] * W for r in range(H) for c in range(C)])
+    frame(31, top + 1 - C * h, W, C, INK)
+    for r in range(H):
+        write(37.3, top + 1 - C * r - 1, "X[h]" if r == h else f"X[{r}]", ha="left")
+    write(31 + W / 2, 15.4, "input, as it lies\nW N numbers a line", ha="center")
+    for j, colour in enumerate(colours):
+        to, height = (21.5 + W_out, middle + k * C / 2 - C * j - 1), top + 1 - C * h - 0.5 - j * 0.5
+        arrow(board, (31 + j, height), to, colour=colour, bend=0.05)
+        board.plot([31 + j, 31 + j + W_out], [height, height], color=colour, linewidth=2.2)
     return figure
 
 

@@ -1,189 +1,35 @@
-"""Convolution on a CPU without a matrix of patches.
+"""Convolution on a CPU: one row of the image at a time.
 
-In memory images lie as (H, C, W, N), the batch innermost. Then the kh input rows that an output row needs lie one
-behind the other, and for one kernel column they are a plain matrix, (kh C) rows of (W_out N) numbers, a view. A
-convolution is kw products of matrices over such overlapping views, added up:
+In memory images lie as (H, C, W, N), the batch innermost, so rows that follow one another are one matrix. Take a row of
+the input and lay out what each of the kernel's columns meets of it, kw copies that are shifted: a matrix of (kw C) rows
+and (W_out N) columns, ``columns(X[h])``. Take the kernel with its rows upside down, one below the other: a matrix K
+(kh O, kw C). The kh output rows that see the input row, Y[r : r + kh] with r = h - kh + 1, lie one below the other as
+well, (kh O, W_out N), and in K's order. So the whole triad is one product for each input row, with no patches:
 
-    y[r] = sum over t of  U_t (O, kh C)  @  X[r : r + kh] (kh C, W_out N), beginning at column t
+    conv2d              Y[r : r + kh]   +=  K  @  columns(X[h])
+    its adjoint in w    K               +=  Y[r : r + kh]  @  columns(X[h])^T
+    its adjoint in x    columns(X[h])    =  K^T  @  Y[r : r + kh],  and the shifted copies are added up
 
-With a stride of s the columns are dealt into s piles first (column s w + p of the image becomes column w of pile p) and
-the piles are stacked as channels: what is left is a convolution of stride 1 along the row, with ceil(kw / s) steps.
-Where an image has few channels the products would be thin, so every kernel column gets a pile of its own and one
-product does it all.
+At the upper and lower edge fewer output rows see the input row; then some rows of K are left out, so nothing is
+multiplied by the padding's zeros. With a stride of s from row to row, an input row meets every s-th row of the kernel
+only: K has its rows sorted by their remainder, and those that are wanted lie together again.
 
-Zeros of the padding are laid beside the rows, never above or below: rows outside the image are left out of the product.
-The adjoint in x is a convolution again, one for each phase of the stride; the adjoint in w multiplies the same views
-with the output's gradient. Operands that begin on a cache line, in blocks of columns that the BLAS multiplies without
-repacking, run fastest; the rows are shared out to the threads.
+Matrix products reach the processor's speed when no side of theirs is short. Where the channels are so few that kw C or
+kh O would be, the rows of the kernel are stacked as channels first, a copy of the image for each.
 """
 
-import math
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Callable
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from tinygen.backend import parallel
 from tinygen.kernels.products import matmul
+from tinygen.kernels.windows import images, lay, taps
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
-FEW_CHANNELS = 8  # below, of input or output, a product per kernel column is too thin
-CACHE_LINE = 64  # bytes
-IN_CACHE = 1 << 18  # bytes of output rows that are worked on together
-WITHOUT_PACKING = 1_000_000  # multiplications up to which the BLAS works on the operands where they lie
-
-
-def lay(x: np.ndarray) -> np.ndarray:
-    """(N, C, H, W) in any order -> contiguous (H, C, W, N); a view if it lies so already."""
-    return np.ascontiguousarray(x.transpose(2, 1, 3, 0))
-
-
-def images(y: np.ndarray) -> np.ndarray:
-    """(H, C, W, N) -> (N, C, H, W), a view."""
-    return y.transpose(3, 1, 0, 2)
-
-
-def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An empty array that begins on a cache line: the BLAS multiplies such operands up to twice as fast."""
-    size = math.prod(shape) * dtype.itemsize
-    room = np.empty(size + CACHE_LINE, np.uint8)
-    return room[-room.ctypes.data % CACHE_LINE :][:size].view(dtype).reshape(shape)
-
-
-@dataclass
-class Rows:
-    """The rows of an image, columns in piles: ``data`` (H, piles C, width N and a gap); a kernel's way over them."""
-
-    data: np.ndarray
-    batch: int
-    piles: int
-    steps: int
-
-    @classmethod
-    def of(cls, x: np.ndarray, columns: int, stride: int, left: int, width: int) -> "Rows":
-        """Deal out x (H, C, W, N) for ``width`` output columns and a kernel of ``columns`` columns, of which the first
-        meets column -``left`` of the image at first."""
-        H, C, W, N = x.shape
-        piles = columns if C < FEW_CHANNELS else min(stride, columns)
-        steps = 1 if piles == columns else -(-columns // stride)
-        length = width + steps - 1
-        # Rows a multiple of 1024 bytes apart would share a fraction of the cache: a gap of a cache line prevents it.
-        line = CACHE_LINE // x.itemsize
-        room = aligned((H, piles, C, (-(-length * N // line) + 1) * line), x.dtype)
-        data = room[..., : length * N].reshape(H, piles, C, length, N)
-
-        def deal(first: int, last: int) -> None:
-            for pile in range(piles):
-                before = max(0, -(-(left - pile) // stride))  # columns of the pile that lie left of the image
-                start = stride * before + pile - left
-                count = max(0, min(length - before, -(-(W - start) // stride)))
-                part = data[first:last, pile]
-                part[:, :, :before] = 0
-                part[:, :, before : before + count] = x[first:last, :, start : start + stride * count : stride]
-                part[:, :, before + count :] = 0
-
-        parallel(deal, H, minimum=4)
-        return cls(room.reshape(H, piles * C, -1), N, piles, steps)
-
-    def windows(self, height: int, step: int, columns: int, block: int) -> np.ndarray:
-        """What ``height`` rows from each row on show to the kernel's ``step``: (H - height + 1, columns / block, height
-        piles C, block), overlapping views; ``columns`` counts output columns times N."""
-        H, depth, along = self.data.shape
-        number = self.data.itemsize
-        shape = (H - height + 1, columns // block, height * depth, block)
-        strides = (depth * along * number, block * number, along * number, number)
-        return as_strided(self.data[:, :, step * self.batch :], shape, strides, writeable=False)
-
-
-def block_of(columns: int, multiplications: int) -> int:
-    """The widest equal parts of ``columns`` whose product, of so many multiplications a column, needs no packing; parts
-    of whole cache lines if there are such, so that each of them begins on one."""
-    widest = max(1, WITHOUT_PACKING // multiplications)
-    equal = [columns // parts for parts in range(1, columns + 1) if columns % parts == 0]
-    fitting = [width for width in equal if min(32, columns) <= width <= widest]
-    return max(fitting, key=lambda width: (width % 16 == 0, width), default=columns)
-
-
-def as_steps(w: np.ndarray, rows: Rows) -> np.ndarray:
-    """The kernel (O, C, kh, kw) as a matrix for each step, (steps, O, kh, piles C); columns beyond kw are 0."""
-    O, C, kh, kw = w.shape
-    missing = rows.steps * rows.piles - kw
-    if missing:
-        w = np.concatenate([w, np.zeros((O, C, kh, missing), w.dtype)], axis=3)
-    w = w.reshape(O, C, kh, rows.steps, rows.piles).transpose(3, 0, 2, 4, 1)  # (steps, O, kh, piles, C)
-    matrices = aligned(w.shape, w.dtype)
-    matrices[...] = w
-    return matrices.reshape(rows.steps, O, kh, rows.piles * C)
-
-
-def correlate(x: Rows, w: np.ndarray, bias: np.ndarray | None, out: np.ndarray, stride: int, top: int) -> None:
-    """out[r, :, c] = bias + sum over i, j of w[:, :, i, j] x[stride r + i - top, :, column j from c], as the piles have
-    it; out (H_out, O, W_out, N) may be a strided view."""
-    H_out, O, W_out, N = out.shape
-    H = len(x.data)
-    kernel = as_steps(w, x)
-    steps, _, kh, depth = kernel.shape
-    columns = W_out * N
-    block = block_of(columns, O * kh * depth)
-    together = max(1, IN_CACHE // (O * columns * out.itemsize))  # output rows
-    in_place = out.flags.c_contiguous
-
-    def rows(first: int, last: int, skip: int, end: int) -> None:
-        """Output rows that meet the kernel's rows ``skip`` to ``end``, all of them within the image."""
-        matrices = kernel[:, :, skip:end].reshape(steps, O, -1)
-        views = [x.windows(end - skip, step, columns, block) for step in range(steps)]
-        scratch = aligned((2, together, O, columns), out.dtype)
-        for r in range(first, last, together):
-            count = min(together, last - r)
-            start = stride * r - top + skip
-            total = out[r : r + count].reshape(count, O, columns) if in_place else scratch[0, :count]
-            part = scratch[1, :count]
-            for step in range(steps):
-                target = part if step else total
-                met = views[step][start : start + stride * count : stride]
-                np.matmul(matrices[step], met, out=target.reshape(count, O, -1, block).swapaxes(1, 2))
-                if step:
-                    np.add(total, part, out=total)
-            if bias is not None:
-                np.add(total, bias[:, None], out=total)
-            if not in_place:
-                out[r : r + count] = total.reshape(count, O, W_out, N)
-
-    def work(first: int, last: int) -> None:
-        def kernel_rows(r: int) -> Pair:
-            return max(0, top - stride * r), min(kh, H + top - stride * r)
-
-        for (skip, end), group in groupby(range(first, last), kernel_rows):
-            members = list(group)
-            if skip < end:
-                rows(members[0], members[-1] + 1, skip, end)
-            else:
-                out[members[0] : members[-1] + 1] = 0 if bias is None else bias[:, None, None]
-
-    parallel(work, H_out)
-
-
-def add_maps(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: Pair) -> None:
-    """A convolution of stride 1 with few output channels: multiply each row of x (H, C, W, N) with all of the kernel
-    at once, which gives a map for each of its elements, and add the maps up where they belong in out (H_out, O, W_out,
-    N). A product for each output row would be too thin."""
-    (O, C, kh, kw), (H, _, W, N), (H_out, _, W_out, _) = w.shape, x.shape, out.shape
-    kernel = np.ascontiguousarray(w.transpose(2, 3, 0, 1)).reshape(-1, C)
-    overlaps = [(j, max(0, padding[1] - j), min(W_out, W + padding[1] - j)) for j in range(kw)]
-
-    def work(first: int, last: int) -> None:
-        out[first:last] = 0
-        for h in range(max(0, first - padding[0]), min(H, last - padding[0] + kh - 1)):
-            maps = (kernel @ x[h].reshape(C, -1)).reshape(kh, kw, O, W, N)
-            for i in range(kh):
-                r = h + padding[0] - i
-                if first <= r < last:
-                    for j, start, end in overlaps:
-                        out[r, :, start:end] += maps[i, j, :, start + j - padding[1] : end + j - padding[1]]
-
-    parallel(work, H_out)
+FEW_CHANNELS = 8  # below, of input or output, the products are too thin
+WORTH_SHARING = 2_000_000  # multiplications: some 50 microseconds of a core
 
 
 def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair) -> np.ndarray:
@@ -194,77 +40,173 @@ def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, 
     if _from_one_pixel((H, W), (kh, kw), stride, padding):
         return _with_bias(_see_all_adjoint_x(x, _turned(w)), bias)
     H_out, W_out = (H + 2 * padding[0] - kh) // stride[0] + 1, (W + 2 * padding[1] - kw) // stride[1] + 1
-    y = aligned((H_out, O, W_out, N), np.result_type(x, w))
-    if O < FEW_CHANNELS <= C and stride == (1, 1):
-        add_maps(lay(x), w, y, padding)
-        return images(y if bias is None else y + bias[:, None, None])
-    rows = Rows.of(lay(x), kw, stride[1], padding[1], W_out)
-    correlate(rows, w, bias, y, stride[0], padding[0])
-    return images(y)
+    if C < FEW_CHANNELS and kh > 1:
+        stacked = images(_stack_rows(lay(x), kh, H_out, stride[0], padding[0]))
+        return conv2d(stacked, _as_one_row(w), bias, (1, stride[1]), (0, padding[1]))
+    if _turns_round(O, C, (kh, kw), stride, padding):
+        return conv2d_adjoint_x(x, _turned(w), (H_out, W_out), stride, _turned_padding((kh, kw), padding), bias)
+    rows, meetings = lay(x), Meetings(kh, H_out, stride[0], padding[0])
+    kernel, pairs = as_matrix(w, meetings.order), taps(W, W_out, kw, stride[1], padding[1])
+    y = np.empty((H_out, O, W_out * N), np.result_type(x, w))
+
+    def work(first: int, last: int) -> None:
+        y[first:last] = 0 if bias is None else bias[:, None]
+        columns = np.empty((kw, C, W_out, N), x.dtype)
+        for h in range(H):
+            seen_by, through = meetings.of(h, first, last)
+            if seen_by:
+                gather(rows[h], pairs, columns)
+                products = kernel[through].reshape(-1, kw * C) @ columns.reshape(kw * C, -1)
+                y[seen_by] += products.reshape(-1, O, W_out * N)
+
+    _share(work, H_out, y.size * C * kh * kw)
+    return images(y.reshape(H_out, O, W_out, N))
 
 
 def conv2d_adjoint_x(
     g: np.ndarray, w: np.ndarray, size: Pair, stride: Pair, padding: Pair, bias: np.ndarray | None
 ) -> np.ndarray:
-    """g (N, O, H_out, W_out), w (O, C, kh, kw) -> (N, C, H, W): a convolution of stride 1 for each phase.
-
-    Pixel s r + a of x meets the kernel's rows a + p, a + p - s, ... only, at the output's rows r, r + 1, ...: so the
-    pixels of one phase are the output convolved with those rows of the kernel, turned round.
-    """
-    N, (_, C, kh, kw), (H, W) = len(g), w.shape, size
+    """g (N, O, H_out, W_out), w (O, C, kh, kw), bias (C,) or None -> (N, C, H, W)."""
+    (N, O, H_out, W_out), (_, C, kh, kw), (H, W) = g.shape, w.shape, size
     if (H, W, padding) == (kh, kw, (0, 0)):
         return _with_bias(_see_all_adjoint_x(g, w), bias)
     if _from_one_pixel((H, W), (kh, kw), stride, padding):
         return _with_bias(_see_all(g, _turned(w)), bias)
-    x = aligned((H, C, W, N), np.result_type(g, w))
-    laid, turned = lay(g), w.swapaxes(0, 1)
-    for b in range(min(stride[1], W)):
-        column, right = (b + padding[1]) % stride[1], (b + padding[1]) // stride[1]
-        columns = len(range(column, kw, stride[1]))
-        width = len(range(b, W, stride[1]))
-        rows = Rows.of(laid, columns, 1, columns - 1 - right, width) if columns else None
-        for a in range(min(stride[0], H)):
-            row, below = (a + padding[0]) % stride[0], (a + padding[0]) // stride[0]
-            phase = x[a :: stride[0], :, b :: stride[1]]
-            part = turned[:, :, row :: stride[0], column :: stride[1]][:, :, ::-1, ::-1]
-            if rows is None or part.size == 0:
-                phase[...] = 0 if bias is None else bias[:, None, None]
-            else:
-                correlate(rows, part, bias, phase, 1, part.shape[2] - 1 - below)
+    if C < FEW_CHANNELS and kh > 1:
+        stacked = conv2d_adjoint_x(g, _as_one_row(w), (H_out, W), (1, stride[1]), (0, padding[1]), None)
+        return _with_bias(images(_unstack_rows(lay(stacked), kh, H, stride[0], padding[0])), bias)
+    if _turns_round(O, C, (kh, kw), stride, padding):
+        return conv2d(g, _turned(w), bias, stride, _turned_padding((kh, kw), padding))
+    rows, meetings = lay(g).reshape(H_out, O, W_out * N), Meetings(kh, H_out, stride[0], padding[0])
+    kernel, pairs = as_matrix(w, meetings.order), taps(W, W_out, kw, stride[1], padding[1])
+    x = np.empty((H, C, W, N), np.result_type(g, w))
+
+    def work(first: int, last: int) -> None:
+        x[first:last] = 0 if bias is None else bias[:, None, None]
+        for h in range(first, last):
+            seen_by, through = meetings.of(h)
+            if seen_by:
+                columns = kernel[through].reshape(-1, kw * C).T @ rows[seen_by].reshape(-1, W_out * N)
+                scatter(columns.reshape(kw, C, W_out, N), pairs, x[h])
+
+    _share(work, H, g.size * C * kh * kw)
     return images(x)
 
 
 def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair) -> np.ndarray:
     """x (N, C, H, W), g (N, O, H_out, W_out) -> (O, C, kh, kw)."""
-    (kh, kw), C, (N, O, H_out, W_out) = kernel_size, x.shape[1], g.shape
-    if (x.shape[2:], padding) == ((kh, kw), (0, 0)):
+    (kh, kw), (N, C, H, W), (_, O, H_out, W_out) = kernel_size, x.shape, g.shape
+    if ((H, W), padding) == ((kh, kw), (0, 0)):
         return _see_all_adjoint_w(x, g)
-    if _from_one_pixel(x.shape[2:], (kh, kw), stride, padding):
+    if _from_one_pixel((H, W), (kh, kw), stride, padding):
         return _turned(_see_all_adjoint_w(g, x))
-    if O < FEW_CHANNELS <= C and stride == (1, 1) and padding[0] < kh and padding[1] < kw:
-        # Few output channels: let the output's gradient run over the image instead, the kernel turned round.
-        return _turned(conv2d_adjoint_w(g, x, kernel_size, stride, (kh - 1 - padding[0], kw - 1 - padding[1])))
-    laid = lay(g)
-    rows = Rows.of(lay(x), kw, stride[1], padding[1], W_out)
-    H, depth, columns = len(rows.data), rows.data.shape[1], W_out * N
+    if C < FEW_CHANNELS and kh > 1:
+        stacked = images(_stack_rows(lay(x), kh, H_out, stride[0], padding[0]))
+        w = conv2d_adjoint_w(stacked, g, (1, kw), (1, stride[1]), (0, padding[1]))
+        return w.reshape(O, kh, C, kw).swapaxes(1, 2)
+    if _turns_round(O, C, (kh, kw), stride, padding):
+        return _turned(conv2d_adjoint_w(g, x, (kh, kw), stride, _turned_padding((kh, kw), padding)))
+    rows, seen = lay(x), lay(g).reshape(H_out, O, W_out * N)
+    meetings, pairs = Meetings(kh, H_out, stride[0], padding[0]), taps(W, W_out, kw, stride[1], padding[1])
     totals: dict[int, np.ndarray] = {}  # by first row, so that they are added up in one order, whoever is first
 
     def work(first: int, last: int) -> None:
-        total = np.zeros((rows.steps, kh, depth, O), np.result_type(x, g))
-        for r in range(first, last):
-            start = stride[0] * r - padding[0]
-            skip, end = max(0, -start), min(kh, H - start)
-            if skip < end:
-                pixels = laid[r].reshape(O, columns).T
-                for step in range(rows.steps):
-                    view = rows.windows(end - skip, step, columns, columns)[start + skip, 0]
-                    total[step, skip:end] += (view @ pixels).reshape(end - skip, depth, O)
-        totals[first] = total
+        columns = np.empty((kw, C, W_out, N), x.dtype)
+        total = totals[first] = np.zeros((kh, O, kw * C), np.result_type(x, g))
+        for h in range(first, last):
+            seen_by, through = meetings.of(h)
+            if seen_by:
+                gather(rows[h], pairs, columns)
+                products = seen[seen_by].reshape(-1, W_out * N) @ columns.reshape(kw * C, -1).T
+                total[through] += products.reshape(-1, O, kw * C)
 
-    parallel(work, H_out)
-    w = np.sum([totals[first] for first in sorted(totals)], axis=0)
-    w = w.reshape(rows.steps, kh, rows.piles, C, O).transpose(4, 3, 1, 0, 2)  # (O, C, kh, steps, piles)
-    return np.ascontiguousarray(w).reshape(O, C, kh, -1)[..., :kw]
+    _share(work, H, g.size * C * kh * kw)
+    w = np.empty((kh, O, kw, C), np.result_type(x, g))
+    w[meetings.order] = np.sum([totals[first] for first in sorted(totals)], axis=0).reshape(kh, O, kw, C)
+    return w.transpose(1, 3, 0, 2)
+
+
+class Meetings:
+    """Which rows meet: input row h and output row r through the kernel's row h + padding - stride r.
+
+    ``order`` lists the kernel's rows as they stand in K: by their remainder modulo the stride, each lot upside down.
+    """
+
+    def __init__(self, kernel_rows: int, output_rows: int, stride: int, padding: int) -> None:
+        self.kernel_rows, self.output_rows, self.stride, self.padding = kernel_rows, output_rows, stride, padding
+        self.order = sorted(range(kernel_rows), key=lambda row: (row % stride, -row))
+
+    def of(self, h: int, first: int = 0, last: int | None = None) -> tuple[slice | None, slice]:
+        """The output rows from ``first`` to ``last`` that see input row ``h``, None if there are none, and the rows of
+        K through which they do."""
+        reach = h + self.padding
+        start = max(first, -((self.kernel_rows - 1 - reach) // self.stride))
+        stop = min(self.output_rows if last is None else last, reach // self.stride + 1)
+        if start >= stop:
+            return None, slice(0, 0)
+        place = self.order.index(reach - self.stride * start)
+        return slice(start, stop), slice(place, place + stop - start)
+
+
+def as_matrix(w: np.ndarray, order: list[int]) -> np.ndarray:
+    """The kernel (O, C, kh, kw) as K (kh, O, kw C), its rows in ``order``."""
+    O, C, kh, kw = w.shape
+    return np.ascontiguousarray(w.transpose(2, 0, 3, 1)[order]).reshape(kh, O, kw * C)
+
+
+def gather(row: np.ndarray, pairs: list[tuple[slice, slice]], columns: np.ndarray) -> None:
+    """Fill ``columns`` (kw, C, W_out, N) with what each column of the kernel meets of ``row`` (C, W, N)."""
+    for column, (out, into) in zip(columns, pairs, strict=True):
+        column[:, : out.start] = 0
+        column[:, out] = row[:, into]
+        column[:, out.stop :] = 0
+
+
+def scatter(columns: np.ndarray, pairs: list[tuple[slice, slice]], row: np.ndarray) -> None:
+    """The adjoint of ``gather``: add ``columns`` to the pixels of ``row`` that they were met at."""
+    for column, (out, into) in zip(columns, pairs, strict=True):
+        row[:, into] += column[:, out]
+
+
+def _share(work: Callable[[int, int], None], rows: int, multiplications: int) -> None:
+    parallel(work, rows, minimum=2 if multiplications >= WORTH_SHARING else rows + 1)
+
+
+# Few channels. Of the input: the rows of the kernel become channels, and it keeps a single row. Of the output: the map
+# is the adjoint of a convolution with few input channels, the kernel turned round (with a stride of 1).
+
+
+def _as_one_row(w: np.ndarray) -> np.ndarray:
+    """(O, C, kh, kw) -> (O, kh C, 1, kw)."""
+    O, C, kh, kw = w.shape
+    return w.swapaxes(1, 2).reshape(O, kh * C, 1, kw)
+
+
+def _stack_rows(x: np.ndarray, kh: int, H_out: int, stride: int, padding: int) -> np.ndarray:
+    """(H, C, W, N) -> (H_out, kh C, W, N): for each output row the rows that the kernel's rows meet."""
+    H, C, W, N = x.shape
+    stacked = np.zeros((H_out, kh, C, W, N), x.dtype)
+    for i, (out, into) in enumerate(taps(H, H_out, kh, stride, padding)):
+        stacked[out, i] = x[into]
+    return stacked.reshape(H_out, kh * C, W, N)
+
+
+def _unstack_rows(stacked: np.ndarray, kh: int, H: int, stride: int, padding: int) -> np.ndarray:
+    """The adjoint of ``_stack_rows``: (H_out, kh C, W, N) -> (H, C, W, N)."""
+    H_out, depth, W, N = stacked.shape
+    x = np.zeros((H, depth // kh, W, N), stacked.dtype)
+    stacked = stacked.reshape(H_out, kh, -1, W, N)
+    for i, (out, into) in enumerate(taps(H, H_out, kh, stride, padding)):
+        x[into] += stacked[out, i]
+    return x
+
+
+def _turns_round(O: int, C: int, kernel_size: Pair, stride: Pair, padding: Pair) -> bool:
+    return O < FEW_CHANNELS <= C and stride == (1, 1) and all(padding[a] < kernel_size[a] for a in (0, 1))
+
+
+def _turned_padding(kernel_size: Pair, padding: Pair) -> Pair:
+    return kernel_size[0] - 1 - padding[0], kernel_size[1] - 1 - padding[1]
 
 
 # A kernel as large as its image meets it once, and the whole triad is matrix products; and a convolution that spreads

@@ -6,11 +6,12 @@ CPU each thread takes some of the channels and goes from row to row, so that wha
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
 from tinygen.backend import Array, array_module, is_numpy, parallel
+from tinygen.kernels.windows import images, lay, taps
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
@@ -29,19 +30,6 @@ def pool_output_size(
         return count - 1 if starts_too_late else count
 
     return along(0), along(1)
-
-
-def _taps(
-    size: int, output_size: int, kernel_size: int, stride: int, padding: int, dilation: int = 1
-) -> Iterator[tuple[slice, slice]]:
-    """For each tap along one direction: the output pixels it serves, and in step with them the input pixels it sees."""
-    for tap in range(kernel_size):
-        offset = dilation * tap - padding
-        first = max(0, -(offset // stride))  # the first output pixel whose input pixel is not left of the image
-        last = min(output_size, (size - 1 - offset) // stride + 1)
-        if first < last:
-            start = first * stride + offset
-            yield slice(first, last), slice(start, start + (last - first - 1) * stride + 1, stride)
 
 
 # The mean ------------------------------------------------------------------------------------------------------------
@@ -81,7 +69,7 @@ def avg_pool2d(
     if not is_numpy(x):
         return avg_pool2d_plain(x, kernel_size, stride, padding, output_size, divisors)
     (N, C, H, W), (H_out, W_out) = x.shape, output_size
-    taps = list(_taps(W, W_out, kernel_size[1], stride[1], padding[1]))
+    columns = taps(W, W_out, kernel_size[1], stride[1], padding[1])
     rows, divisor_rows = x.transpose(2, 1, 3, 0), _divisor_rows(divisors, output_size, x.dtype)
     y = np.zeros((H_out, C, W_out, N), x.dtype)
 
@@ -91,12 +79,12 @@ def avg_pool2d(
             total = rows[low, first:last]
             for h in range(low + 1, high):
                 total = total + rows[h, first:last]
-            for out, into in taps:  # NumPy adds contiguous arrays several times faster than strided ones: copy first
+            for out, into in columns:  # NumPy adds contiguous arrays several times faster than strided ones: copy first
                 y[r, first:last, out] += np.ascontiguousarray(total[:, into])
             y[r, first:last] /= divisor_rows[r]
 
     _share_channels(work, x.shape)
-    return y.transpose(3, 1, 0, 2)
+    return images(y)
 
 
 def avg_pool2d_adjoint(
@@ -112,7 +100,7 @@ def avg_pool2d_adjoint(
     if not is_numpy(g):
         return avg_pool2d_adjoint_plain(g, size, kernel_size, stride, padding, output_size, divisors)
     (N, C, H_out, W_out), (H, W) = g.shape, size
-    taps = list(_taps(W, W_out, kernel_size[1], stride[1], padding[1]))
+    columns = taps(W, W_out, kernel_size[1], stride[1], padding[1])
     apart = stride[1] >= kernel_size[1]  # windows do not overlap along a row
     rows, divisor_rows = g.transpose(2, 1, 3, 0), _divisor_rows(divisors, output_size, g.dtype)
     x = np.zeros((H, C, W, N), g.dtype)
@@ -124,7 +112,7 @@ def avg_pool2d_adjoint(
             share = rows[r, first:last] / divisor_rows[r]
             if not apart:
                 line[...] = 0
-            for out, into in taps:
+            for out, into in columns:
                 if apart:
                     line[:, into] = share[:, out]
                 else:
@@ -138,7 +126,7 @@ def avg_pool2d_adjoint(
             written = max(written, high)
 
     _share_channels(work, (N, C, H, W))
-    return x.transpose(3, 1, 0, 2)
+    return images(x)
 
 
 def _share_channels(work: Callable[[int, int], None], shape: tuple[int, ...]) -> None:
@@ -167,11 +155,11 @@ def avg_pool2d_plain(
     xp = array_module(x)
     N, C, H, W = x.shape
     H_out, W_out = output_size
-    tall = xp.zeros((H_out, C, W, N), x.dtype).transpose(3, 1, 0, 2)
-    for out, into in _taps(H, H_out, kernel_size[0], stride[0], padding[0]):
+    tall = images(xp.zeros((H_out, C, W, N), x.dtype))
+    for out, into in taps(H, H_out, kernel_size[0], stride[0], padding[0]):
         tall[:, :, out] += x[:, :, into]
-    y = xp.zeros((H_out, C, W_out, N), x.dtype).transpose(3, 1, 0, 2)
-    for out, into in _taps(W, W_out, kernel_size[1], stride[1], padding[1]):
+    y = images(xp.zeros((H_out, C, W_out, N), x.dtype))
+    for out, into in taps(W, W_out, kernel_size[1], stride[1], padding[1]):
         y[..., out] += tall[..., into]
     return y / xp.asarray(divisors, dtype=x.dtype)
 
@@ -190,11 +178,11 @@ def avg_pool2d_adjoint_plain(
     N, C, H_out, W_out = g.shape
     H, W = size
     g = g / xp.asarray(divisors, dtype=g.dtype)
-    tall = xp.zeros((H, C, W_out, N), g.dtype).transpose(3, 1, 0, 2)
-    for out, into in _taps(H, H_out, kernel_size[0], stride[0], padding[0]):
+    tall = images(xp.zeros((H, C, W_out, N), g.dtype))
+    for out, into in taps(H, H_out, kernel_size[0], stride[0], padding[0]):
         tall[:, :, into] += g[:, :, out]
-    x = xp.zeros((H, C, W, N), g.dtype).transpose(3, 1, 0, 2)
-    for out, into in _taps(W, W_out, kernel_size[1], stride[1], padding[1]):
+    x = images(xp.zeros((H, C, W, N), g.dtype))
+    for out, into in taps(W, W_out, kernel_size[1], stride[1], padding[1]):
         x[..., into] += tall[..., out]
     return x
 
@@ -213,7 +201,7 @@ def max_pool2d_indices(
     if not is_numpy(x):
         return max_pool2d_indices_plain(x, kernel_size, stride, padding, dilation, output_size)
     (N, C, _, _), (H_out, W_out) = x.shape, output_size
-    where = np.empty((H_out, C, W_out, N), int).transpose(3, 1, 0, 2)
+    where = images(np.empty((H_out, C, W_out, N), int))
 
     def work(first: int, last: int) -> None:
         part = x[:, first:last]
@@ -231,10 +219,10 @@ def max_pool2d_indices_plain(
     N, C, *size = x.shape
     H_out, W_out = output_size
     positions = xp.arange(size[0] * size[1]).reshape(size)
-    best = xp.zeros((H_out, C, W_out, N), x.dtype).transpose(3, 1, 0, 2)
-    where = xp.full((H_out, C, W_out, N), -1).transpose(3, 1, 0, 2)  # -1: no pixel of the window seen so far
+    best = images(xp.zeros((H_out, C, W_out, N), x.dtype))
+    where = images(xp.full((H_out, C, W_out, N), -1))  # -1: no pixel of the window seen so far
     row_taps, column_taps = (
-        list(_taps(size[a], output_size[a], kernel_size[a], stride[a], padding[a], dilation[a])) for a in (0, 1)
+        taps(size[a], output_size[a], kernel_size[a], stride[a], padding[a], dilation[a]) for a in (0, 1)
     )
     for row_out, row_in in row_taps:
         for column_out, column_in in column_taps:
@@ -252,8 +240,8 @@ def take_pixels(x: Array, indices: Array) -> Array:
     """
     if not is_numpy(x):
         return take_pixels_plain(x, indices)
-    flat = np.ascontiguousarray(x.transpose(2, 1, 3, 0)).reshape(-1)
-    return flat[_places(indices, x.shape[3])].transpose(3, 1, 0, 2)
+    flat = lay(x).reshape(-1)
+    return images(flat[_places(indices, x.shape[3])])
 
 
 def take_pixels_plain(x: Array, indices: Array) -> Array:
@@ -271,7 +259,7 @@ def put_pixels(g: Array, indices: Array, size: Pair) -> Array:
     N, C = g.shape[:2]
     places = _places(indices, size[1]).reshape(-1)
     sums = np.bincount(places, g.transpose(2, 1, 3, 0).reshape(-1), N * C * size[0] * size[1])
-    return sums.astype(g.dtype).reshape(size[0], C, size[1], N).transpose(3, 1, 0, 2)
+    return images(sums.astype(g.dtype).reshape(size[0], C, size[1], N))
 
 
 def put_pixels_plain(g: Array, indices: Array, size: Pair) -> Array:

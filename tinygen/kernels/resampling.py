@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 
 from tinygen.backend import Array, is_numpy, parallel
+from tinygen.kernels.windows import images, lay
 
 
 @cache
@@ -66,7 +67,7 @@ def _resize_cpu(x: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndar
     """With the batch innermost, (H, C, W, N), columns are a product for each row and channel, and rows are one product
     over all the rest: no operand is moved."""
     (N, C, H, _), H_out, W_out = x.shape, len(rows), len(columns)
-    laid = np.ascontiguousarray(x.transpose(2, 1, 3, 0))
+    laid = lay(x)
     rows, columns = np.ascontiguousarray(rows), np.ascontiguousarray(columns)
     dtype = np.result_type(x, rows)
     wide, y = np.empty((H, C, W_out, N), dtype), np.empty((H_out, C, W_out, N), dtype)
@@ -79,4 +80,4 @@ def _resize_cpu(x: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndar
         ),
         C,
     )
-    return y.transpose(3, 1, 0, 2)
+    return images(y)

@@ -1,0 +1,33 @@
+"""What convolution, pooling and resampling share: the order of images in memory, and which pixels a window meets.
+
+On a CPU images lie as (H, C, W, N), the batch innermost, under their usual shape (N, C, H, W): whatever is done to a
+pixel is then done to as many numbers side by side as there are images, and rows that follow one another lie one behind
+the other.
+"""
+
+import numpy as np
+
+
+def lay(x: np.ndarray) -> np.ndarray:
+    """(N, C, H, W) in any order -> contiguous (H, C, W, N); a view if it lies so already."""
+    return np.ascontiguousarray(x.transpose(2, 1, 3, 0))
+
+
+def images(y: np.ndarray) -> np.ndarray:
+    """(H, C, W, N) -> (N, C, H, W), a view."""
+    return y.transpose(3, 1, 0, 2)
+
+
+def taps(
+    size: int, output_size: int, kernel_size: int, stride: int, padding: int, dilation: int = 1
+) -> list[tuple[slice, slice]]:
+    """For each of a window's taps along one direction: the output pixels it serves, and in step with them the input
+    pixels it sees. Both are empty for a tap that sees nothing but padding."""
+    pairs = []
+    for tap in range(kernel_size):
+        offset = dilation * tap - padding
+        first = max(0, -(offset // stride))  # the first output pixel whose input pixel is not left of the image
+        last = max(first, min(output_size, (size - 1 - offset) // stride + 1))
+        start = first * stride + offset
+        pairs.append((slice(first, last), slice(start, max(start, start + (last - first - 1) * stride + 1), stride)))
+    return pairs
