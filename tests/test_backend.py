@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -132,13 +133,9 @@ def test_a_variable_that_is_no_number_of_threads_is_refused(wanted, value):
 
 @pytest.fixture(params=[1, 2, 3])
 def some_threads(request, wanted):
-    """A number of threads, with a pool of its own."""
+    """A number of threads."""
     wanted(str(request.param))
-    backend._pool.cache_clear()
-    yield request.param
-    if request.param > 1:
-        backend._pool().shutdown()
-    backend._pool.cache_clear()
+    return request.param
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 100])
@@ -178,17 +175,71 @@ def test_an_error_in_any_slice_is_raised_when_all_are_done(some_threads, bad):
     assert len(done) == some_threads
 
 
-def test_the_blas_keeps_to_one_thread_meanwhile_and_is_itself_afterwards(wanted):
+def test_an_error_is_forgotten_once_it_has_been_raised(wanted):
     wanted("2")
-    backend._pool.cache_clear()
+    with pytest.raises(ZeroDivisionError):
+        backend.parallel(lambda first, last: 1 // (1 - first), 2)
+    backend.parallel(lambda first, last: None, 2)
+
+
+def test_nothing_of_the_work_is_kept_alive_by_the_threads(wanted):
+    class Load:
+        pass
+
+    wanted("2")
+    load = Load()
+    gone = weakref.ref(load)
+    backend.parallel(lambda first, last, load=load: None, 2)
+    del load
+    assert gone() is None
+
+
+def test_work_within_work_runs_in_the_same_slices(some_threads):
+    slices = []
+
+    def work(first, last):
+        backend.parallel(lambda first, last: slices.append((first, last)), 6)
+
+    backend.parallel(work, some_threads)
+    alone = [(6 * i // some_threads, 6 * (i + 1) // some_threads) for i in range(some_threads)]
+    assert sorted(slices) == sorted(alone * some_threads)
+
+
+def test_several_threads_may_share_out_work_at_once(wanted):
+    wanted("2")
+    totals = []
+
+    def caller(number):
+        for _ in range(200):
+            parts = {}
+            backend.parallel(lambda first, last, parts=parts: parts.update({first: number}), 4)
+            totals.append(parts == {0: number, 2: number})
+
+    callers = [threading.Thread(target=caller, args=(number,)) for number in range(4)]
+    for thread in callers:
+        thread.start()
+    for thread in callers:
+        thread.join()
+    assert totals == [True] * 800
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_gets_threads_of_its_own(wanted):
+    wanted("2")
+    backend.parallel(lambda first, last: None, 2)
+    child = os.fork()
+    if child == 0:
+        done = []
+        backend.parallel(lambda first, last: done.append(first), 2)
+        os._exit(0 if sorted(done) == [0, 1] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_the_blas_keeps_to_one_thread_within_and_is_itself_afterwards():
     before = [library["num_threads"] for library in backend._blas().info()]
-    meanwhile = []
-    backend.parallel(lambda *_: meanwhile.extend(library["num_threads"] for library in backend._blas().info()), 4)
-    assert meanwhile
-    assert set(meanwhile) == {1}
+    with backend.one_blas_thread():
+        assert {library["num_threads"] for library in backend._blas().info()} == {1}
     assert [library["num_threads"] for library in backend._blas().info()] == before
-    backend._pool().shutdown()
-    backend._pool.cache_clear()
 
 
 # Chance --------------------------------------------------------------------------------------------------------------

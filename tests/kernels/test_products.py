@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tinygen import backend
 from tinygen.kernels import products
 
 SHAPES = [
@@ -37,3 +38,12 @@ def test_the_result_has_the_type_that_the_operands_meet_in():
     x, y = np.ones((2, 3), "float32"), np.ones((3, 2), "float64")
     assert products.matmul(x, y).dtype == "float64"
     assert products.matmul(x, x.T).dtype == "float32"
+
+
+@pytest.mark.parametrize("worth_sharing", [0, 10**9])
+def test_the_blas_keeps_to_one_thread_while_products_are_shared_out(worth_sharing, monkeypatch):
+    monkeypatch.setattr(products, "WORTH_SHARING", worth_sharing)
+    meanwhile = []
+    products.share(lambda *_: meanwhile.extend(library["num_threads"] for library in backend._blas().info()), 4, 100)
+    assert meanwhile
+    assert set(meanwhile) == {1}

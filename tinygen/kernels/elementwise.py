@@ -1,24 +1,24 @@
 """Element-wise functions whose formulas take several steps, each done in one passage through memory.
 
-An array of megabytes does not fit a core's cache, so NumPy's ``a * b + c`` fetches it from main memory once for every
-step. ``blocked`` walks through the arrays in blocks that do fit and does all the steps on one block before it goes on
-to the next, on several cores where there are many blocks.
+An array of megabytes does not fit the processor's cache, so NumPy's ``a * b + c`` fetches it from main memory once for
+every step. ``blocked`` shares the arrays out to the threads, and each walks through its part in blocks that do fit and
+does all the steps on one block before it goes on to the next. Smaller blocks would fit a faster cache, but Python has
+one lock, which NumPy gives back for every call and must wait for after it: so a call should have much to do.
 
 A choice between two values (``where``) stalls the processor at every element whose sign surprises it, for ten times
-the cost of an addition. So the fast versions choose by ``minimum`` and ``maximum``, of two arrays: NumPy takes one
-number as the second operand five times as slowly. ``expm1`` and ``log1p`` are slow as well, and ``exp``, ``log`` and
-``tanh`` are fast, so the first two are said in terms of the last three, without loss of accuracy.
+the cost of an addition. So the fast versions choose by ``clip`` and ``maximum`` (``minimum`` and ``maximum`` with a
+number are slower than ``clip`` with two). ``expm1`` and ``log1p`` are slow, and ``exp``, ``log`` and ``tanh`` are fast,
+so the first two are said in terms of the last three, without loss of accuracy.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import numpy as np
 
-from tinygen.backend import Array, array_module, is_numpy, parallel
+from tinygen.backend import Array, array_module, is_numpy, parallel, threads
 
-BLOCK = 32_768  # elements: a handful of such float32 arrays fit a core's second cache
-FEW_BLOCKS = 4  # below, handing half of the work to another thread costs more than it saves
+BLOCK = 262_144  # elements: a megabyte of float32 for each array
+WORTH_SHARING = 100_000  # elements: below, handing half of the work to another thread costs more than it saves
 
 
 def blocked(function: Callable[..., object], out: np.ndarray, *arrays: np.ndarray) -> np.ndarray:
@@ -32,11 +32,17 @@ def blocked(function: Callable[..., object], out: np.ndarray, *arrays: np.ndarra
         function(out, *arrays)
         return out
 
-    def work(first: int, last: int) -> None:
-        for start in range(first * BLOCK, last * BLOCK, BLOCK):
-            function(*(line[start : start + BLOCK] for line in lines))
+    size, worth_sharing = out.size, out.size >= WORTH_SHARING
+    blocks = -(-size // BLOCK)
+    if worth_sharing:
+        blocks += -blocks % threads()
 
-    parallel(work, -(-out.size // BLOCK), minimum=FEW_BLOCKS)
+    def work(first: int, last: int) -> None:
+        for block in range(first, last):
+            part = slice(size * block // blocks, size * (block + 1) // blocks)
+            function(*(line[part] for line in lines))
+
+    parallel(work, blocks, minimum=2 if worth_sharing else blocks + 1)
     return out
 
 
@@ -52,19 +58,6 @@ def _as_lines(*arrays: np.ndarray) -> list[np.ndarray] | None:
 
 def _has_fast_version(*arrays: Array) -> bool:
     return all(is_numpy(array) and array.dtype.kind == "f" for array in arrays)
-
-
-@lru_cache(maxsize=16)
-def _block_of(value: float, dtype: np.dtype) -> np.ndarray:
-    block = np.full(BLOCK, value, dtype)
-    block.setflags(write=False)
-    return block
-
-
-def _constant(value: float, like: np.ndarray) -> np.ndarray | float:
-    """``value`` as a second operand for ``like``: an array where that is faster."""
-    is_block = like.ndim == 1 and like.size <= BLOCK
-    return _block_of(value, like.dtype)[: like.size] if is_block else value
 
 
 def _expm1(x: np.ndarray) -> None:
@@ -99,7 +92,7 @@ def elu(x: Array, alpha: float) -> Array:
         return elu_plain(x, alpha)
 
     def block(y: np.ndarray, x: np.ndarray) -> None:
-        np.minimum(x, _constant(0, x), out=y)
+        np.clip(x, -np.inf, 0, out=y)
         _expm1(y)
         if alpha != 1:
             y *= alpha
@@ -120,7 +113,7 @@ def elu_derivative(g: Array, y: Array, alpha: float) -> Array:
         return elu_derivative_plain(g, y, alpha)
 
     def block(out: np.ndarray, g: np.ndarray, y: np.ndarray) -> None:
-        np.minimum(y, _constant(0, y), out=out)
+        np.clip(y, -np.inf, 0, out=out)
         out += 1
         out *= g
 
@@ -164,7 +157,7 @@ def softplus(x: Array) -> Array:
     def block(y: np.ndarray, x: np.ndarray) -> None:
         tail = _decay(x)
         _log1p(tail)
-        np.maximum(x, _constant(0, x), out=y)
+        np.clip(x, 0, np.inf, out=y)
         y += tail
 
     return blocked(block, _empty_like(x), x)
@@ -210,7 +203,7 @@ def leaky_relu_derivative(g: Array, x: Array, slope: float) -> Array:
         return leaky_relu_derivative_plain(g, x, slope)
 
     def block(out: np.ndarray, g: np.ndarray, x: np.ndarray) -> None:
-        np.maximum((x > 0).astype(out.dtype), _constant(slope, x), out=out)
+        np.clip((x > 0).astype(out.dtype), slope, 1, out=out)
         out *= g
 
     return blocked(block, _empty_like(x), g, x)

@@ -66,25 +66,21 @@ def avg_pool2d(
     x: Array, kernel_size: Pair, stride: Pair, padding: Pair, output_size: Pair, divisors: float | np.ndarray
 ) -> Array:
     """x (N, C, H, W) -> (N, C, H_out, W_out): the sum over each window, divided by ``divisors``."""
-    if not is_numpy(x):
-        return avg_pool2d_plain(x, kernel_size, stride, padding, output_size, divisors)
+    xp = array_module(x)
     (N, C, H, W), (H_out, W_out) = x.shape, output_size
-    columns = taps(W, W_out, kernel_size[1], stride[1], padding[1])
-    rows, divisor_rows = x.transpose(2, 1, 3, 0), _divisor_rows(divisors, output_size, x.dtype)
-    y = np.zeros((H_out, C, W_out, N), x.dtype)
+    y = images(xp.zeros((H_out, C, W_out, N), x.dtype))
 
     def work(first: int, last: int) -> None:
-        for r in range(H_out):
-            low, high = _window(r, H, kernel_size[0], stride[0], padding[0])
-            total = rows[low, first:last]
-            for h in range(low + 1, high):
-                total = total + rows[h, first:last]
-            for out, into in columns:  # NumPy adds contiguous arrays several times faster than strided ones: copy first
-                y[r, first:last, out] += np.ascontiguousarray(total[:, into])
-            y[r, first:last] /= divisor_rows[r]
+        low = images(xp.zeros((H_out, last - first, W, N), x.dtype))
+        for out, into in taps(H, H_out, kernel_size[0], stride[0], padding[0]):
+            low[:, :, out] += x[:, first:last, into]
+        means = y[:, first:last]
+        for out, into in taps(W, W_out, kernel_size[1], stride[1], padding[1]):
+            means[..., out] += low[..., into]
+        means /= xp.asarray(divisors, dtype=x.dtype)
 
-    _share_channels(work, x.shape)
-    return images(y)
+    _share_channels(work, x)
+    return y
 
 
 def avg_pool2d_adjoint(
@@ -97,94 +93,28 @@ def avg_pool2d_adjoint(
     divisors: float | np.ndarray,
 ) -> Array:
     """g (N, C, H_out, W_out) -> (N, C, H, W): each value, divided, handed to all pixels of its window."""
-    if not is_numpy(g):
-        return avg_pool2d_adjoint_plain(g, size, kernel_size, stride, padding, output_size, divisors)
+    xp = array_module(g)
     (N, C, H_out, W_out), (H, W) = g.shape, size
-    columns = taps(W, W_out, kernel_size[1], stride[1], padding[1])
-    apart = stride[1] >= kernel_size[1]  # windows do not overlap along a row
-    rows, divisor_rows = g.transpose(2, 1, 3, 0), _divisor_rows(divisors, output_size, g.dtype)
-    x = np.zeros((H, C, W, N), g.dtype)
+    x = images(xp.zeros((H, C, W, N), g.dtype))
 
     def work(first: int, last: int) -> None:
-        written = 0  # rows above this one have met a window
-        line = np.zeros((last - first, W, N), g.dtype)
-        for r in range(H_out):
-            share = rows[r, first:last] / divisor_rows[r]
-            if not apart:
-                line[...] = 0
-            for out, into in columns:
-                if apart:
-                    line[:, into] = share[:, out]
-                else:
-                    line[:, into] += share[:, out]
-            low, high = _window(r, H, kernel_size[0], stride[0], padding[0])
-            for h in range(low, high):
-                if h < written:
-                    x[h, first:last] += line
-                else:
-                    x[h, first:last] = line
-            written = max(written, high)
+        shares = g[:, first:last] / xp.asarray(divisors, dtype=g.dtype)
+        wide = images(xp.zeros((H_out, last - first, W, N), g.dtype))
+        for out, into in taps(W, W_out, kernel_size[1], stride[1], padding[1]):
+            wide[..., into] += shares[..., out]
+        for out, into in taps(H, H_out, kernel_size[0], stride[0], padding[0]):
+            x[:, first:last, into] += wide[:, :, out]
 
-    _share_channels(work, (N, C, H, W))
-    return images(x)
-
-
-def _share_channels(work: Callable[[int, int], None], shape: tuple[int, ...]) -> None:
-    """Hand out the channels to the threads, if images of that shape are enough work for two."""
-    N, C, H, W = shape
-    parallel(work, C, minimum=2 if N * C * H * W >= MANY else C + 1)
-
-
-def _window(r: int, size: int, kernel_size: int, stride: int, padding: int) -> Pair:
-    """The first row of output row r's window and the one after the last, inside the image."""
-    start = stride * r - padding
-    return max(start, 0), min(start + kernel_size, size)
-
-
-def _divisor_rows(divisors: float | np.ndarray, output_size: Pair, dtype: np.dtype) -> list:
-    """What divides each output row: a number, or an array (W_out, 1)."""
-    if isinstance(divisors, np.ndarray):
-        return list(np.broadcast_to(divisors, output_size).astype(dtype)[:, :, None])
-    return [divisors] * output_size[0]
-
-
-def avg_pool2d_plain(
-    x: Array, kernel_size: Pair, stride: Pair, padding: Pair, output_size: Pair, divisors: float | np.ndarray
-) -> Array:
-    """``avg_pool2d`` on any array module."""
-    xp = array_module(x)
-    N, C, H, W = x.shape
-    H_out, W_out = output_size
-    tall = images(xp.zeros((H_out, C, W, N), x.dtype))
-    for out, into in taps(H, H_out, kernel_size[0], stride[0], padding[0]):
-        tall[:, :, out] += x[:, :, into]
-    y = images(xp.zeros((H_out, C, W_out, N), x.dtype))
-    for out, into in taps(W, W_out, kernel_size[1], stride[1], padding[1]):
-        y[..., out] += tall[..., into]
-    return y / xp.asarray(divisors, dtype=x.dtype)
-
-
-def avg_pool2d_adjoint_plain(
-    g: Array,
-    size: Pair,
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    output_size: Pair,
-    divisors: float | np.ndarray,
-) -> Array:
-    """``avg_pool2d_adjoint`` on any array module."""
-    xp = array_module(g)
-    N, C, H_out, W_out = g.shape
-    H, W = size
-    g = g / xp.asarray(divisors, dtype=g.dtype)
-    tall = images(xp.zeros((H, C, W_out, N), g.dtype))
-    for out, into in taps(H, H_out, kernel_size[0], stride[0], padding[0]):
-        tall[:, :, into] += g[:, :, out]
-    x = images(xp.zeros((H, C, W, N), g.dtype))
-    for out, into in taps(W, W_out, kernel_size[1], stride[1], padding[1]):
-        x[..., into] += tall[..., out]
+    _share_channels(work, g)
     return x
+
+
+def _share_channels(work: Callable[[int, int], None], x: Array) -> None:
+    """Call ``work(first, last)`` on all channels of x (N, C, H, W), shared out to the threads where they compute."""
+    if is_numpy(x):
+        parallel(work, x.shape[1], minimum=2 if x.size >= MANY else x.shape[1] + 1)
+    else:
+        work(0, x.shape[1])
 
 
 # The maximum ---------------------------------------------------------------------------------------------------------
@@ -198,38 +128,26 @@ def max_pool2d_indices(
     Of equal values the first, in reading order; NaN counts as larger than any number; padding never wins (-1 for a
     window that meets nothing else).
     """
-    if not is_numpy(x):
-        return max_pool2d_indices_plain(x, kernel_size, stride, padding, dilation, output_size)
-    (N, C, _, _), (H_out, W_out) = x.shape, output_size
-    where = images(np.empty((H_out, C, W_out, N), int))
-
-    def work(first: int, last: int) -> None:
-        part = x[:, first:last]
-        where[:, first:last] = max_pool2d_indices_plain(part, kernel_size, stride, padding, dilation, output_size)
-
-    _share_channels(work, x.shape)
-    return where
-
-
-def max_pool2d_indices_plain(
-    x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, output_size: Pair
-) -> Array:
-    """``max_pool2d_indices`` on any array module."""
     xp = array_module(x)
     N, C, *size = x.shape
     H_out, W_out = output_size
     positions = xp.arange(size[0] * size[1]).reshape(size)
-    best = images(xp.zeros((H_out, C, W_out, N), x.dtype))
     where = images(xp.full((H_out, C, W_out, N), -1))  # -1: no pixel of the window seen so far
     row_taps, column_taps = (
         taps(size[a], output_size[a], kernel_size[a], stride[a], padding[a], dilation[a]) for a in (0, 1)
     )
-    for row_out, row_in in row_taps:
-        for column_out, column_in in column_taps:
-            value, here = x[:, :, row_in, column_in], (slice(None), slice(None), row_out, column_out)
-            better = (value > best[here]) | (value != value) | (where[here] < 0)
-            best[here] = xp.where(better, value, best[here])
-            where[here] = xp.where(better, positions[row_in, column_in], where[here])
+
+    def work(first: int, last: int) -> None:
+        best = images(xp.zeros((H_out, last - first, W_out, N), x.dtype))
+        chosen = where[:, first:last]
+        for row_out, row_in in row_taps:
+            for column_out, column_in in column_taps:
+                value, here = x[:, first:last, row_in, column_in], (slice(None), slice(None), row_out, column_out)
+                better = (value > best[here]) | (value != value) | (chosen[here] < 0)
+                best[here] = xp.where(better, value, best[here])
+                chosen[here] = xp.where(better, positions[row_in, column_in], chosen[here])
+
+    _share_channels(work, x)
     return where
 
 

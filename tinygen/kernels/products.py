@@ -1,11 +1,20 @@
-"""The product of matrices, or of batches of them."""
+"""The product of matrices, or of batches of them, and how the threads share products out."""
+
+from collections.abc import Callable
 
 import numpy as np
 
-from tinygen.backend import Array, array_module, is_numpy, parallel
+from tinygen.backend import Array, array_module, is_numpy, one_blas_thread, parallel
 
 BLAS_ALONE = 8_000  # multiplications up to which the BLAS uses one thread of its own accord
-WORTH_SHARING = 20_000_000  # multiplications: some 400 microseconds of a core
+WORTH_SHARING = 4_000_000  # multiplications: some 80 microseconds of a core
+
+
+def share(work: Callable[[int, int], None], count: int, multiplications: int) -> None:
+    """Let the threads share a loop of ``count`` turns that consists of matrix products, if they are worth it: call
+    ``work(first, last)`` on slices of it, with the BLAS held to one thread for each of ours."""
+    with one_blas_thread():
+        parallel(work, count, minimum=2 if multiplications >= WORTH_SHARING else count + 1)
 
 
 def matmul(x: Array, y: Array) -> Array:
@@ -27,6 +36,5 @@ def matmul(x: Array, y: Array) -> Array:
         else:
             np.matmul(x, y[:, part], out=out[:, part])
 
-    count = batch[0] if batch else max(M, N)
-    parallel(work, count, minimum=2 if x.size * N >= WORTH_SHARING else count + 1)
+    share(work, batch[0] if batch else max(M, N), x.size * N)
     return out

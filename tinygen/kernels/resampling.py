@@ -9,7 +9,8 @@ from functools import cache
 
 import numpy as np
 
-from tinygen.backend import Array, is_numpy, parallel
+from tinygen.backend import Array, is_numpy
+from tinygen.kernels.products import share
 from tinygen.kernels.windows import images, lay
 
 
@@ -64,20 +65,21 @@ def resize(x: Array, rows: Array, columns: Array) -> Array:
 
 
 def _resize_cpu(x: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """With the batch innermost, (H, C, W, N), columns are a product for each row and channel, and rows are one product
-    over all the rest: no operand is moved."""
-    (N, C, H, _), H_out, W_out = x.shape, len(rows), len(columns)
-    laid = lay(x)
-    rows, columns = np.ascontiguousarray(rows), np.ascontiguousarray(columns)
-    dtype = np.result_type(x, rows)
-    wide, y = np.empty((H, C, W_out, N), dtype), np.empty((H_out, C, W_out, N), dtype)
-    parallel(lambda first, last: np.matmul(columns, laid[first:last], out=wide[first:last]), H)
-    flat, out = wide.reshape(H, -1), y.reshape(H_out, -1)  # (H, C W_out N), (H_out, C W_out N)
-    block = W_out * N  # one channel
-    parallel(
-        lambda first, last: np.matmul(
-            rows, flat[:, first * block : last * block], out=out[:, first * block : last * block]
-        ),
-        C,
-    )
+    """With the batch innermost, (H, C, W, N), columns are a product for each row and channel, and rows one product
+    over all the rest; first comes what leaves less to do for the other. The threads share the channels."""
+    (N, C, H, W), H_out, W_out = x.shape, len(rows), len(columns)
+    laid, rows, columns = lay(x), np.ascontiguousarray(rows), np.ascontiguousarray(columns)
+    y = np.empty((H_out, C, W_out, N), np.result_type(x, rows))
+
+    def enlarge(first: int, last: int) -> None:
+        wide = columns @ laid[:, first:last]  # (H, C, W_out, N)
+        part = slice(first * W_out * N, last * W_out * N)
+        np.matmul(rows, wide.reshape(H, -1), out=y.reshape(H_out, -1)[:, part])
+
+    def reduce(first: int, last: int) -> None:
+        part = slice(first * W * N, last * W * N)
+        low = rows @ laid.reshape(H, -1)[:, part]  # (H_out, C W N)
+        np.matmul(columns, low.reshape(H_out, last - first, W, N), out=y[:, first:last])
+
+    share(enlarge if H_out > H else reduce, C, x.size * W_out + y.size * H)
     return images(y)

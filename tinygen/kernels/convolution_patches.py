@@ -1,0 +1,112 @@
+"""Convolution on a CPU for images of few channels: patches.
+
+A matrix product reaches the processor's speed when no side of it is short. Where an image has one channel or three, one
+row of it and one of the kernel are too little to multiply; but then it costs little to copy out, for each output pixel,
+all that the kernel meets of the image. With the batch innermost the patches of an output row are a matrix of (kh kw C)
+rows and (W_out N) columns, and with the kernel as a matrix K (O, kh kw C) the triad is
+
+    conv2d                   Y[r]  =  K  @  patches(X)[r]
+    its adjoint in w            K  =  sum over r of  Y[r]  @  patches(X)[r]^T
+    its adjoint in x   patches(X)  =  K^T  @  Y,  and each patch is added to the pixels that it was taken from
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tinygen.kernels.products import share
+from tinygen.kernels.windows import images, lay, taps
+
+Pair = tuple[int, int]  # (vertical, horizontal)
+
+IN_CACHE = 262_144  # numbers in the patches that are worked on together
+
+
+def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair) -> np.ndarray:
+    """x (N, C, H, W), w (O, C, kh, kw), bias (O,) or None -> (N, O, H_out, W_out)."""
+    (N, _, H, W), (O, _, kh, kw) = x.shape, w.shape
+    H_out, W_out = (H + 2 * padding[0] - kh) // stride[0] + 1, (W + 2 * padding[1] - kw) // stride[1] + 1
+    rows, kernel = lay(x), _as_matrix(w)
+    y = np.empty((H_out, O, W_out * N), np.result_type(x, w))
+
+    def work(first: int, last: int) -> None:
+        for start, stop in _blocks(first, last, kernel.shape[1] * W_out * N):
+            np.matmul(kernel, gather(rows, start, stop, (kh, kw), stride, padding, W_out), out=y[start:stop])
+            if bias is not None:
+                y[start:stop] += bias[:, None]
+
+    share(work, H_out, y.size * kernel.shape[1])
+    return images(y.reshape(H_out, O, W_out, N))
+
+
+def conv2d_adjoint_x(
+    g: np.ndarray, w: np.ndarray, size: Pair, stride: Pair, padding: Pair, bias: np.ndarray | None
+) -> np.ndarray:
+    """g (N, O, H_out, W_out), w (O, C, kh, kw), bias (C,) or None -> (N, C, H, W)."""
+    (N, O, H_out, W_out), (_, C, kh, kw), (H, W) = g.shape, w.shape, size
+    rows, kernel = lay(g).reshape(H_out, O, W_out * N), _as_matrix(w)
+    x = np.empty((H, C, W, N), np.result_type(g, w))
+
+    def work(first: int, last: int) -> None:
+        for start, stop in _blocks(first, last, kernel.shape[1] * W_out * N):
+            x[start:stop] = 0 if bias is None else bias[:, None, None]
+            above = max(0, -((kh - 1 - start - padding[0]) // stride[0]))  # the first output row that sees these
+            below = min(H_out, (stop - 1 + padding[0]) // stride[0] + 1)
+            if above < below:
+                patches = (kernel.T @ rows[above:below]).reshape(below - above, kh, kw, C, W_out, N)
+                scatter(patches, x[start:stop], stride, (padding[0] + start - stride[0] * above, padding[1]))
+
+    share(work, H, g.size * kernel.shape[1])
+    return images(x)
+
+
+def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair) -> np.ndarray:
+    """x (N, C, H, W), g (N, O, H_out, W_out) -> (O, C, kh, kw)."""
+    (kh, kw), C, (N, O, H_out, W_out) = kernel_size, x.shape[1], g.shape
+    rows, seen = lay(x), lay(g).reshape(H_out, O, W_out * N)
+    totals: dict[int, np.ndarray] = {}  # by first row, so that they are added up in one order, whoever is first
+
+    def work(first: int, last: int) -> None:
+        total = totals[first] = np.zeros((O, kh * kw * C), np.result_type(x, g))
+        for start, stop in _blocks(first, last, kh * kw * C * W_out * N):
+            patches = gather(rows, start, stop, kernel_size, stride, padding, W_out)
+            total += (seen[start:stop] @ patches.swapaxes(1, 2)).sum(axis=0)
+
+    share(work, H_out, g.size * C * kh * kw)
+    w = np.sum([totals[first] for first in sorted(totals)], axis=0)
+    return w.reshape(O, kh, kw, C).transpose(0, 3, 1, 2)
+
+
+def gather(
+    x: np.ndarray, first: int, last: int, kernel_size: Pair, stride: Pair, padding: Pair, W_out: int
+) -> np.ndarray:
+    """The patches of x (H, C, W, N) for the output rows ``first`` to ``last``: (last - first, kh kw C, W_out N)."""
+    (H, C, W, N), (kh, kw) = x.shape, kernel_size
+    patches = np.zeros((last - first, kh, kw, C, W_out, N), x.dtype)
+    columns = taps(W, W_out, kw, stride[1], padding[1])
+    for i, (row_out, row_in) in enumerate(taps(H, last - first, kh, stride[0], padding[0] - stride[0] * first)):
+        for j, (column_out, column_in) in enumerate(columns):
+            patches[row_out, i, j, :, column_out] = x[row_in, :, column_in]
+    return patches.reshape(last - first, kh * kw * C, W_out * N)
+
+
+def scatter(patches: np.ndarray, x: np.ndarray, stride: Pair, padding: Pair) -> None:
+    """The adjoint of ``gather``: add the patches (rows, kh, kw, C, W_out, N) to the pixels of x (H, C, W, N) that they
+    were taken from; row 0 of the patches meets row -``padding[0]`` of x at first."""
+    (rows, kh, kw, _, W_out, _), (H, _, W, _) = patches.shape, x.shape
+    columns = taps(W, W_out, kw, stride[1], padding[1])
+    for i, (row_out, row_in) in enumerate(taps(H, rows, kh, stride[0], padding[0])):
+        for j, (column_out, column_in) in enumerate(columns):
+            x[row_in, :, column_in] += patches[row_out, i, j, :, column_out]
+
+
+def _as_matrix(w: np.ndarray) -> np.ndarray:
+    """(O, C, kh, kw) -> (O, kh kw C)."""
+    return np.ascontiguousarray(w.transpose(0, 2, 3, 1)).reshape(len(w), -1)
+
+
+def _blocks(first: int, last: int, numbers: int) -> Iterator[Pair]:
+    """``first`` to ``last`` in pieces whose patches, of so many numbers a row, fit the cache together."""
+    rows = max(1, IN_CACHE // numbers)
+    for start in range(first, last, rows):
+        yield start, min(start + rows, last)
