@@ -79,6 +79,45 @@ def test_the_elbo_is_the_likelihood_of_the_draw_less_the_divergence_from_the_pri
     assert (kl > 0).all()
 
 
+def encoder_gradients(model, x, path_gradient):
+    log_likelihood, kl = model.elbo_terms(x, path_gradient=path_gradient)
+    gradients = tg.grad(tg.mean(log_likelihood - kl), model.encoder.parameters())
+    return np.concatenate([gradient.numpy().ravel() for gradient in gradients])
+
+
+def test_the_path_gradient_is_the_gradient_on_average(coins):
+    tg.manual_seed(2)
+    model, x = ToyVAE(latent_size=2).astype("float64"), coins.astype("float64")
+    total, path = (np.array([encoder_gradients(model, x, way) for _ in range(4000)]) for way in (False, True))
+    error = np.sqrt((total.var(axis=0) + path.var(axis=0)) / 4000)
+    assert (abs(total.mean(axis=0) - path.mean(axis=0)) < 4.5 * error).all()
+    assert (error > 0).all()
+
+
+def test_the_path_gradient_has_no_noise_where_the_encoder_knows_the_posterior(coins):
+    model, x = GaussianVAE().astype("float64"), coins.astype("float64")
+    slope, origin = model.decoder[0].weight.numpy()[:, 0], model.decoder[0].bias.numpy()
+    precision = 1 + slope @ slope / model.VARIANCE
+    to_mean = slope / model.VARIANCE / precision
+    model.encoder[2].weight.data = np.stack([to_mean, np.zeros(6)])
+    model.encoder[2].bias.data = np.array([-to_mean @ origin, -math.log(precision)])
+    np.testing.assert_allclose(encoder_gradients(model, x, path_gradient=True), 0, atol=1e-12)
+    assert abs(encoder_gradients(model, x, path_gradient=False)).max() > 1e-3
+
+
+def test_the_divergence_from_one_draw_is_that_of_the_densities_there(toy, coins):
+    tg.manual_seed(5)
+    log_likelihood, kl = (term.numpy() for term in toy.elbo_terms(coins, path_gradient=True))
+    tg.manual_seed(5)
+    same_likelihood, _ = toy.elbo_terms(coins)
+    np.testing.assert_array_equal(log_likelihood, same_likelihood.numpy())
+    tg.manual_seed(5)
+    mean, logvar = (a.numpy().astype("float64") for a in toy.encode(coins))
+    z = mean + np.exp(logvar / 2) * tg.randn(5, 2).numpy()
+    log_q = stats.norm.logpdf(z, mean, np.exp(logvar / 2)).sum(axis=1)
+    np.testing.assert_allclose(kl, log_q - stats.norm.logpdf(z).sum(axis=1), rtol=1e-4, atol=1e-5)
+
+
 def test_samples_are_the_pixels_means_of_draws_from_the_prior(toy):
     tg.manual_seed(0)
     toy.decoder[0].weight.data = np.eye(6, 2, dtype="float32")

@@ -11,7 +11,11 @@ stands for the expectation: written so, the draw is a differentiable function of
 
 from tinygen import nn
 from tinygen.autograd.tensor import Tensor
-from tinygen.likelihoods import kl_gaussian_gaussian_analytic, log_likelihood_bernoulli_logits
+from tinygen.likelihoods import (
+    kl_gaussian_gaussian_analytic,
+    log_likelihood_bernoulli_logits,
+    log_likelihood_normal,
+)
 from tinygen.operations.creation import randn, randn_like, zeros_like
 from tinygen.operations.elementwise import exp, sigmoid
 from tinygen.operations.shaping import split
@@ -40,8 +44,11 @@ class VAE(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Images (N, C, H, W) -> mean and logvar of q(z|x), and the decoding of one draw from it."""
         mean, logvar = self.encode(x)
-        z = mean + exp(logvar * 0.5) * randn_like(mean)
-        return mean, logvar, self.decode(z)
+        return mean, logvar, self.decode(self.draw(mean, logvar))
+
+    def draw(self, mean: Tensor, logvar: Tensor) -> Tensor:
+        """One z ~ N(mean, e^logvar) for each row of the two (N, latent_size), differentiable in both."""
+        return mean + exp(logvar * 0.5) * randn_like(mean)
 
     def log_likelihood(self, decoded: Tensor, x: Tensor) -> Tensor:
         """log p(x|z) of images x (N, C, H, W) given their decoding -> (N,), nats."""
@@ -51,12 +58,21 @@ class VAE(nn.Module):
         """The mean of p(x|z): the probability of each pixel."""
         return sigmoid(decoded)
 
-    def elbo_terms(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def elbo_terms(self, x: Tensor, *, path_gradient: bool = False) -> tuple[Tensor, Tensor]:
         """log p(x|z) for one draw z ~ q(z|x), and KL(q(z|x) || N(0, I)): (N,) each, nats. The ELBO is the first less
-        the second."""
-        mean, logvar, decoded = self.forward(x)
-        origin = zeros_like(mean)
-        return self.log_likelihood(decoded, x), kl_gaussian_gaussian_analytic(mean, logvar, origin, origin)
+        the second.
+
+        With ``path_gradient`` the KL is estimated by the same draw, as log q(z|x) - log p(z), and its gradient takes
+        the path through z alone. What it leaves out, the gradient of log q in its parameters at a fixed z, is 0 on
+        average: it is noise, which would stay even where q is the posterior (Roeder, Wu and Duvenaud 2017, eq. 8).
+        """
+        mean, logvar = self.encode(x)
+        z, origin = self.draw(mean, logvar), zeros_like(mean)
+        log_likelihood = self.log_likelihood(self.decode(z), x)
+        if path_gradient:
+            log_q = log_likelihood_normal(mean.detach(), logvar.detach(), z)
+            return log_likelihood, log_q - log_likelihood_normal(origin, origin, z)
+        return log_likelihood, kl_gaussian_gaussian_analytic(mean, logvar, origin, origin)
 
     def elbo(self, x: Tensor) -> Tensor:
         """A one-draw estimate of the ELBO of each image: (N, C, H, W) -> (N,), nats."""
