@@ -202,7 +202,8 @@ def test_an_official_file_is_taken_without_a_word_however_it_is_packed(root, mon
     monkeypatch.setitem(catalogue.CATALOGUE, "svhn", dataclasses.replace(catalogue.SVHN, files=files))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        data.load("svhn", "test", root=root)
+        found = data.load("svhn", "test", root=root)
+    assert len(found) == 23
 
 
 # The cache
