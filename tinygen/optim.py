@@ -89,6 +89,7 @@ class SGD(Optimizer):
         self.slots = ("velocity",) if momentum else ()
 
     def updated(self, parameter: Array, gradient: Array, state: dict[str, Array], step: int) -> Array:
+        """``parameter - lr v``; the velocity v, of the parameter's shape, changes in ``state``."""
         if self.weight_decay:
             gradient = gradient + self.weight_decay * parameter
         if self.momentum:

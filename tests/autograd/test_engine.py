@@ -87,6 +87,12 @@ def test_leaves_do_not_share_the_memory_of_their_gradients():
     assert x.grad.data.flags.writeable
 
 
+def test_leaves_do_not_share_the_memory_of_the_gradient_to_begin_with():
+    x, start = leaf(1.0, 2.0), tg.ones(2, dtype="float64")
+    (x + 0.0).backward(start)
+    assert not np.shares_memory(x.grad.data, start.data)
+
+
 def test_a_tensor_used_many_times_gets_the_sum_of_its_gradients():
     x = leaf(2.0)
     total = x
@@ -470,10 +476,12 @@ def test_arrays_that_no_gradient_needs_stay_writable():
     x = tg.tensor([1.0, 2.0])
     _ = x * x
     x.data[0] = 5.0
+    assert x.numpy().tolist() == [5.0, 2.0]
     with tg.no_grad():
         y = leaf(1.0)
         _ = y * y
         y.data[0] = 5.0
+    assert y.item() == 5.0
 
 
 @pytest.mark.parametrize("walk", [lambda y, x: y.backward(), lambda y, x: tg.grad(y, x)])
@@ -514,6 +522,10 @@ def test_a_beginning_gradient_of_the_wrong_shape_or_kind_is_refused():
         (x * 2).backward(tg.ones(3))
     with pytest.raises(ValueError, match="got float"):
         (x * 2).backward(1.0)
+    with pytest.raises(ValueError, match=r"grad: an output of shape \(2,\) needs .*got NoneType"):
+        tg.grad(x * 2, x)
+    with pytest.raises(TypeError, match=r"grad: grad_outputs must be .*float"):
+        tg.grad(x * 2, x, 1.0)
     with pytest.raises(ValueError, match="2, got 1"):
         tg.grad([x * 2, x * 3], x, [tg.ones(2)])
 
@@ -529,6 +541,8 @@ def test_grad_of_an_input_that_does_not_ask_says_so():
         tg.grad(x * 2, tg.ones(1))
     with pytest.raises(TypeError, match=r"inputs must be .*float"):
         tg.grad(x * 2, [1.0])
+    with pytest.raises(TypeError, match=r"inputs must be .*float"):
+        tg.grad(x * 2, 1.0)
 
 
 def test_whole_numbers_have_no_gradient():

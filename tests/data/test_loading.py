@@ -69,7 +69,8 @@ def test_a_set_with_validation_images_of_its_own_keeps_its_splits(root, encode, 
 def test_strokes_draws_each_split_from_a_seed_of_its_own(monkeypatch):
     asked = {}
 
-    def draw(count, seed):
+    def draw(count, seed, limit):
+        assert limit is None
         asked[seed] = count
         return np.zeros((count, 1, 28, 28), np.uint8), np.zeros(count, np.int64)
 
@@ -77,6 +78,25 @@ def test_strokes_draws_each_split_from_a_seed_of_its_own(monkeypatch):
     monkeypatch.setitem(catalogue.CATALOGUE, "strokes", strokes)
     assert [len(data.load("strokes", split)) for split in ("train", "valid", "test")] == [60_000, 10_000, 10_000]
     assert list(asked.values()) == [60_000, 10_000, 10_000]
+
+
+def test_a_limit_takes_the_first_images_of_a_split_and_draws_no_more(root, monkeypatch):
+    whole = data.load("mnist", "train", root=root)
+    first = data.load("mnist", "train", root=root, limit=5)
+    np.testing.assert_array_equal(first.images, whole.images[:5])
+    np.testing.assert_array_equal(first.labels, whole.labels[:5])
+    assert len(data.load("mnist", "train", root=root, limit=1000)) == len(whole)
+    drawn = []
+
+    def draw(count, seed, limit):
+        drawn.append((count, limit))
+        return np.zeros((limit, 1, 28, 28), np.uint8), np.zeros(limit, np.int64)
+
+    monkeypatch.setitem(catalogue.CATALOGUE, "strokes", dataclasses.replace(catalogue.STROKES, draw=draw))
+    assert len(data.load("strokes", "train", limit=7)) == 7
+    assert drawn == [(60_000, 7)]
+    with pytest.raises(ValueError, match="load: limit must be at least 1, got 0"):
+        data.load("mnist", "train", root=root, limit=0)
 
 
 def test_an_unknown_name_or_split_is_answered_with_the_choices():
@@ -202,7 +222,8 @@ def test_an_official_file_is_taken_without_a_word_however_it_is_packed(root, mon
     monkeypatch.setitem(catalogue.CATALOGUE, "svhn", dataclasses.replace(catalogue.SVHN, files=files))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        data.load("svhn", "test", root=root)
+        found = data.load("svhn", "test", root=root)
+    assert len(found) == 23
 
 
 # The cache

@@ -38,6 +38,13 @@ def test_a_seed_gives_the_same_digits_again_and_another_seed_gives_others(digits
     assert not {image.tobytes() for image in images} & {image.tobytes() for image in others}
 
 
+@pytest.mark.parametrize("limit", [1, 333, 3000, 5000])
+def test_a_limit_draws_the_first_of_the_same_digits(digits, limit):
+    images, labels = strokes(3000, 1, limit)
+    np.testing.assert_array_equal(images, digits[0][:limit])
+    np.testing.assert_array_equal(labels, digits[1][:limit])
+
+
 def test_the_librarys_generator_is_left_as_it_was():
     before = backend.get_rng_state()
     strokes(50, 1)

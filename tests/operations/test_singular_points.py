@@ -114,6 +114,14 @@ def test_logsumexp_of_numbers_whose_exponentials_vanish():
     np.testing.assert_allclose(second, [0.0, 0.0], atol=1e-12)
 
 
+@pytest.mark.parametrize("function", [lambda x: tg.sum(tg.logsumexp(x, axis=1)), likelihoods.log_mean_exp])
+def test_the_slopes_of_log_sum_exp_keep_their_digits_far_from_zero(function):
+    x = np.random.default_rng(0).normal(-5000, 3, (4, 200)).astype("float32")
+    single, double = (derivatives(function, x, dtype=dtype) for dtype in ("float32", "float64"))
+    np.testing.assert_allclose(single[1][0], double[1][0], rtol=3e-6)
+    np.testing.assert_allclose(single[1][0].sum(1), np.ones(4), rtol=1e-6)
+
+
 def test_logsumexp_of_nothing_but_minus_infinity_has_gradient_zero():
     value, (first,), (second,) = derivatives(tg.logsumexp, [-np.inf, -np.inf])
     assert value[0] == -np.inf

@@ -11,25 +11,17 @@ gradients on the leaves and frees the graph on its way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tinygen.autograd.broadcasting import add
-from tinygen.autograd.operation import Node
+from tinygen.autograd.operation import Node, Source
 from tinygen.autograd.recording import recording
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import array_module
 
-Source = Any  # where a gradient belongs: the node that made a tensor, or the tensor itself if it is a leaf
-
-
-def _source(tensor: Tensor) -> Source:
-    return tensor.node or tensor
-
-
-def _origins(node: Any) -> list[Source]:
-    """Where the gradients of a node's inputs go."""
-    return [_source(x) for x in node.inputs if isinstance(x, Tensor) and x.requires_grad]
+# A gradient that is zero by its nature, through the slope of a step say, is None and costs nothing on the way.
+Gradients = dict[Source, Tensor | None]
 
 
 def _topological_order(roots: list[Source], wanted: set[Source] | None) -> tuple[list[Node], set[Source]]:
@@ -40,13 +32,13 @@ def _topological_order(roots: list[Source], wanted: set[Source] | None) -> tuple
     twice, to be opened (its inputs before it) and to be closed (put in order).
     """
     order: list[Node] = []
-    needed: set[Source] = set(wanted or ())
     opened: set[Source] = set()
+    needed = opened if wanted is None else set(wanted)  # every path leads to a leaf
     stack: list[tuple[Source, bool]] = [(root, False) for root in roots]
     while stack:
         source, is_open = stack.pop()
         if is_open:
-            if wanted is None or not needed.isdisjoint(_origins(source)):
+            if not needed.isdisjoint(source.origins.values()):
                 needed.add(source)
                 order.append(source)
         elif source not in opened:
@@ -54,43 +46,39 @@ def _topological_order(roots: list[Source], wanted: set[Source] | None) -> tuple
             if isinstance(source, Node):
                 if not source.inputs:
                     raise RuntimeError(
-                        f"backward: the graph behind {source.operation.name} was freed by an earlier backward(); "
+                        f"{source.operation.name}: the graph behind it was freed by an earlier backward(); "
                         "compute the result again, or use tg.grad, which keeps the graph"
                     )
                 stack.append((source, True))
-                stack.extend([(origin, False) for origin in _origins(source)])
-            elif wanted is None:
-                needed.add(source)
+                stack.extend([(origin, False) for origin in source.origins.values()])
     return order, needed
 
 
-def _walk(
-    seeds: list[tuple[Tensor, Tensor]], wanted: set[Source] | None, *, create_graph: bool, free: bool
-) -> dict[Source, Tensor | None]:
-    """The gradients at ``wanted`` (None: at every leaf) of the outputs in ``seeds``, each weighted by its seed; one
-    that is zero by its nature, a step's slope say, is None, and costs nothing on the way."""
-    gradients: dict[Source, Tensor | None] = {}
+def _walk(seeds: list[tuple[Tensor, Tensor]], wanted: set[Source] | None, create_graph: bool) -> Gradients:
+    """The gradients at ``wanted`` of the outputs in ``seeds``, each weighted by its seed. ``wanted`` None: at every
+    leaf, and the graph is freed on the way."""
+    gradients: Gradients = {}
 
-    def accumulate(x: Tensor, gradient: Tensor | None) -> None:
-        present = gradients.get(_source(x))
+    def accumulate(source: Source, gradient: Tensor | None) -> None:
+        present = gradients.get(source)
         if present is not None:
             gradient = present if gradient is None else add(present, gradient)
-        gradients[_source(x)] = gradient
+        gradients[source] = gradient
 
     with recording(create_graph):
-        order, needed = _topological_order([_source(output) for output, _ in seeds if output.requires_grad], wanted)
+        order, needed = _topological_order([output.source for output, _ in seeds if output.requires_grad], wanted)
         for output, seed in seeds:
-            accumulate(output, seed)
+            accumulate(output.source, seed)
         while order:
             node = order.pop()
             gradient = gradients[node] if wanted and node in wanted else gradients.pop(node)
             node.check_unchanged()
-            for index, x in enumerate(node.inputs):
-                if isinstance(x, Tensor) and x.requires_grad and _source(x) in needed:
-                    accumulate(x, node.product(index, gradient))
-            if free:
+            for index, origin in node.origins.items():
+                if origin in needed:
+                    accumulate(origin, node.product(index, gradient))
+            if wanted is None:
                 node.release()
-            del node, gradient, x
+            del node, gradient, origin
     return gradients
 
 
@@ -98,21 +86,22 @@ def _or_zeros(gradient: Tensor | None, x: Tensor) -> Tensor:
     return Tensor(array_module(x.data).zeros_like(x.data)) if gradient is None else gradient
 
 
-def _seed(output: Tensor, given: Tensor | None) -> Tensor:
+def _seed(caller: str, output: Tensor, given: Tensor | None) -> Tensor:
     """The gradient to begin with: what was given, or 1 for an output of one element."""
-    if given is None:
-        if output.size != 1:
-            raise ValueError(f"backward: an output of shape {output.shape} needs a gradient of its shape to begin with")
+    if given is None and output.size == 1:
         return Tensor(array_module(output.data).ones_like(output.data))
     if not isinstance(given, Tensor) or given.shape != output.shape:
         found = f"shape {given.shape}" if isinstance(given, Tensor) else type(given).__name__
-        raise ValueError(f"backward: the gradient to begin with must be a Tensor of shape {output.shape}, got {found}")
+        raise ValueError(
+            f"{caller}: an output of shape {output.shape} needs a gradient to begin with, "
+            f"a Tensor of shape {output.shape}, got {found}"
+        )
     return given
 
 
-def _listed(name: str, tensors: Tensor | Sequence[Tensor | None]) -> list:
-    listed = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-    if not all(isinstance(tensor, Tensor) or (tensor is None and name == "grad_outputs") for tensor in listed):
+def _listed(name: str, tensors: Any, kind: Any = Tensor) -> list:
+    listed = list(tensors) if isinstance(tensors, Iterable) and not isinstance(tensors, Tensor) else [tensors]
+    if not all(isinstance(tensor, kind) for tensor in listed):
         raise TypeError(f"grad: {name} must be a Tensor or several, got {', '.join(type(t).__name__ for t in listed)}")
     return listed
 
@@ -132,18 +121,18 @@ def grad(
     depend, instead of a ``ValueError``. The graph is kept; nothing is left on the leaves.
     """
     ends, origins = _listed("outputs", outputs), _listed("inputs", inputs)
-    given = [None] * len(ends) if grad_outputs is None else _listed("grad_outputs", grad_outputs)
+    given = [None] * len(ends) if grad_outputs is None else _listed("grad_outputs", grad_outputs, Tensor | None)
     if len(given) != len(ends):
         raise ValueError(f"grad: expects as many grad_outputs as outputs, {len(ends)}, got {len(given)}")
     for index, x in enumerate(origins):
         if not x.requires_grad:
             raise ValueError(f"grad: inputs[{index}] does not ask for gradients (requires_grad is False)")
-    seeds = [(output, _seed(output, seed)) for output, seed in zip(ends, given, strict=True)]
-    gradients = _walk(seeds, {_source(x) for x in origins}, create_graph=create_graph, free=False)
+    seeds = [(output, _seed("grad", output, seed)) for output, seed in zip(ends, given, strict=True)]
+    gradients = _walk(seeds, {x.source for x in origins}, create_graph)
     for index, x in enumerate(origins):
-        if _source(x) not in gradients and not allow_unused:
+        if x.source not in gradients and not allow_unused:
             raise ValueError(f"grad: the outputs do not depend on inputs[{index}]; allow_unused=True gives None for it")
-    return tuple([_or_zeros(gradients[_source(x)], x) if _source(x) in gradients else None for x in origins])
+    return tuple([_or_zeros(gradients[x.source], x) if x.source in gradients else None for x in origins])
 
 
 def backward(output: Tensor, gradient: Tensor | None = None) -> None:
@@ -156,10 +145,11 @@ def backward(output: Tensor, gradient: Tensor | None = None) -> None:
     """
     if not output.requires_grad:
         raise RuntimeError("backward: nothing that this tensor was made of asks for gradients (requires_grad)")
-    taken: set[int] = set()
-    for leaf, found in _walk([(output, _seed(output, gradient))], None, create_graph=False, free=True).items():
+    seed = _seed("backward", output, gradient)
+    taken = {id(seed.data)}
+    for leaf, found in _walk([(output, seed)], None, create_graph=False).items():
         array = _or_zeros(found, leaf).data if leaf.grad is None else leaf.grad.data + _or_zeros(found, leaf).data
-        # A leaf's gradient is nobody else's memory: no view, and not the array that another leaf was given.
+        # A leaf's gradient is nobody else's memory: no view, no other leaf's, not the caller's.
         if array.base is not None or not array.flags.c_contiguous or id(array) in taken:
             array = array.copy()
         taken.add(id(array))

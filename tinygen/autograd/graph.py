@@ -6,7 +6,7 @@ walk goes the other way. The picture is text in Graphviz's language: ``dot -Tsvg
 
 from typing import Any
 
-from tinygen.autograd.operation import Node
+from tinygen.autograd.operation import Node, Source
 from tinygen.autograd.tensor import Tensor
 
 _STYLES = {
@@ -22,29 +22,25 @@ def graph_dot(tensor: Tensor, names: dict[str, Tensor] | None = None) -> str:
 
     ``names`` (name -> tensor) says what to call tensors, made ones too. The same graph gives the same text.
     """
-    called: dict[Any, str] = {_source(x): name for name, x in (names or {}).items()}
+    called: dict[Any, str] = {x.source: name for name, x in (names or {}).items()}
     numbers: dict[Any, int] = {}
     lines = []
     for source in _in_order(tensor):
         numbers[source] = len(numbers)
         lines.append(f"  n{numbers[source]} [{_describe(source, called.get(source))}];")
         if isinstance(source, Node):
-            lines += [f"  n{numbers[_source(x)]} -> n{numbers[source]};" for x in _tensors(source)]
+            lines += [f"  n{numbers[x.source]} -> n{numbers[source]};" for x in _tensors(source)]
     return "\n".join(["digraph {", "  rankdir=LR;", *lines, "}", ""])
-
-
-def _source(tensor: Tensor) -> Node | Tensor:
-    return tensor.node or tensor
 
 
 def _tensors(node: Node) -> list[Tensor]:
     return [x for x in node.inputs if isinstance(x, Tensor)]
 
 
-def _in_order(tensor: Tensor) -> list[Node | Tensor]:
+def _in_order(tensor: Tensor) -> list[Source]:
     """Nodes and leaves behind ``tensor``, each after all that it was made of, with a stack instead of recursion."""
-    order: dict[Node | Tensor, None] = {}
-    stack: list[tuple[Node | Tensor, bool]] = [(_source(tensor), False)]
+    order: dict[Source, None] = {}
+    stack: list[tuple[Source, bool]] = [(tensor.source, False)]
     opened = set()
     while stack:
         source, is_open = stack.pop()
@@ -53,11 +49,11 @@ def _in_order(tensor: Tensor) -> list[Node | Tensor]:
         elif source not in opened:
             opened.add(source)
             stack.append((source, True))
-            stack += [(_source(x), False) for x in reversed(_tensors(source))]
+            stack += [(x.source, False) for x in reversed(_tensors(source))]
     return list(order)
 
 
-def _describe(source: Node | Tensor, name: str | None) -> str:
+def _describe(source: Source, name: str | None) -> str:
     """A node's label and looks."""
     if isinstance(source, Node):
         kind, title = "operation", source.operation.name.lstrip("_")

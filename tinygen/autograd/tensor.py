@@ -75,6 +75,11 @@ class Tensor:
         self._requires_grad = wanted
 
     @property
+    def source(self) -> Node | Tensor:
+        """Where its gradient goes in a reverse walk: to the node that made it, or to itself if it is a leaf."""
+        return self.node or self
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Length of each axis."""
         return self.data.shape

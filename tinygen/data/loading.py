@@ -22,7 +22,14 @@ def names() -> tuple[str, ...]:
     return tuple(CATALOGUE)
 
 
-def load(name: str, split: str, *, root: str | os.PathLike[str] | None = None, download: bool = True) -> Dataset:
+def load(
+    name: str,
+    split: str,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    download: bool = True,
+    limit: int | None = None,
+) -> Dataset:
     """A split of a data set: ``images`` (N, C, H, W), uint8 greys or 0/1, and ``labels``, int64 (N,) or None.
 
     A set without validation images of its own gives the last tenth of its training images to ``valid``, and the other
@@ -34,18 +41,21 @@ def load(name: str, split: str, *, root: str | os.PathLike[str] | None = None, d
         root: the folder that holds a folder a set (``binarized_mnist``, ``mnist``, ``fashion_mnist``, ``svhn``) with
             the official files, plain or gzipped. Default: ``$TINYGEN_DATA``, else the user's cache folder.
         download: whether to fetch a file that is not there.
+        limit: only the first so many images of the split; a set that the library draws is drawn no further.
 
     Raises:
-        ValueError: an unknown name or split; a file that is broken or is not what its name says.
+        ValueError: an unknown name or split, or a limit below 1; a file that is broken or is not what its name says.
         FileNotFoundError: a file that is neither there nor to be had.
     """
     if name not in CATALOGUE:
         raise ValueError(f"load: there is no data set {name!r}, choose from {', '.join(CATALOGUE)}")
     if split not in SPLITS:
         raise ValueError(f"load: there is no split {split!r} of {name}, choose from {', '.join(SPLITS)}")
+    if limit is not None and limit < 1:
+        raise ValueError(f"load: limit must be at least 1, got {limit}")
     entry = CATALOGUE[name]
     if isinstance(entry, DrawnSet):
-        return Dataset(*entry.draw(*entry.splits[split]), name, split)
+        return Dataset(*entry.draw(*entry.splits[split], limit), name, split)
     folder = Path(root or os.environ.get("TINYGEN_DATA") or cache_folder()).expanduser() / entry.folder
     arrays: Arrays = {}
     for source in entry.files.get(split) or entry.files["train"]:
@@ -53,7 +63,7 @@ def load(name: str, split: str, *, root: str | os.PathLike[str] | None = None, d
     images, labels = arrays["images"], arrays.get("labels")
     if labels is not None and len(labels) != len(images):
         raise ValueError(f"{folder}: the files of {name} hold {len(images):,} images and {len(labels):,} labels")
-    return _cut(Dataset(images, labels, name, split), entry)
+    return _cut(Dataset(images, labels, name, split), entry)[:limit]
 
 
 def _cut(dataset: Dataset, entry: PublishedSet) -> Dataset:

@@ -38,7 +38,8 @@ class PublishedSet:
 
 @dataclass(frozen=True)
 class DrawnSet:
-    """A data set that the library draws: ``draw(count, seed) -> (images, labels)``, and each split's (count, seed)."""
+    """A data set that the library draws: ``draw(count, seed, limit) -> (images, labels)``, the first ``limit`` of
+    ``count`` (None: all of them), and each split's (count, seed)."""
 
-    draw: Callable[[int, int], tuple[np.ndarray, np.ndarray]]
+    draw: Callable[[int, int, int | None], tuple[np.ndarray, np.ndarray]]
     splits: Mapping[str, tuple[int, int]]

@@ -181,11 +181,12 @@ def place(segments: np.ndarray, thickness: np.ndarray, box: np.ndarray, centre: 
     return segments + (centre - mass)[..., None]
 
 
-def strokes(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def strokes(count: int, seed: int, limit: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """``count`` digits: images uint8 (count, 1, 28, 28) with the ink at 255, labels int64 (count,).
 
     A function of ``count`` and ``seed`` alone. Every digit comes equally often (to one), in random order. The first
-    images of a longer draw are not those of a shorter one: take another seed for more.
+    images of a larger ``count`` are not those of a smaller one: take another seed for more. With ``limit`` only the
+    first so many of the ``count`` are drawn, and these are the same as without.
     """
     # A generator of its own, not the library's: the set is a constant of the seed, like a file, and asking for it
     # must not change what a training run draws next.
@@ -195,6 +196,7 @@ def strokes(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     thickness = np.exp(random.normal(np.log(2.4), 0.25, count))
     box = random.uniform(19.7, 20.8, count)
     centre = 14 + random.uniform(-0.5, 0.5, (2, count))
-    images = draw(place(segments, thickness, box, centre), thickness, (28, 28), edge=1.2)
+    placed = place(segments[:, :, :limit], thickness[:limit], box[:limit], centre[:, :limit])
+    images = draw(placed, thickness[:limit], (28, 28), edge=1.2)
     images *= 255
-    return np.rint(images, out=images).astype(np.uint8)[:, None], labels
+    return np.rint(images, out=images).astype(np.uint8)[:, None], labels[:limit]

@@ -104,13 +104,18 @@ def _positions(x: Tensor, labels: Any, axis: int, ignore_index: int) -> tuple[Te
         )
     xp = array_module(labels)
     counts = labels != ignore_index
-    if not counts.any():
-        raise ValueError(f"cross_entropy: no label counts: all {labels.size} are ignore_index ({ignore_index})")
+    fits = (labels >= 0) & (labels < x.shape[axis])
+    if not (counts.any() & (fits | ~counts).all()):  # the one look at what may lie on a GPU, where a look is a wait
+        _refuse(labels[counts], x.shape[axis], ignore_index)
     labels = xp.where(counts, labels, 0)
-    if labels.min() < 0 or labels.max() >= x.shape[axis]:
-        raise ValueError(
-            f"cross_entropy: labels must lie between 0 and {x.shape[axis] - 1}, got {int(labels.min())} to "
-            f"{int(labels.max())}"
-        )
     places = [xp.arange(n).reshape(-1, *(1,) * (len(expected) - i - 1)) for i, n in enumerate(expected)]
     return Tensor(counts), (*places[:axis], labels, *places[axis:])
+
+
+def _refuse(labels: Any, classes: int, ignore_index: int) -> None:
+    """Say what is wrong with the ``labels`` that count."""
+    if not labels.size:
+        raise ValueError(f"cross_entropy: no label counts: all are ignore_index ({ignore_index})")
+    raise ValueError(
+        f"cross_entropy: labels must lie between 0 and {classes - 1}, got {int(labels.min())} to {int(labels.max())}"
+    )

@@ -140,27 +140,33 @@ def cumsum(x: Tensor, axis: int | None = None) -> Tensor:
     return _cumsum(x, axis=axes[0]) if axes else x
 
 
+@constant
+def _shift(x: Array, axes: tuple[int, ...]) -> Array:
+    """The largest element, 0 where it is infinite or there is none."""
+    xp = array_module(x)
+    largest = x.max(axis=axes, keepdims=True) if x.size else xp.zeros(_kept(x, axes), x.dtype)
+    return xp.where(xp.isfinite(largest), largest, 0)
+
+
 def _softmax_given(x: Tensor, y: Tensor) -> Tensor:
     """e^(x - y): the weights with which each x enters y = log sum e^x; all 0 where y is -infinity."""
     return exp(x - where(isfinite(y), y, 0.0))
 
 
 @operation(lambda g, y, x, axes: g * _softmax_given(x, y), keeps_output=True)
-def _logsumexp(x: Array, axes: tuple[int, ...]) -> Array:
+def _log_of_sum(x: Array, axes: tuple[int, ...]) -> Array:
     xp = array_module(x)
-    if not x.size:  # log 0
-        return xp.full(_kept(x, axes), -xp.inf, x.dtype)
-    largest = x.max(axis=axes, keepdims=True)
-    shift = xp.where(xp.isfinite(largest), largest, 0)
-    total = xp.exp(x - shift).sum(axis=axes, keepdims=True)
+    total = xp.exp(x).sum(axis=axes, keepdims=True)
     empty = total == 0
-    return xp.where(empty, -xp.inf, xp.log(xp.where(empty, 1, total))).astype(x.dtype) + shift
+    return xp.where(empty, -xp.inf, xp.log(xp.where(empty, 1, total))).astype(x.dtype)
 
 
 def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """``log sum e^x`` over ``axis``, shifted by the largest element so that nothing overflows or vanishes."""
+    """``log sum e^x`` over ``axis``, shifted by the largest element so that nothing overflows or vanishes, and so that
+    the slopes, ``e^(x - y)``, have all their digits however large x and y are."""
     axes = _axes("logsumexp", x, axis)
-    return _drop(_logsumexp(x, axes=axes), axes, keepdims)
+    shift = _shift(x, axes=axes)
+    return _drop(_log_of_sum(x - shift, axes=axes) + shift, axes, keepdims)
 
 
 @operation(lambda g, y, x, axes: g - exp(y) * sum(g, axes, keepdims=True), keeps_output=True)

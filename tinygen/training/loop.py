@@ -11,7 +11,8 @@ order, and as it is. So a run that was stopped at any moment and resumed ends wi
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol
 
@@ -47,51 +48,76 @@ def train(
     epoch become metrics; so do those that ``evaluate()`` returns after it. A checkpoint is written after every epoch
     and whenever ``minutes`` have passed. Raises ``FloatingPointError`` where a number of a step is not finite.
     """
-    epoch, done, sums, at_start = 0, 0, {}, backend.get_rng_state()
-    if run.resumed:
-        kept = checkpoint.load(run.checkpoint)
-        if kept["parts"].keys() != parts.keys():
-            raise ValueError(f"train: {run.checkpoint} holds {list(kept['parts'])}, expected {list(parts)}")
-        if kept["steps"] != len(loader):
-            raise ValueError(
-                f"train: {run.checkpoint} is of epochs of {kept['steps']} steps, the loader has {len(loader)}; "
-                "resume with the same data and batch size"
-            )
-        for name, part in parts.items():
-            part.load_state_dict(kept["parts"][name])
-        run.restore(kept["rows"])
-        epoch, done, sums, at_start = kept["epoch"], kept["done"], kept["sums"], kept["chance_at_start"]
-        backend.set_rng_state(kept["chance"])
-        print(f"resumed after epoch {epoch} and {done} steps")
-
-    def save() -> None:
-        states = {name: part.state_dict() for name, part in parts.items()}
-        place = {"rows": run.rows, "epoch": epoch, "done": done, "steps": len(loader), "sums": sums}
-        chance = {"chance": backend.get_rng_state(), "chance_at_start": at_start}
-        checkpoint.save(run.checkpoint, parts=states, **place, **chance)
-
-    while epoch < epochs:
-        chance = backend.get_rng_state()
-        if done:
-            backend.set_rng_state(at_start)
-        at_start = backend.get_rng_state()
-        batches = iter(loader)
-        if done:
-            backend.set_rng_state(chance)
+    place = _restore(run, parts, len(loader)) if run.resumed else _Place()
+    while place.epoch < epochs:
         saved = time.monotonic()
-        rest = islice(batches, done, None)
-        for batch in progress(rest, f"epoch {epoch + 1}/{epochs}", total=len(loader) - done):
-            for name, value in step(batch, epoch * len(loader) + done).items():
-                if not math.isfinite(value):
-                    raise FloatingPointError(f"train: {name} is {value} in epoch {epoch + 1}, step {done + 1}")
-                sums[name] = sums.get(name, 0.0) + value
-            done += 1
-            if time.monotonic() - saved > 60 * minutes and done < len(loader):
-                save()
+        for batch in progress(_batches(loader, place), f"epoch {place.epoch + 1}/{epochs}", len(loader) - place.done):
+            _count(place, step(batch, place.epoch * len(loader) + place.done))
+            if time.monotonic() - saved > 60 * minutes and place.done < len(loader):
+                _save(run, parts, len(loader), place)
                 saved = time.monotonic()
-        means = {name: total / done for name, total in sums.items()}
-        epoch, done, sums = epoch + 1, 0, {}
-        run.log(epoch, **means, **evaluate())
-        at_start = backend.get_rng_state()
-        save()
+        run.log(place.epoch + 1, **_means(place), **evaluate())
+        place = _Place(place.epoch + 1)
+        _save(run, parts, len(loader), place)
         print("  ".join(f"{name} {value:.5g}" for name, value in run.rows[-1].items()), flush=True)
+
+
+@dataclass
+class _Place:
+    """Where a training is: how many epochs are over and how many steps of the next are done, what the numbers of these
+    steps add up to, and the state that chance was in when that epoch drew its order."""
+
+    epoch: int = 0
+    done: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    chance_at_start: Mapping[str, Any] = field(default_factory=backend.get_rng_state)
+
+
+def _batches(loader: DataLoader, place: _Place) -> Iterator[Batch]:
+    """What is left of the epoch; within one, chance goes back to draw the same order, then forth to where it is."""
+    if place.done == 0:
+        place.chance_at_start = backend.get_rng_state()
+        return iter(loader)
+    chance = backend.get_rng_state()
+    backend.set_rng_state(place.chance_at_start)
+    batches = iter(loader)
+    backend.set_rng_state(chance)
+    return islice(batches, place.done, None)
+
+
+def _count(place: _Place, numbers: Mapping[str, float]) -> None:
+    """One step more, and its numbers."""
+    for name, value in numbers.items():
+        if not math.isfinite(value):
+            raise FloatingPointError(f"train: {name} is {value} in epoch {place.epoch + 1}, step {place.done + 1}")
+        place.sums[name] = place.sums.get(name, 0.0) + value
+    place.done += 1
+
+
+def _means(place: _Place) -> dict[str, float]:
+    return {name: total / place.done for name, total in place.sums.items()}
+
+
+def _save(run: Run, parts: Mapping[str, Stateful], steps: int, place: _Place) -> None:
+    states = {name: part.state_dict() for name, part in parts.items()}
+    numbers = {"rows": run.rows, "epoch": place.epoch, "done": place.done, "steps": steps, "sums": place.sums}
+    chance = {"chance": backend.get_rng_state(), "chance_at_start": place.chance_at_start}
+    checkpoint.save(run.checkpoint, parts=states, **numbers, **chance)
+
+
+def _restore(run: Run, parts: Mapping[str, Stateful], steps: int) -> _Place:
+    """Put everything back as the checkpoint has it."""
+    kept = checkpoint.load(run.checkpoint)
+    if kept["parts"].keys() != parts.keys():
+        raise ValueError(f"train: {run.checkpoint} holds {list(kept['parts'])}, expected {list(parts)}")
+    if kept["steps"] != steps:
+        raise ValueError(
+            f"train: {run.checkpoint} is of epochs of {kept['steps']} steps, the loader has {steps}; "
+            "resume with the same data and batch size"
+        )
+    for name, part in parts.items():
+        part.load_state_dict(kept["parts"][name])
+    run.restore(kept["rows"])
+    backend.set_rng_state(kept["chance"])
+    print(f"resumed after epoch {kept['epoch']} and {kept['done']} steps")
+    return _Place(kept["epoch"], kept["done"], kept["sums"], kept["chance_at_start"])
