@@ -77,3 +77,10 @@ def test_one_over_infinity_has_derivatives_of_zero():
 
 def test_a_number_modulo_a_tensor():
     np.testing.assert_allclose((7 % tg.tensor([2.0, 4.0, -5.0])).numpy(), 7 % np.array([2.0, 4.0, -5.0]))
+
+
+def test_a_remainder_is_exact_however_often_the_divisor_goes_into_it():
+    x, y = np.array([1e18, -1e18, -1e-20, 5.0, -5.0]), np.array([3.0, 7.0, 1.0, np.inf, -np.inf])
+    np.testing.assert_array_equal((tg.tensor(x) % tg.tensor(y)).numpy(), x % y)
+
+

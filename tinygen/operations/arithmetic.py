@@ -89,6 +89,7 @@ def clip(x: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return x
 
 
-def remainder(x: Tensor, y: Any) -> Tensor:
+@elementwise(lambda g, x, y: g, lambda g, x, y: -g * floor_divide(x, y))
+def remainder(x: Array, y: Array) -> Array:
     """What is left of ``x`` when ``y`` is taken from it a whole number of times; it has the sign of ``y``."""
-    return x - y * floor_divide(x, y)
+    return x % y
