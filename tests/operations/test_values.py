@@ -250,6 +250,13 @@ def test_joining_and_splitting_have_numpys_meaning():
     assert all(np.array_equal(piece.numpy(), expected) for piece, expected in pieces)
 
 
+def test_a_bound_that_is_not_a_number_leaves_none():
+    bounds = np.array([np.nan, 0.0, np.nan])
+    for options in ({"min": bounds}, {"max": bounds}, {"min": bounds, "max": 1.0}):
+        expected = np.clip(np.array([1.0, np.nan, -1.0]), options.get("min"), options.get("max"))
+        np.testing.assert_array_equal(tg.clip(tg.tensor(np.array([1.0, np.nan, -1.0])), **options).numpy(), expected)
+
+
 def test_where_maximum_and_minimum_have_numpys_meaning():
     x, y = tg.tensor(X), tg.tensor(X[0])
     np.testing.assert_array_equal(tg.where(x > 0.5, x, y).numpy(), np.where(X > 0.5, X, X[0]))

@@ -83,9 +83,9 @@ def minimum(x: Array, y: Array) -> Array:
 def clip(x: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """``x`` held between ``min`` and ``max`` (numbers or tensors, or None); slope 1 on the bounds, 0 outside."""
     if min is not None:
-        x = where(constant(lambda x, low: x < low)(x, min), min, x)
+        x = where(constant(lambda x, low: (x < low) | (low != low))(x, min), min, x)  # a bound of NaN leaves NaN
     if max is not None:
-        x = where(constant(lambda x, high: x > high)(x, max), max, x)
+        x = where(constant(lambda x, high: (x > high) | (high != high))(x, max), max, x)
     return x
 
 
