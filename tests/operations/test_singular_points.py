@@ -163,6 +163,11 @@ def test_one_over_zero_falls_without_bound_as_the_exponent_grows():
     assert in_p == -np.inf
 
 
+def test_relu_of_minus_infinity_is_zero():
+    for level in derivatives(F.relu, [-np.inf, -1.0]):
+        np.testing.assert_array_equal(level[0], [0.0, 0.0])
+
+
 def test_negative_numbers_to_whole_powers():
     power = tg.tensor(np.array([2.0, 3.0]))
     value, (first,), (second,) = derivatives(lambda x: x**power, [-2.0, -2.0])
@@ -216,10 +221,6 @@ def test_a_product_with_zeros_has_the_products_of_the_others():
     np.testing.assert_array_equal(H.numpy(), [[0, 3, 0], [3, 0, 0], [0, 0, 0]])
 
 
-def test_the_root_has_an_infinite_slope_at_zero_and_says_so():
-    with np.errstate(divide="ignore"):
-        _, (first,) = derivatives(tg.sqrt, [0.0], orders=1)
-    assert first == np.inf
 @pytest.mark.parametrize("root", [tg.sqrt, lambda x: x**0.5, lambda x: x ** tg.tensor([0.5])])
 def test_the_infinite_slope_of_a_root_at_zero_does_no_harm_where_nobody_asks_for_it(root):
     with np.errstate(divide="ignore"):
@@ -233,3 +234,7 @@ def test_the_slope_of_a_power_in_base_and_exponent_is_symmetric_where_the_expone
     np.testing.assert_allclose(in_p, [1 / 2 + np.log(2) ** 2])  # d/dp of the same
 
 
+def test_the_root_has_an_infinite_slope_at_zero_and_says_so():
+    with np.errstate(divide="ignore"):
+        _, (first,) = derivatives(tg.sqrt, [0.0], orders=1)
+    assert first == np.inf
