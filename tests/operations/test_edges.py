@@ -84,3 +84,18 @@ def test_a_remainder_is_exact_however_often_the_divisor_goes_into_it():
     np.testing.assert_array_equal((tg.tensor(x) % tg.tensor(y)).numpy(), x % y)
 
 
+@pytest.mark.parametrize("order", [None, 1, np.inf])
+@pytest.mark.parametrize(("axis", "shape"), [(0, (3,)), ((0, 1), ())])
+def test_the_norm_of_nothing_is_zero(order, axis, shape):
+    np.testing.assert_array_equal(tg.norm(tg.zeros(0, 3), order, axis).numpy(), np.zeros(shape))
+    assert tg.norm(tg.zeros(0, 3), order, axis).shape == shape
+
+
+def test_bytes_have_the_extremes_products_and_norms_of_the_numbers_that_they_stand_for():
+    x = np.array([[200, 0, 100], [16, 16, 1]], np.uint8)
+    found = tg.tensor(x)
+    for name in ("min", "max", "prod"):
+        np.testing.assert_array_equal(getattr(tg, name)(found, axis=1).numpy(), getattr(np, name)(x, axis=1))
+    np.testing.assert_allclose(tg.norm(found, axis=1).numpy(), np.linalg.norm(x, axis=1))
+    np.testing.assert_allclose(tg.logsumexp(found, axis=1).numpy(), tg.logsumexp(tg.tensor(x.astype(float)), 1).numpy())
+    assert not tg.min(tg.tensor([True, False])).item()
