@@ -84,6 +84,12 @@ def test_a_remainder_is_exact_however_often_the_divisor_goes_into_it():
     np.testing.assert_array_equal((tg.tensor(x) % tg.tensor(y)).numpy(), x % y)
 
 
+def test_a_number_is_squeezed_along_its_own_only_axis():
+    assert tg.squeeze(tg.tensor(3.0), 0).shape == tg.squeeze(tg.tensor(3.0), -1).shape == ()
+    with pytest.raises(ValueError, match="squeeze: axis 1 is not one of"):
+        tg.squeeze(tg.tensor(3.0), 1)
+
+
 @pytest.mark.parametrize("order", [None, 1, np.inf])
 @pytest.mark.parametrize(("axis", "shape"), [(0, (3,)), ((0, 1), ())])
 def test_the_norm_of_nothing_is_zero(order, axis, shape):
