@@ -25,9 +25,15 @@ def _reduce(name: str, loss: Tensor, reduction: str) -> Tensor:
     return reductions[reduction](loss)
 
 
+def _beside(x: Tensor, target: Any) -> Tensor:
+    """``target`` as a tensor where ``x`` lives, whole numbers and truth values in the type of ``x``."""
+    target = target if isinstance(target, Tensor) else tensor(target, device=x.device)
+    return target if target.dtype.kind == "f" else target.astype(x.dtype)
+
+
 def mse_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """``(x - target)^2``, its mean, its sum, or as it is (``"none"``)."""
-    difference = x - target
+    difference = x - _beside(x, target)
     return _reduce("mse_loss", difference * difference, reduction)
 
 
@@ -42,7 +48,7 @@ def binary_cross_entropy_with_logits(
 
     ``target`` in [0, 1] has the shape of ``x``; ``weight`` and ``pos_weight`` broadcast to it.
     """
-    target = target if isinstance(target, Tensor) else tensor(target, device=x.device)
+    target = _beside(x, target)
     if target.shape != x.shape:
         raise ValueError(
             f"binary_cross_entropy_with_logits: target must have the shape of x, {x.shape}, got {target.shape}"
@@ -65,7 +71,7 @@ def cross_entropy(
     ``target``: labels (whole numbers 0 to C - 1, the shape of x without its class axis; ``ignore_index`` marks those
     that do not count) or probabilities of the classes (the shape of x). ``weight`` (C,): one a class.
     ``label_smoothing`` s: q = (1 - s) target + s / C. The mean over labels is weighted by their classes' weights, as
-    in PyTorch. Raises ``ValueError`` for a label out of range, for shapes that do not fit and if no label counts.
+    in PyTorch. Raises ``ValueError`` for a label out of range, for shapes that do not fit and for the mean of no label.
     """
     if not isinstance(target, Tensor):
         target = Tensor(to_device(np.asarray(target), x.device))  # a list of labels stays whole numbers
@@ -90,6 +96,8 @@ def cross_entropy(
     loss = where(counts, loss, 0.0)
     if reduction != "mean":
         return _reduce("cross_entropy", loss, reduction)
+    if not counts.data.any():
+        raise ValueError(f"cross_entropy: no label counts: all {counts.size} are ignore_index ({ignore_index})")
     share = counts.astype(x.dtype) if weight is None else where(counts, getitem(weight, index[axis]), 0.0)
     return sum(loss) / sum(share)
 
@@ -104,10 +112,8 @@ def _positions(x: Tensor, labels: Any, axis: int, ignore_index: int) -> tuple[Te
         )
     xp = array_module(labels)
     counts = labels != ignore_index
-    if not counts.any():
-        raise ValueError(f"cross_entropy: no label counts: all {labels.size} are ignore_index ({ignore_index})")
     labels = xp.where(counts, labels, 0)
-    if labels.min() < 0 or labels.max() >= x.shape[axis]:
+    if labels.size and (labels.min() < 0 or labels.max() >= x.shape[axis]):
         raise ValueError(
             f"cross_entropy: labels must lie between 0 and {x.shape[axis] - 1}, got {int(labels.min())} to "
             f"{int(labels.max())}"
