@@ -105,3 +105,12 @@ def test_bytes_have_the_extremes_products_and_norms_of_the_numbers_that_they_sta
     np.testing.assert_allclose(tg.norm(found, axis=1).numpy(), np.linalg.norm(x, axis=1))
     np.testing.assert_allclose(tg.logsumexp(found, axis=1).numpy(), tg.logsumexp(tg.tensor(x.astype(float)), 1).numpy())
     assert not tg.min(tg.tensor([True, False])).item()
+
+
+def test_numpys_whole_numbers_name_axes_and_lengths_as_pythons_do():
+    x, axis = tg.ones(2, 1, 3), np.int64(1)
+    assert tg.sum(x, axis=axis).shape == tg.max(x, axis=axis).shape == tg.squeeze(x, axis).shape == (2, 3)
+    assert tg.expand_dims(x, axis).shape == (2, 1, 1, 3)
+    assert tg.stack([x, x], axis).shape == (2, 2, 1, 3)
+    assert tg.cumsum(x, axis).shape == tg.reshape(x, np.int64(2), 1, 3).shape == (2, 1, 3)
+    assert tg.zeros(np.int64(2)).shape == (2,)

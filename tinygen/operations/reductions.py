@@ -23,7 +23,7 @@ Axis = int | tuple[int, ...] | None
 
 def _axes(name: str, x: Tensor, axis: Axis) -> tuple[int, ...]:
     """``axis`` as positions from the front, each named once; a number may pass as its own only axis, as in NumPy."""
-    given = tuple(range(x.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    given = tuple(range(x.ndim)) if axis is None else tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     if x.ndim == 0 and given in ((), (0,), (-1,)):
         return ()
     if any(not -x.ndim <= a < x.ndim for a in given):

@@ -48,7 +48,7 @@ def flatten(x: Tensor, start_axis: int = 0) -> Tensor:
 def squeeze(x: Tensor, axis: int | tuple[int, ...] | None = None) -> Tensor:
     """Without the axes of length 1 (None: all of them)."""
     axis = None if x.ndim == 0 and axis in (0, -1) else axis  # a number may pass as its own only axis, as in NumPy
-    axes = range(x.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
+    axes = range(x.ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else [axis]
     gone = {_axis("squeeze", a, x.ndim) for a in axes if axis is not None or x.shape[a] == 1}
     for a in gone:
         if x.shape[a] != 1:
@@ -58,7 +58,7 @@ def squeeze(x: Tensor, axis: int | tuple[int, ...] | None = None) -> Tensor:
 
 def expand_dims(x: Tensor, axis: int | tuple[int, ...]) -> Tensor:
     """With new axes of length 1 at the positions ``axis`` of the result."""
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     ndim = x.ndim + len(axes)
     new = {_axis("expand_dims", a, ndim) for a in axes}
     if len(new) != len(axes):
