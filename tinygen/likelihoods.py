@@ -6,7 +6,7 @@ it says otherwise.
 
 import math
 
-from tinygen.autograd.tensor import Tensor, tensor
+from tinygen.autograd.tensor import Tensor, tensor_like
 from tinygen.operations.arithmetic import where
 from tinygen.operations.comparison import equal, logical_and
 from tinygen.operations.creation import randn
@@ -28,19 +28,13 @@ def _check_shapes(name: str, **tensors: Tensor) -> None:
         raise ValueError(f"{name}: expects tensors of one shape (batch, ...), got {shapes}")
 
 
-def _as_tensor(x: Tensor, like: Tensor) -> Tensor:
-    """``x`` as a floating-point tensor: an array joins ``like`` on its device, whole numbers take its dtype."""
-    x = x if isinstance(x, Tensor) else tensor(x, device=like.device)
-    return x if x.dtype.kind == "f" else x.astype(like.dtype)
-
-
 def log_likelihood_bernoulli(mu: Tensor, target: Tensor) -> Tensor:
     """``sum_i t_i log mu_i + (1 - t_i) log(1 - mu_i)``: coins that show 1 with probability ``mu``, seen as ``target``.
 
     ``0 log 0`` counts as 0, in value and gradient: a certain coin that shows what it must costs nothing. From logits,
     use ``log_likelihood_bernoulli_logits``, which is exact where ``mu`` has been rounded to 0 or 1.
     """
-    target = _as_tensor(target, mu)
+    target = tensor_like(target, mu)
     _check_shapes("log_likelihood_bernoulli", mu=mu, target=target)
     return _per_example(_weighted_log(target, mu) + _weighted_log(1 - target, 1 - mu))
 
@@ -53,14 +47,14 @@ def _weighted_log(weight: Tensor, x: Tensor) -> Tensor:
 
 def log_likelihood_bernoulli_logits(logits: Tensor, target: Tensor) -> Tensor:
     """``sum_i t_i l_i - log(1 + e^l_i)``: ``log_likelihood_bernoulli`` for mu = sigmoid(l), finite for every l."""
-    target = _as_tensor(target, logits)
+    target = tensor_like(target, logits)
     _check_shapes("log_likelihood_bernoulli_logits", logits=logits, target=target)
     return _per_example(target * logits - softplus(logits))
 
 
 def log_likelihood_normal(mu: Tensor, logvar: Tensor, z: Tensor) -> Tensor:
     """``sum_i -1/2 (log 2 pi + logvar_i + (z_i - mu_i)^2 / e^logvar_i)``: the log-density of N(mu, e^logvar) at z."""
-    z = _as_tensor(z, mu)
+    z = tensor_like(z, mu)
     _check_shapes("log_likelihood_normal", mu=mu, logvar=logvar, z=z)
     standard = (z - mu) * exp(logvar * -0.5)
     return _per_example((LOG_2_PI + logvar + standard * standard) * -0.5)
@@ -76,7 +70,7 @@ def log_mean_exp(y: Tensor) -> Tensor:
 def kl_gaussian_gaussian_analytic(mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor, logvar_p: Tensor) -> Tensor:
     """KL(q || p) of diagonal Gaussians, ``sum_i 1/2 (logvar_p - logvar_q + (e^logvar_q + (mu_q - mu_p)^2) / e^logvar_p
     - 1)`` (Kingma and Welling 2014, appendix B, for a standard normal p)."""
-    mu_p, logvar_p = _as_tensor(mu_p, mu_q), _as_tensor(logvar_p, mu_q)
+    mu_p, logvar_p = tensor_like(mu_p, mu_q), tensor_like(logvar_p, mu_q)
     _check_shapes("kl_gaussian_gaussian_analytic", mu_q=mu_q, logvar_q=logvar_q, mu_p=mu_p, logvar_p=logvar_p)
     distance, log_ratio = mu_q - mu_p, logvar_q - logvar_p
     return _per_example((expm1(log_ratio) - log_ratio + distance * distance * exp(-logvar_p)) * 0.5)
@@ -88,7 +82,7 @@ def kl_gaussian_gaussian_mc(
     """KL(q || p) as the mean of log q(z) - log p(z) over ``num_samples`` draws z ~ q (reparametrised)."""
     if num_samples < 1:
         raise ValueError(f"kl_gaussian_gaussian_mc: num_samples must be at least 1, got {num_samples}")
-    mu_p, logvar_p = _as_tensor(mu_p, mu_q), _as_tensor(logvar_p, mu_q)
+    mu_p, logvar_p = tensor_like(mu_p, mu_q), tensor_like(logvar_p, mu_q)
     _check_shapes("kl_gaussian_gaussian_mc", mu_q=mu_q, logvar_q=logvar_q, mu_p=mu_p, logvar_p=logvar_p)
     # The squares of (z - mu_q) are the noise's own, so q's density takes them as they were drawn.
     noise = randn(num_samples, *mu_q.shape, dtype=mu_q.dtype, device=mu_q.device)

@@ -75,6 +75,24 @@ def test_cross_entropy_is_the_dices_negative_log_likelihood(kind, shape, weighte
     np.testing.assert_allclose(loss.numpy(), cross_entropy(x, target, weight, -100, reduction, smoothing))
 
 
+def test_where_no_label_counts_there_is_no_mean_but_a_sum_of_zero():
+    x = tg.tensor(NUMBERS.normal(size=(2, 4)), requires_grad=True)
+    np.testing.assert_array_equal(F.cross_entropy(x, [7, 7], ignore_index=7, reduction="none").numpy(), [0, 0])
+    loss = F.cross_entropy(x, [7, 7], ignore_index=7, reduction="sum", label_smoothing=0.1)
+    assert loss.item() == 0
+    np.testing.assert_array_equal(tg.grad(loss, x)[0].numpy(), np.zeros((2, 4)))
+    assert F.cross_entropy(x[:0], tg.tensor(np.zeros(0, int)), reduction="sum").item() == 0
+
+
+@pytest.mark.parametrize("loss", [F.mse_loss, F.binary_cross_entropy_with_logits])
+@pytest.mark.parametrize("kind", ["int64", "int32", "uint8", "bool"])
+def test_whole_numbers_as_targets_leave_a_float32_loss_float32(loss, kind):
+    x, target = tg.tensor([0.5, -1.5, 2.0]), np.array([0, 1, 1], kind)
+    found = loss(x, tg.tensor(target))
+    assert found.dtype == np.float32
+    assert found.item() == loss(x, tg.tensor(target, dtype="float32")).item()
+
+
 def test_a_label_that_is_ignored_has_no_gradient_and_does_not_count_in_the_mean():
     x = tg.tensor(NUMBERS.normal(size=(3, 4)), requires_grad=True)
     loss = F.cross_entropy(x, tg.tensor(np.array([1, 255, 2])), ignore_index=255)

@@ -87,3 +87,10 @@ def test_statistics_of_another_length_are_named(name):
 def test_a_vector_is_no_batch():
     with pytest.raises(ValueError, match="batch_norm: expects a batch"):
         F.batch_norm(tg.zeros(3), None, None, training=True)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (4, 3, 0), (0,)])
+def test_a_batch_of_nothing_stays_as_it_is_and_moves_no_statistics(shape):
+    running = (tg.zeros(3), tg.ones(3))
+    assert F.batch_norm(tg.zeros(*shape), *running, training=True).shape == shape
+    np.testing.assert_array_equal([statistic.numpy() for statistic in running], [[0] * 3, [1] * 3])

@@ -102,3 +102,10 @@ def test_upsampling_says_what_does_not_fit(function, options, message):
 def test_a_matrix_is_no_image(function):
     with pytest.raises(ValueError, match="expects images"):
         function(tg.zeros(3, 4), 2)
+
+
+def test_pixels_that_are_bytes_are_interpolated_between_and_copied_as_they_are():
+    x = tg.tensor(np.array([[[[0, 100], [200, 255]]]], np.uint8))
+    between = F.upsample_bilinear2d(x, 3)
+    np.testing.assert_array_equal(between.numpy(), F.upsample_bilinear2d(x.astype("float32"), 3).numpy())
+    assert F.upsample_nearest2d(x, 4).dtype == np.uint8

@@ -77,3 +77,40 @@ def test_one_over_infinity_has_derivatives_of_zero():
 
 def test_a_number_modulo_a_tensor():
     np.testing.assert_allclose((7 % tg.tensor([2.0, 4.0, -5.0])).numpy(), 7 % np.array([2.0, 4.0, -5.0]))
+
+
+def test_a_remainder_is_exact_however_often_the_divisor_goes_into_it():
+    x, y = np.array([1e18, -1e18, -1e-20, 5.0, -5.0]), np.array([3.0, 7.0, 1.0, np.inf, -np.inf])
+    np.testing.assert_array_equal((tg.tensor(x) % tg.tensor(y)).numpy(), x % y)
+
+
+def test_a_number_is_squeezed_along_its_own_only_axis():
+    assert tg.squeeze(tg.tensor(3.0), 0).shape == tg.squeeze(tg.tensor(3.0), -1).shape == ()
+    with pytest.raises(ValueError, match="squeeze: axis 1 is not one of"):
+        tg.squeeze(tg.tensor(3.0), 1)
+
+
+@pytest.mark.parametrize("order", [None, 1, np.inf])
+@pytest.mark.parametrize(("axis", "shape"), [(0, (3,)), ((0, 1), ())])
+def test_the_norm_of_nothing_is_zero(order, axis, shape):
+    np.testing.assert_array_equal(tg.norm(tg.zeros(0, 3), order, axis).numpy(), np.zeros(shape))
+    assert tg.norm(tg.zeros(0, 3), order, axis).shape == shape
+
+
+def test_bytes_have_the_extremes_products_and_norms_of_the_numbers_that_they_stand_for():
+    x = np.array([[200, 0, 100], [16, 16, 1]], np.uint8)
+    found = tg.tensor(x)
+    for name in ("min", "max", "prod"):
+        np.testing.assert_array_equal(getattr(tg, name)(found, axis=1).numpy(), getattr(np, name)(x, axis=1))
+    np.testing.assert_allclose(tg.norm(found, axis=1).numpy(), np.linalg.norm(x, axis=1))
+    np.testing.assert_allclose(tg.logsumexp(found, axis=1).numpy(), tg.logsumexp(tg.tensor(x.astype(float)), 1).numpy())
+    assert not tg.min(tg.tensor([True, False])).item()
+
+
+def test_numpys_whole_numbers_name_axes_and_lengths_as_pythons_do():
+    x, axis = tg.ones(2, 1, 3), np.int64(1)
+    assert tg.sum(x, axis=axis).shape == tg.max(x, axis=axis).shape == tg.squeeze(x, axis).shape == (2, 3)
+    assert tg.expand_dims(x, axis).shape == (2, 1, 1, 3)
+    assert tg.stack([x, x], axis).shape == (2, 2, 1, 3)
+    assert tg.cumsum(x, axis).shape == tg.reshape(x, np.int64(2), 1, 3).shape == (2, 1, 3)
+    assert tg.zeros(np.int64(2)).shape == (2,)

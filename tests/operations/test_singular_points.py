@@ -156,6 +156,26 @@ def test_powers_of_zero_with_a_tensor_as_exponent():
     assert in_x.item() == in_p.item() == 0
 
 
+def test_the_slope_in_the_exponent_is_zero_where_a_whole_power_of_a_negative_number_stands_alone():
+    value, (in_x, in_p), second = derivatives(lambda x, p: x**p, [-2.0, -2.0], [2.0, 3.0])
+    np.testing.assert_array_equal(value[0], [4.0, -8.0])
+    np.testing.assert_array_equal(in_x, [-4.0, 12.0])
+    np.testing.assert_array_equal(in_p, [0.0, 0.0])
+    assert np.isfinite(second).all()
+
+
+def test_one_over_zero_falls_without_bound_as_the_exponent_grows():
+    with np.errstate(divide="ignore"):
+        value, (in_p,) = derivatives(lambda p: 0.0**p, [-1.0], orders=1)
+    assert value[0] == np.inf
+    assert in_p == -np.inf
+
+
+def test_relu_of_minus_infinity_is_zero():
+    for level in derivatives(F.relu, [-np.inf, -1.0]):
+        np.testing.assert_array_equal(level[0], [0.0, 0.0])
+
+
 def test_negative_numbers_to_whole_powers():
     power = tg.tensor(np.array([2.0, 3.0]))
     value, (first,), (second,) = derivatives(lambda x: x**power, [-2.0, -2.0])
@@ -207,6 +227,19 @@ def test_a_product_with_zeros_has_the_products_of_the_others():
     np.testing.assert_array_equal(first, [6.0, 0.0, 0.0])
     H = tg.hessian(tg.prod, tg.tensor([0.0, 0.0, 3.0]))
     np.testing.assert_array_equal(H.numpy(), [[0, 3, 0], [3, 0, 0], [0, 0, 0]])
+
+
+@pytest.mark.parametrize("root", [tg.sqrt, lambda x: x**0.5, lambda x: x ** tg.tensor([0.5])])
+def test_the_infinite_slope_of_a_root_at_zero_does_no_harm_where_nobody_asks_for_it(root):
+    with np.errstate(divide="ignore"):
+        levels = derivatives(lambda x: tg.where(x > 0, root(x), 0.0), [0.0, 4.0])
+    np.testing.assert_allclose([level[0] for level in levels], [[0, 2], [0, 1 / 4], [0, -1 / 32]])
+
+
+def test_the_slope_of_a_power_in_base_and_exponent_is_symmetric_where_the_exponent_is_zero():
+    _, _, (in_x, in_p) = derivatives(lambda x, p: x**p, [2.0], [0.0])
+    np.testing.assert_allclose(in_x, [1 / 2])  # d/dx (p x^(p - 1) + x^p log x) at p = 0
+    np.testing.assert_allclose(in_p, [1 / 2 + np.log(2) ** 2])  # d/dp of the same
 
 
 def test_the_root_has_an_infinite_slope_at_zero_and_says_so():

@@ -250,6 +250,22 @@ def test_joining_and_splitting_have_numpys_meaning():
     assert all(np.array_equal(piece.numpy(), expected) for piece, expected in pieces)
 
 
+def test_an_empty_vector_joins_tensors_of_any_shape_and_keeps_its_gradient():
+    nothing, x = tg.tensor(np.zeros(0), requires_grad=True), tg.tensor(X)
+    for axis in (0, 1, -1):
+        joined = tg.cat([nothing, x, nothing], axis)
+        np.testing.assert_array_equal(joined.numpy(), X, strict=True)
+        assert tg.grad(tg.sum(joined), nothing)[0].shape == (0,)
+    assert tg.cat([nothing, nothing]).shape == (0,)
+
+
+def test_a_bound_that_is_not_a_number_leaves_none():
+    bounds = np.array([np.nan, 0.0, np.nan])
+    for options in ({"min": bounds}, {"max": bounds}, {"min": bounds, "max": 1.0}):
+        expected = np.clip(np.array([1.0, np.nan, -1.0]), options.get("min"), options.get("max"))
+        np.testing.assert_array_equal(tg.clip(tg.tensor(np.array([1.0, np.nan, -1.0])), **options).numpy(), expected)
+
+
 def test_where_maximum_and_minimum_have_numpys_meaning():
     x, y = tg.tensor(X), tg.tensor(X[0])
     np.testing.assert_array_equal(tg.where(x > 0.5, x, y).numpy(), np.where(X > 0.5, X, X[0]))

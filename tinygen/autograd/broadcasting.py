@@ -33,15 +33,20 @@ def sum_to(x: Array, shape: tuple[int, ...]) -> Array:
     return x.sum(axis=repeated, keepdims=True).reshape(shape) if repeated else x
 
 
+def common_shape(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that NumPy's rule gives to operands of ``shapes`` in the operation ``name``; else a ``ValueError``."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ValueError(f"{name}: shapes {' and '.join(map(str, shapes))} do not broadcast together") from None
+
+
 def meet(name: str, inputs: tuple) -> tuple:
     """Operands of one shape: each tensor among ``inputs`` broadcast to the shape that NumPy's rule gives to all."""
     shapes = [x.data.shape for x in inputs if isinstance(x, Tensor)]
     if shapes.count(shapes[0]) == len(shapes):
         return inputs
-    try:
-        shape = np.broadcast_shapes(*shapes)
-    except ValueError:
-        raise ValueError(f"{name}: shapes {' and '.join(map(str, shapes))} do not broadcast together") from None
+    shape = common_shape(name, *shapes)
     return tuple([broadcast_to(x, shape=shape) if isinstance(x, Tensor) and x.shape != shape else x for x in inputs])
 
 

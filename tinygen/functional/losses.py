@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygen.autograd.tensor import Tensor, tensor
+from tinygen.autograd.tensor import Tensor, tensor_like
 from tinygen.backend import array_module, to_device
 from tinygen.functional.activations import log_softmax
 from tinygen.operations.arithmetic import where
@@ -27,7 +27,7 @@ def _reduce(name: str, loss: Tensor, reduction: str) -> Tensor:
 
 def mse_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """``(x - target)^2``, its mean, its sum, or as it is (``"none"``)."""
-    difference = x - target
+    difference = x - tensor_like(target, x)
     return _reduce("mse_loss", difference * difference, reduction)
 
 
@@ -42,7 +42,7 @@ def binary_cross_entropy_with_logits(
 
     ``target`` in [0, 1] has the shape of ``x``; ``weight`` and ``pos_weight`` broadcast to it.
     """
-    target = target if isinstance(target, Tensor) else tensor(target, device=x.device)
+    target = tensor_like(target, x)
     if target.shape != x.shape:
         raise ValueError(
             f"binary_cross_entropy_with_logits: target must have the shape of x, {x.shape}, got {target.shape}"
@@ -65,7 +65,7 @@ def cross_entropy(
     ``target``: labels (whole numbers 0 to C - 1, the shape of x without its class axis; ``ignore_index`` marks those
     that do not count) or probabilities of the classes (the shape of x). ``weight`` (C,): one a class.
     ``label_smoothing`` s: q = (1 - s) target + s / C. The mean over labels is weighted by their classes' weights, as
-    in PyTorch. Raises ``ValueError`` for a label out of range, for shapes that do not fit and if no label counts.
+    in PyTorch. Raises ``ValueError`` for a label out of range, for shapes that do not fit and for the mean of no label.
     """
     if not isinstance(target, Tensor):
         target = Tensor(to_device(np.asarray(target), x.device))  # a list of labels stays whole numbers
@@ -83,7 +83,7 @@ def cross_entropy(
             raise ValueError(f"cross_entropy: probabilities must have the shape of x, {x.shape}, got {target.shape}")
         loss = -sum(weighted * (target * (1 - label_smoothing) + label_smoothing / classes), axis)
         return mean(loss) if reduction == "mean" else _reduce("cross_entropy", loss, reduction)
-    counts, index = _positions(x, target.data, axis, ignore_index)
+    counts, index = _positions(x, target.data, axis, ignore_index, may_be_none=reduction != "mean")
     loss = -getitem(weighted, index)
     if label_smoothing > 0:
         loss = (1 - label_smoothing) * loss - label_smoothing / classes * sum(weighted, axis)
@@ -94,8 +94,11 @@ def cross_entropy(
     return sum(loss) / sum(share)
 
 
-def _positions(x: Tensor, labels: Any, axis: int, ignore_index: int) -> tuple[Tensor, tuple[Any, ...]]:
-    """Which labels count, and the index that picks from x each label's element (class 0's where it does not count)."""
+def _positions(
+    x: Tensor, labels: Any, axis: int, ignore_index: int, *, may_be_none: bool
+) -> tuple[Tensor, tuple[Any, ...]]:
+    """Which labels count, and the index that picks from x each label's element (class 0's where it does not count).
+    Raises ``ValueError`` where a label is out of range, and where none counts, unless there ``may_be_none``."""
     expected = x.shape[:axis] + x.shape[axis + 1 :]
     if labels.dtype.kind not in "iu" or labels.shape != expected:
         raise ValueError(
@@ -104,18 +107,14 @@ def _positions(x: Tensor, labels: Any, axis: int, ignore_index: int) -> tuple[Te
         )
     xp = array_module(labels)
     counts = labels != ignore_index
-    fits = (labels >= 0) & (labels < x.shape[axis])
-    if not (counts.any() & (fits | ~counts).all()):  # the one look at what may lie on a GPU, where a look is a wait
-        _refuse(labels[counts], x.shape[axis], ignore_index)
+    fine = ((labels >= 0) & (labels < x.shape[axis]) | ~counts).all() & (counts.any() | may_be_none)
+    if not fine:  # the one look at what may lie on a GPU, where a look is a wait
+        seen = labels[counts]
+        bounds = f"labels must lie between 0 and {x.shape[axis] - 1}, got"
+        problem = (
+            f"{bounds} {int(seen.min())} to {int(seen.max())}" if seen.size else "no label counts: all are ignored"
+        )
+        raise ValueError(f"cross_entropy: {problem} (ignore_index {ignore_index})")
     labels = xp.where(counts, labels, 0)
     places = [xp.arange(n).reshape(-1, *(1,) * (len(expected) - i - 1)) for i, n in enumerate(expected)]
     return Tensor(counts), (*places[:axis], labels, *places[axis:])
-
-
-def _refuse(labels: Any, classes: int, ignore_index: int) -> None:
-    """Say what is wrong with the ``labels`` that count."""
-    if not labels.size:
-        raise ValueError(f"cross_entropy: no label counts: all are ignore_index ({ignore_index})")
-    raise ValueError(
-        f"cross_entropy: labels must lie between 0 and {classes - 1}, got {int(labels.min())} to {int(labels.max())}"
-    )

@@ -26,6 +26,8 @@ def batch_norm(
     ones, ``running += momentum (batch - running)``, with the unbiased variance; else by the running ones. Raises
     ``ValueError`` for a batch of a single value a channel, whose variance says nothing.
     """
+    if not x.size:
+        return x  # nothing to normalise, and no statistics
     if x.ndim < 2:
         raise ValueError(f"batch_norm: expects a batch (N, C, ...), got shape {x.shape}")
     channels = x.shape[1]
@@ -35,7 +37,7 @@ def batch_norm(
             raise ValueError(f"batch_norm: {name} must have shape ({channels},), got {given.shape} (x {x.shape})")
     axes = (0, *range(2, x.ndim))
     if training or running_mean is None or running_var is None:
-        count = x.size // channels if channels else 0
+        count = x.size // channels
         if count < 2:
             raise ValueError(f"batch_norm: training needs more than one value a channel, got shape {x.shape}")
         centre, variance = mean(x, axes, keepdims=True), var(x, axes, keepdims=True)

@@ -6,7 +6,7 @@ CPU each thread takes some of the channels and goes from row to row, so that wha
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -71,12 +71,9 @@ def avg_pool2d(
     y = images(xp.zeros((H_out, C, W_out, N), x.dtype))
 
     def work(first: int, last: int) -> None:
-        low = images(xp.zeros((H_out, last - first, W, N), x.dtype))
-        for out, into in taps(H, H_out, kernel_size[0], stride[0], padding[0]):
-            low[:, :, out] += x[:, first:last, into]
         means = y[:, first:last]
-        for out, into in taps(W, W_out, kernel_size[1], stride[1], padding[1]):
-            means[..., out] += low[..., into]
+        for row_out, row_in, column_out, column_in in _pairs((H, W), output_size, kernel_size, stride, padding):
+            means[:, :, row_out, column_out] += x[:, first:last, row_in, column_in]
         means /= xp.asarray(divisors, dtype=x.dtype)
 
     _share_channels(work, x)
@@ -94,19 +91,35 @@ def avg_pool2d_adjoint(
 ) -> Array:
     """g (N, C, H_out, W_out) -> (N, C, H, W): each value, divided, handed to all pixels of its window."""
     xp = array_module(g)
-    (N, C, H_out, W_out), (H, W) = g.shape, size
+    (N, C, _, _), (H, W) = g.shape, size
     x = images(xp.zeros((H, C, W, N), g.dtype))
+    apart = stride[0] >= kernel_size[0] and stride[1] >= kernel_size[1]  # each pixel is in one window at most
 
     def work(first: int, last: int) -> None:
-        shares = g[:, first:last] / xp.asarray(divisors, dtype=g.dtype)
-        wide = images(xp.zeros((H_out, last - first, W, N), g.dtype))
-        for out, into in taps(W, W_out, kernel_size[1], stride[1], padding[1]):
-            wide[..., into] += shares[..., out]
-        for out, into in taps(H, H_out, kernel_size[0], stride[0], padding[0]):
-            x[:, first:last, into] += wide[:, :, out]
+        shares, part = g[:, first:last] / xp.asarray(divisors, dtype=g.dtype), x[:, first:last]
+        for row_out, row_in, column_out, column_in in _pairs(size, output_size, kernel_size, stride, padding):
+            if apart:
+                part[:, :, row_in, column_in] = shares[:, :, row_out, column_out]
+            else:
+                part[:, :, row_in, column_in] += shares[:, :, row_out, column_out]
 
     _share_channels(work, g)
     return x
+
+
+def _pairs(
+    size: Sequence[int],
+    output_size: Pair,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair = (1, 1),
+) -> Iterator[tuple[slice, slice, slice, slice]]:
+    """For each tap of the window, in reading order: output rows, input rows, output columns and input columns."""
+    rows, columns = (taps(size[a], output_size[a], kernel_size[a], stride[a], padding[a], dilation[a]) for a in (0, 1))
+    for row_out, row_in in rows:
+        for column_out, column_in in columns:
+            yield row_out, row_in, column_out, column_in
 
 
 def _share_channels(work: Callable[[int, int], None], x: Array) -> None:
@@ -133,19 +146,16 @@ def max_pool2d_indices(
     H_out, W_out = output_size
     positions = xp.arange(size[0] * size[1]).reshape(size)
     where = images(xp.full((H_out, C, W_out, N), -1))  # -1: no pixel of the window seen so far
-    row_taps, column_taps = (
-        taps(size[a], output_size[a], kernel_size[a], stride[a], padding[a], dilation[a]) for a in (0, 1)
-    )
 
     def work(first: int, last: int) -> None:
         best = images(xp.zeros((H_out, last - first, W_out, N), x.dtype))
         chosen = where[:, first:last]
-        for row_out, row_in in row_taps:
-            for column_out, column_in in column_taps:
-                value, here = x[:, first:last, row_in, column_in], (slice(None), slice(None), row_out, column_out)
-                better = (value > best[here]) | (value != value) | (chosen[here] < 0)
-                best[here] = xp.where(better, value, best[here])
-                chosen[here] = xp.where(better, positions[row_in, column_in], chosen[here])
+        pairs = _pairs(size, output_size, kernel_size, stride, padding, dilation)
+        for row_out, row_in, column_out, column_in in pairs:
+            value, here = x[:, first:last, row_in, column_in], (slice(None), slice(None), row_out, column_out)
+            better = (value > best[here]) | (value != value) | (chosen[here] < 0)
+            best[here] = xp.where(better, value, best[here])
+            chosen[here] = xp.where(better, positions[row_in, column_in], chosen[here])
 
     _share_channels(work, x)
     return where

@@ -83,12 +83,13 @@ def minimum(x: Array, y: Array) -> Array:
 def clip(x: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """``x`` held between ``min`` and ``max`` (numbers or tensors, or None); slope 1 on the bounds, 0 outside."""
     if min is not None:
-        x = where(constant(lambda x, low: x < low)(x, min), min, x)
+        x = where(constant(lambda x, low: (x < low) | (low != low))(x, min), min, x)  # a bound of NaN leaves NaN
     if max is not None:
-        x = where(constant(lambda x, high: x > high)(x, max), max, x)
+        x = where(constant(lambda x, high: (x > high) | (high != high))(x, max), max, x)
     return x
 
 
-def remainder(x: Tensor, y: Any) -> Tensor:
+@elementwise(lambda g, x, y: g, lambda g, x, y: -g * floor_divide(x, y))
+def remainder(x: Array, y: Array) -> Array:
     """What is left of ``x`` when ``y`` is taken from it a whole number of times; it has the sign of ``y``."""
-    return x - y * floor_divide(x, y)
+    return x % y

@@ -13,7 +13,7 @@ from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array, array_module
 from tinygen.kernels import elementwise as kernels
 from tinygen.operations.arithmetic import where
-from tinygen.operations.comparison import equal, less
+from tinygen.operations.comparison import constant, less
 from tinygen.operations.creation import full_like
 
 
@@ -42,20 +42,18 @@ def log1p(x: Array) -> Array:
 
 
 def _power_in_base(g: Tensor, x: Any, p: Any) -> Tensor:
-    """p x^(p - 1); 0 where p = 0, also at x = 0, where the formula reads 0 times infinity."""
-    if isinstance(p, Tensor):
-        is_constant = equal(p, 0)
-        return g * where(is_constant, 0.0, p * x ** where(is_constant, 1.0, p - 1))
-    if p == 0:
-        return g * 0.0
-    return g if p == 1 else g * (p * x ** (p - 1))
+    """p x^(p - 1); at x = 0, where the slope may be infinite, 0 if p or g is 0."""
+    if not isinstance(p, Tensor) and (p == 0 or p >= 1):
+        return g * 0.0 if p == 0 else g if p == 1 else g * (p * x ** (p - 1))
+    is_flat = constant(lambda g, x, p: (x == 0) & ((p == 0) | (g == 0)))(g, x, p)
+    return where(is_flat, 0.0, g * (p * where(is_flat, 1.0, x) ** (p - 1)))
 
 
 def _power_in_exponent(g: Tensor, x: Any, p: Any) -> Tensor:
-    """x^p log x; 0 at x = 0, which is the limit for p > 0."""
+    """x^p log x; 0 at x = 0, which is the limit for p > 0, and for whole p of x < 0, alone among their neighbours."""
     x = x if isinstance(x, Tensor) else full_like(p, x)
-    at_zero = equal(x, 0)
-    return g * where(at_zero, 0.0, x**p * log(where(at_zero, 1.0, x)))
+    is_flat = constant(lambda x, p: (x < 0) & (p % 1 == 0) | (x == 0) & (p >= 0))(x, p)
+    return g * where(is_flat, 0.0, x**p * log(where(is_flat, 1.0, x)))
 
 
 @elementwise(_power_in_base, _power_in_exponent)
@@ -64,7 +62,13 @@ def power(x: Array, p: Array) -> Array:
     return x**p
 
 
-@operation(lambda g, y, x: g / (2 * y), keeps_output=True)
+def _half_over_root(g: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """g / (2 y); 0 if both are 0, so that where nobody asks for the root of 0 its slope does no harm."""
+    is_nothing = constant(lambda g, y: (g == 0) & (y == 0))(g, y)
+    return where(is_nothing, 0.0, g / (2 * where(is_nothing, 1.0, y)))
+
+
+@operation(_half_over_root, keeps_output=True)
 def sqrt(x: Array) -> Array:
     """The square root; its slope at 0 is infinite (``norm`` and ``std`` have slope 0 there)."""
     return array_module(x).sqrt(x)
@@ -103,7 +107,7 @@ def softplus(x: Array) -> Array:
 @operation(lambda g, x, slope: leaky_relu_product(g, x, slope=slope))
 def leaky_relu(x: Array, slope: float) -> Array:
     """``x`` where it is positive, ``slope x`` elsewhere (Maas et al. 2013)."""
-    return kernels.leaky_relu(x, slope)
+    return kernels.leaky_relu(x, slope) if slope else array_module(x).maximum(x, 0)  # 0 times infinity is NaN
 
 
 @operation(lambda g, h, x, slope: leaky_relu_product(g, x, slope=slope), None)

@@ -8,9 +8,7 @@ operand's own indices as the result, the result's indices in the operand's place
 import math
 from typing import Any
 
-import numpy as np
-
-from tinygen.autograd.broadcasting import broadcast_to
+from tinygen.autograd.broadcasting import broadcast_to, common_shape
 from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor, tensor
 from tinygen.backend import Array, array_module
@@ -52,11 +50,8 @@ def matmul(x: Tensor, y: Tensor) -> Tensor:
     if y.ndim == 2 and x.ndim > 2:  # one tall matrix instead of many that share their second factor
         tall = reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
         return reshape(_matmul(tall, y), (*x.shape[:-1], y.shape[-1]))
-    lead = _broadcast_shapes(x.shape[:-2], y.shape[:-2])
-    return _matmul(
-        x if x.shape[:-2] == lead else broadcast_to(x, (*lead, *x.shape[-2:])),
-        y if y.shape[:-2] == lead else broadcast_to(y, (*lead, *y.shape[-2:])),
-    )
+    lead = common_shape("matmul, axes in front", x.shape[:-2], y.shape[:-2])
+    return _matmul(_stretched(x, (*lead, *x.shape[-2:])), _stretched(y, (*lead, *y.shape[-2:])))
 
 
 def _gradient_of_operand(g: Tensor, index: int, *operands: Tensor, inputs: tuple[str, ...], output: str) -> Tensor:
@@ -112,13 +107,6 @@ def einsum(subscripts: str, *operands: Tensor) -> Tensor:
 
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-
-def _broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
-    try:
-        return np.broadcast_shapes(*shapes)
-    except ValueError:
-        raise ValueError(f"matmul: leading axes {' and '.join(map(str, shapes))} do not broadcast together") from None
 
 
 def _stretched(operand: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -16,14 +16,14 @@ from tinygen.operations.arithmetic import abs as absolute
 from tinygen.operations.arithmetic import where
 from tinygen.operations.comparison import constant, equal, isfinite
 from tinygen.operations.elementwise import exp, sqrt
-from tinygen.operations.shaping import cat, flip, reshape, transpose
+from tinygen.operations.shaping import astype, cat, flip, reshape, transpose
 
 Axis = int | tuple[int, ...] | None
 
 
 def _axes(name: str, x: Tensor, axis: Axis) -> tuple[int, ...]:
     """``axis`` as positions from the front, each named once; a number may pass as its own only axis, as in NumPy."""
-    given = tuple(range(x.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    given = tuple(range(x.ndim)) if axis is None else tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     if x.ndim == 0 and given in ((), (0,), (-1,)):
         return ()
     if any(not -x.ndim <= a < x.ndim for a in given):
@@ -41,6 +41,11 @@ def _kept(x: Tensor | Array, axes: tuple[int, ...]) -> tuple[int, ...]:
 
 def _drop(y: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
     return y if keepdims else reshape(y, tuple(length for a, length in enumerate(y.shape) if a not in axes))
+
+
+def _wide(x: Tensor, dtype: type) -> Tensor:
+    """``x``, if it is of whole numbers as ``dtype``, in which products and differences of bytes have room."""
+    return x if x.dtype.kind == "f" else astype(x, dtype)
 
 
 def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -91,23 +96,25 @@ def _share_of_extreme(x: Array, y: Array) -> Array:
     return hits / array_module(x).maximum(hits.sum(axis=repeated, keepdims=True), 1)
 
 
-@operation(lambda g, y, x, axes: broadcast_to(g, shape=x.shape) * _share_of_extreme(x, y), keeps_output=True)
-def _max(x: Array, axes: tuple[int, ...]) -> Array:
-    return x.max(axis=axes, keepdims=True)
+@operation(lambda g, y, x, name, axes: broadcast_to(g, shape=x.shape) * _share_of_extreme(x, y), keeps_output=True)
+def _extreme(x: Array, name: str, axes: tuple[int, ...]) -> Array:
+    return getattr(x, name)(axis=axes, keepdims=True)
+
+
+def _extreme_over(name: str, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
+    axes = _axes(name, x, axis)
+    _count(name, x, axes)
+    return _drop(_extreme(x, name=name, axes=axes), axes, keepdims)
 
 
 def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The largest element over ``axis``; ties share the gradient evenly."""
-    axes = _axes("max", x, axis)
-    _count("max", x, axes)
-    return _drop(_max(x, axes=axes), axes, keepdims)
+    return _extreme_over("max", x, axis, keepdims)
 
 
 def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The smallest element over ``axis``; ties share the gradient evenly."""
-    axes = _axes("min", x, axis)
-    _count("min", x, axes)
-    return -max(-x, axes, keepdims)
+    return _extreme_over("min", x, axis, keepdims)
 
 
 def prod(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -115,15 +122,12 @@ def prod(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     axes = _axes("prod", x, axis)
     rest = tuple(a for a in range(x.ndim) if a not in axes)
     kept = tuple(x.shape[a] for a in rest)
-    y = reshape(transpose(x, axes + rest), (math.prod(x.shape[a] for a in axes), *kept))
+    y = reshape(transpose(_wide(x, int), axes + rest), (math.prod(x.shape[a] for a in axes), *kept))
     if not len(y):
         y = sum(y, 0, keepdims=True) + 1
     while len(y) > 1:
         half = len(y) // 2
-        first, second, odd = y[:half], y[half : 2 * half], y[2 * half :]
-        y = first * second
-        if len(odd):
-            y = cat([y, odd])
+        y = cat([y[:half] * y[half : 2 * half], y[2 * half :]])
     return reshape(y, _kept(x, axes) if keepdims else kept)
 
 
@@ -161,21 +165,17 @@ def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """``log sum e^x`` over ``axis``, shifted by the largest element so that nothing overflows or vanishes, and so that
     the slopes, ``e^(x - y)``, have all their digits however large x and y are."""
     axes = _axes("logsumexp", x, axis)
+    x = _wide(x, float)
     shift = _shift(x, axes=axes)
     return _drop(_log_of_sum(x - shift, axes=axes) + shift, axes, keepdims)
-
-
-@operation(lambda g, y, x, axes: g - exp(y) * sum(g, axes, keepdims=True), keeps_output=True)
-def _log_softmax(x: Array, axes: tuple[int, ...]) -> Array:
-    xp = array_module(x)
-    shifted = x - x.max(axis=axes, keepdims=True)
-    return shifted - xp.log(xp.exp(shifted).sum(axis=axes, keepdims=True))
 
 
 def log_softmax(x: Tensor, axis: Axis = -1) -> Tensor:
     """``x - log sum e^x`` over ``axis``; the largest element is taken off first, so that an offset costs no digits."""
     axes = _axes("log_softmax", x, axis)
-    return _log_softmax(x, axes=axes) if x.size else x
+    x = _wide(x, float)
+    shifted = x - _shift(x, axes=axes)
+    return shifted - _log_of_sum(shifted, axes=axes)
 
 
 def norm(x: Tensor, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -185,8 +185,9 @@ def norm(x: Tensor, ord: Any = None, axis: Axis = None, keepdims: bool = False) 
 
     Raises ``ValueError`` for other ``ord``: those that need singular values are not differentiated here.
     """
-    axes = _axes("norm", x, axis)
-    if ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) < 2):
+    x, axes = _wide(x, float), _axes("norm", x, axis)
+    is_nothing = not x.size and ord in (1, math.inf)  # of which every norm is 0
+    if is_nothing or ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) < 2):
         return _root(sum(x * x, axis, keepdims))
     if len(axes) == 2 and ord in (1, -1, math.inf, -math.inf):
         first, second = axes if axis is None else [a % x.ndim for a in axis]  # type: ignore[union-attr]

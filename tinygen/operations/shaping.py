@@ -47,7 +47,8 @@ def flatten(x: Tensor, start_axis: int = 0) -> Tensor:
 
 def squeeze(x: Tensor, axis: int | tuple[int, ...] | None = None) -> Tensor:
     """Without the axes of length 1 (None: all of them)."""
-    axes = range(x.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
+    axis = None if x.ndim == 0 and axis in (0, -1) else axis  # a number may pass as its own only axis, as in NumPy
+    axes = range(x.ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else [axis]
     gone = {_axis("squeeze", a, x.ndim) for a in axes if axis is not None or x.shape[a] == 1}
     for a in gone:
         if x.shape[a] != 1:
@@ -57,7 +58,7 @@ def squeeze(x: Tensor, axis: int | tuple[int, ...] | None = None) -> Tensor:
 
 def expand_dims(x: Tensor, axis: int | tuple[int, ...]) -> Tensor:
     """With new axes of length 1 at the positions ``axis`` of the result."""
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     ndim = x.ndim + len(axes)
     new = {_axis("expand_dims", a, ndim) for a in axes}
     if len(new) != len(axes):
@@ -165,11 +166,15 @@ def _cat(*tensors: Array, axis: int) -> Array:
 
 
 def cat(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
-    """``tensors`` joined one behind the other along ``axis``; all other lengths must agree."""
+    """``tensors`` joined one behind the other along ``axis``; all other lengths must agree, but an empty vector
+    joins anything."""
     tensors = [x if isinstance(x, Tensor) else tensor(x) for x in tensors]
     if not tensors:
         raise ValueError("cat: expects at least one tensor, got none")
-    axis = _axis("cat", axis, tensors[0].ndim)
+    shape = next((x.shape for x in tensors if x.shape != (0,)), (0,))
+    axis = _axis("cat", axis, len(shape))
+    nothing = (*shape[:axis], 0, *shape[axis + 1 :])
+    tensors = [reshape(x, nothing) if x.shape == (0,) != nothing else x for x in tensors]
     shapes = [x.shape for x in tensors]
     if len({(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}) > 1 or len({len(s) for s in shapes}) > 1:
         raise ValueError(f"cat: shapes {shapes} differ in more than axis {axis}")
@@ -188,13 +193,11 @@ def split(x: Tensor, indices_or_sections: int | Sequence[int], axis: int = 0) ->
     """``x`` cut along ``axis``: into equal parts (a number), or at the given positions."""
     axis = _axis("split", axis, x.ndim)
     length = x.shape[axis]
-    if isinstance(indices_or_sections, int):
-        if indices_or_sections < 1 or length % indices_or_sections:
-            raise ValueError(f"split: axis {axis} of length {length} has no {indices_or_sections} equal parts")
-        step = length // indices_or_sections
-        cuts = [step * i for i in range(1, indices_or_sections)]
-    else:
-        cuts = list(indices_or_sections)
+    cuts = indices_or_sections
+    if isinstance(cuts, int):
+        if cuts < 1 or length % cuts:
+            raise ValueError(f"split: axis {axis} of length {length} has no {cuts} equal parts")
+        cuts = [length * i // cuts for i in range(1, cuts)]
     edges = [0, *cuts, length]
     return [getitem(x, (slice(None),) * axis + (slice(first, last),)) for first, last in pairwise(edges)]
 
