@@ -7,7 +7,7 @@ import pytest
 
 import tinygen as tg
 from tinygen import nn
-from tinygen.optim import Adam, ExponentialMovingAverage, clip_grad_norm, cosine_schedule, linear_schedule
+from tinygen.optim import Adam, ExponentialMovingAverage, RMSprop, clip_grad_norm, cosine_schedule, linear_schedule
 
 SCHEDULES = [cosine_schedule, linear_schedule]
 
@@ -215,3 +215,22 @@ def test_an_average_refuses_another_models_state():
 def test_a_decay_out_of_range_is_refused(decay):
     with pytest.raises(ValueError, match=r"ExponentialMovingAverage: decay must lie in \[0, 1\), got"):
         ExponentialMovingAverage(Normed(), decay)
+
+
+# States that do not fit -----------------------------------------------------------------------------------------------
+
+
+def test_an_optimiser_refuses_the_state_of_another_kind_or_of_other_parameters():
+    layer = nn.Linear(2, 1)
+    optimizer = RMSprop(layer.parameters())
+    tg.sum(layer(tg.ones(3, 2))).backward()
+    optimizer.step()
+    state = optimizer.state_dict()
+    with pytest.raises(ValueError, match=r"load_state_dict: state of \['square'\], Adam expects \['mean', 'square'\]"):
+        Adam(layer.parameters()).load_state_dict(state)
+    with pytest.raises(ValueError, match="load_state_dict: state of 2 parameters, expected 1"):
+        RMSprop(layer.parameters()[:1]).load_state_dict(state)
+    with pytest.raises(
+        ValueError, match=r"load_state_dict: square of parameter 0 has shape \(1, 2\), expected \(1, 3\)"
+    ):
+        RMSprop(nn.Linear(3, 1).parameters()).load_state_dict(state)

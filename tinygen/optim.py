@@ -64,6 +64,9 @@ class Optimizer:
         if len(state["steps"]) != len(self.params):
             raise ValueError(f"load_state_dict: state of {len(state['steps'])} parameters, expected {len(self.params)}")
         for index, (parameter, kept) in enumerate(zip(self.params, state["state"], strict=True)):
+            if kept and set(kept) != set(self.slots):
+                name = type(self).__name__
+                raise ValueError(f"load_state_dict: state of {sorted(kept)}, {name} expects {sorted(self.slots)}")
             for slot, array in kept.items():
                 if array.shape != parameter.shape:
                     raise ValueError(

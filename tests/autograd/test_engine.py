@@ -560,6 +560,13 @@ def test_grad_of_an_input_that_does_not_ask_says_so():
         tg.grad(x * 2, 1.0)
 
 
+def test_arguments_that_do_not_fit_are_an_error_that_names_the_operation():
+    with pytest.raises(TypeError, match="exp: missing a required argument: 'x'"):
+        tg.exp()
+    with pytest.raises(TypeError, match="exp: too many positional arguments"):
+        tg.exp(tg.ones(2), 3)
+
+
 def test_whole_numbers_have_no_gradient():
     with pytest.raises(TypeError, match="int64"):
         tg.tensor(np.arange(3), requires_grad=True)

@@ -7,6 +7,7 @@ import os
 import numpy as np
 import pytest
 
+from tinygen import backend
 from tinygen.checkpoint import load, save
 from tinygen.training.options import common_arguments
 from tinygen.training.report import Reference
@@ -196,7 +197,8 @@ def test_progress_is_a_bar_on_a_terminal(capsys, monkeypatch):
     assert "epoch 1:" in capsys.readouterr().err
 
 
-def test_every_example_takes_the_common_options():
+def test_every_example_takes_the_common_options(monkeypatch):
+    monkeypatch.setattr("tinygen.training.options.to_device", lambda array, device: array)  # as if two GPUs were there
     parser = common_arguments("A VAE", data="mnist", epochs=20, out="runs/vae")
     given = "--device gpu:1 --data svhn --data-root d --epochs 2 --batch-size 8 --seed 0 --out o --resume --limit 64"
     options = vars(parser.parse_args(given.split()))
@@ -220,6 +222,16 @@ def test_every_example_takes_the_common_options():
         0,
     )
     assert (options.limit, options.data_root, options.resume, str(options.out)) == (None, None, False, "runs/vae")
+
+
+def test_a_gpu_that_is_not_there_ends_the_program_before_it_begins(monkeypatch, capsys):
+    def absent():
+        raise backend.DeviceError("no GPU: CuPy is not installed; install it")
+
+    monkeypatch.setattr(backend, "_cupy", absent)
+    with pytest.raises(SystemExit):
+        common_arguments("A VAE", data="mnist", epochs=20, out="runs/vae").parse_args(["--device", "gpu"])
+    assert "argument --device: no GPU: CuPy is not installed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,10 @@ class Arguments:
         if self.variadic or len(args) == len(self.inputs):
             options = {**self.defaults, **options} if self.options else options
         else:
-            bound = self.signature.bind(*args, **options)
+            try:
+                bound = self.signature.bind(*args, **options)
+            except TypeError as error:
+                raise TypeError(f"{self.operation}: {error}") from None
             bound.apply_defaults()
             args = tuple([bound.arguments[name] for name in self.inputs])
             options = {name: bound.arguments[name] for name in self.options}

@@ -5,6 +5,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from tinygen.backend import DeviceError, to_device
+
 
 def common_arguments(
     description: str,
@@ -53,6 +57,10 @@ def _data_help(datasets: Sequence[str] | None) -> str:
 def _device(text: str) -> str:
     if not re.fullmatch(r"cpu|gpu(:\d+)?", text):
         raise argparse.ArgumentTypeError(f"expected cpu, gpu or gpu:N with N = 0, 1, ..., got {text!r}")
+    try:
+        to_device(np.zeros(1), text)  # before anything is loaded, or cleared away
+    except DeviceError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
     return text
 
 

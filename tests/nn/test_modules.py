@@ -1,0 +1,156 @@
+"""Modules: names, shapes and initial weights are PyTorch's, states go out and come in whole, modes are kept."""
+
+import math
+
+import numpy as np
+import pytest
+
+import tinygen as tg
+from tinygen import nn
+
+
+def network() -> nn.Sequential:
+    """Every kind of layer that has a state."""
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3, groups=2),
+        nn.BatchNorm2d(4),
+        nn.ConvTranspose2d(4, 3, (2, 3), bias=False),
+        nn.Flatten(),
+        nn.Linear(6, 5),
+        nn.BatchNorm1d(5, affine=False),
+    )
+
+
+PYTORCHS = {  # of the same network, without the num_batches_tracked
+    "0.weight": (4, 1, 3, 3),
+    "0.bias": (4,),
+    "1.weight": (4,),
+    "1.bias": (4,),
+    "1.running_mean": (4,),
+    "1.running_var": (4,),
+    "2.weight": (4, 3, 2, 3),
+    "4.weight": (5, 6),
+    "4.bias": (5,),
+    "5.running_mean": (5,),
+    "5.running_var": (5,),
+}
+
+
+def test_names_shapes_and_order_are_pytorchs():
+    state = network().state_dict()
+    assert {name: array.shape for name, array in state.items()} == PYTORCHS
+    assert list(state) == list(PYTORCHS)
+    assert {array.dtype for array in state.values()} == {np.dtype("float32")}
+    trained = [name for name in PYTORCHS if "running" not in name]
+    assert [name for name, _ in network().named_parameters()] == trained
+
+
+@pytest.mark.parametrize(
+    ("make", "fan_in"),
+    [
+        (lambda: nn.Linear(400, 300), 400),
+        (lambda: nn.Conv2d(32, 64, (3, 5)), 32 * 15),
+        (lambda: nn.Conv2d(32, 64, 5, groups=4), 8 * 25),
+        (lambda: nn.ConvTranspose2d(64, 32, 4), 32 * 16),
+        (lambda: nn.ConvTranspose2d(64, 32, 4, groups=2), 16 * 16),
+    ],
+)
+def test_weights_and_biases_begin_uniform_within_one_over_the_root_of_fan_in(make, fan_in):
+    tg.manual_seed(0)
+    layer, bound = make(), 1 / math.sqrt(fan_in)
+    for array in (layer.weight.data, np.concatenate([make().bias.data for _ in range(30)])):
+        assert np.abs(array).max() <= bound
+        assert np.abs(array).max() > 0.98 * bound
+        assert array.mean() == pytest.approx(0, abs=5 * bound / math.sqrt(3 * array.size))
+        assert array.std() == pytest.approx(bound / math.sqrt(3), rel=0.1)
+
+
+def test_a_seed_fixes_the_weights():
+    tg.manual_seed(5)
+    first = network().state_dict()
+    tg.manual_seed(5)
+    assert all(np.array_equal(first[name], array) for name, array in network().state_dict().items())
+
+
+def test_a_state_goes_from_one_module_to_another_and_is_a_copy():
+    one, other = network(), network()
+    state = one.state_dict() | {"1.num_batches_tracked": np.array(7), "5.num_batches_tracked": np.array(7)}
+    other.load_state_dict(state)
+    for name, array in other.state_dict().items():
+        np.testing.assert_array_equal(array, state[name])
+    state["4.weight"][:] = 0
+    assert other[4].weight.data.any()
+    assert one[4].weight.data.any()
+    x = tg.randn(4, 2, 3, 3)
+    np.testing.assert_array_equal(one[0](x).numpy(), other[0](x).numpy())
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda state: state.pop("0.bias"), KeyError, r"missing \['0.bias'\], unknown \[\]"),
+        (lambda state: state.update(extra=np.ones(1)), KeyError, r"missing \[\], unknown \['extra'\]"),
+        (
+            lambda state: state.update({"4.bias": np.ones(6)}),
+            ValueError,
+            r"4.bias has shape \(6,\), the module's \(5,\)",
+        ),
+    ],
+)
+def test_a_state_that_does_not_fit_is_refused_by_name_and_changes_nothing(change, error, message):
+    module, state = network(), network().state_dict()
+    before = module.state_dict()
+    change(state)
+    with pytest.raises(error, match=f"load_state_dict: {message}"):
+        module.load_state_dict(state)
+    for name, array in module.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_a_parameter_that_two_modules_share_is_trained_once():
+    layer = nn.Linear(2, 2)
+    assert len(nn.Sequential(layer, nn.ELU(), layer).parameters()) == 2
+
+
+def test_modes_reach_every_module_and_come_back_after_an_error():
+    module = nn.Sequential(nn.Dropout(), nn.ModuleList([nn.BatchNorm1d(2), nn.Dropout()]))
+    module[1][0].eval()
+
+    def fail() -> None:
+        with module.evaluating():
+            assert not any(each.training for each in module.modules())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert [each.training for each in module.modules()] == [True, True, True, False, True]
+    assert not any(each.training for each in module.eval().modules())
+    assert all(each.training for each in module.train().modules())
+
+
+def test_types_change_and_gradients_are_forgotten():
+    module = nn.Linear(2, 1).astype("float64")
+    module(tg.ones(1, 2, dtype="float64")).sum().backward()
+    assert {parameter.grad.dtype for parameter in module.parameters()} == {np.dtype("float64")}
+    module.zero_grad()
+    assert [parameter.grad for parameter in module.parameters()] == [None, None]
+
+
+def test_the_structure_is_what_a_module_shows():
+    module = nn.Sequential(nn.Conv2d(1, 2, 3, bias=False), nn.Sequential(nn.ELU()))
+    lines = repr(module).splitlines()
+    assert lines[0] == "Sequential("
+    assert lines[1].startswith("  (0): Conv2d(in_channels=1, out_channels=2, kernel_size=(3, 3)")
+    assert "bias=False" in lines[1]
+    assert lines[2:] == ["  (1): Sequential(", "    (0): ELU(alpha=1.0)", "  )", ")"]
+
+
+def test_only_modules_go_into_lists_and_groups_divide_the_channels():
+    with pytest.raises(TypeError, match="Sequential: expects modules, got function"):
+        nn.Sequential(lambda x: x)
+    with pytest.raises(ValueError, match=r"Conv2d: groups \(2\) must divide in_channels \(3\)"):
+        nn.Conv2d(3, 4, 3, groups=2)
+    with pytest.raises(ValueError, match=r"BatchNorm2d: expects 4 axes and 3 channels, got shape \(2, 3\)"):
+        nn.BatchNorm2d(3)(tg.zeros(2, 3))
+    with pytest.raises(NotImplementedError, match="Module has no forward"):
+        nn.Module()(1)
