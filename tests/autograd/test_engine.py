@@ -206,6 +206,13 @@ def test_second_derivatives_of_mixed_precision_keep_the_types_too():
     assert [g.dtype for g in (*first, *second)] == [np.float32, np.float64] * 2
 
 
+def test_a_gradient_to_begin_with_takes_the_type_of_what_it_begins_at():
+    x, start = leaf(1.0, 2.0, dtype="float32"), tg.ones(2, dtype="float64")
+    assert tg.grad(x, x, start)[0].dtype == np.float32
+    x.backward(start)
+    assert x.grad.dtype == np.float32
+
+
 @pytest.mark.parametrize(
     "function",
     [
@@ -491,6 +498,14 @@ def test_replaced_data_is_noticed(walk):
     x.data = x.data + 1
     with pytest.raises(RuntimeError, match=r"multiply: the data of argument 'y' was replaced"):
         walk(y, x)
+
+
+@pytest.mark.parametrize("index", [np.array([0, 2]), np.array([True, False, True]), tg.tensor(np.array([0, 2]))])
+def test_an_index_that_is_written_to_afterwards_changes_no_gradient(index):
+    x = leaf(1.0, 2.0, 3.0)
+    y = x[index].sum()
+    (index.data if isinstance(index, tg.Tensor) else index)[:] = 1
+    np.testing.assert_array_equal(tg.grad(y, x)[0].numpy(), [1.0, 0.0, 1.0])
 
 
 def test_item_assignment_shows_the_rewrite():

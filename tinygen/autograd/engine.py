@@ -96,7 +96,7 @@ def _seed(caller: str, output: Tensor, given: Tensor | None) -> Tensor:
             f"{caller}: an output of shape {output.shape} needs a gradient to begin with, "
             f"a Tensor of shape {output.shape}, got {found}"
         )
-    return given
+    return given if given.dtype == output.dtype else given.astype(output.dtype)
 
 
 def _listed(name: str, tensors: Any, kind: Any = Tensor) -> list:

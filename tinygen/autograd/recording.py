@@ -34,7 +34,8 @@ def no_grad() -> Any:
 
 
 def make_read_only(*arrays: Any) -> None:
-    """A write into an array that a gradient will be computed from must fail, not falsify (NumPy alone can refuse)."""
+    """A write into an array that a gradient will be computed from must fail, not falsify (NumPy alone can refuse, and
+    a view that was taken before keeps its own right to write)."""
     for array in arrays:
         while isinstance(array, np.ndarray):
             array.flags.writeable = False

@@ -152,12 +152,8 @@ def _shift(x: Array, axes: tuple[int, ...]) -> Array:
     return xp.where(xp.isfinite(largest), largest, 0)
 
 
-def _softmax_given(x: Tensor, y: Tensor) -> Tensor:
-    """e^(x - y): the weights with which each x enters y = log sum e^x; all 0 where y is -infinity."""
-    return exp(x - where(isfinite(y), y, 0.0))
-
-
-@operation(lambda g, y, x, axes: g * _softmax_given(x, y), keeps_output=True)
+# Each x enters y = log sum e^x with the weight e^(x - y); all weights are 0 where y is -infinity.
+@operation(lambda g, y, x, axes: g * exp(x - where(isfinite(y), y, 0.0)), keeps_output=True)
 def _log_of_sum(x: Array, axes: tuple[int, ...]) -> Array:
     xp = array_module(x)
     total = xp.exp(x).sum(axis=axes, keepdims=True)

@@ -109,14 +109,15 @@ def scatter(x: Array, index: Any, shape: tuple[int, ...]) -> Array:
 
 
 def getitem(x: Tensor, index: Any) -> Tensor:
-    """``x[index]``: slices, integers, None, ``...``, and tensors, arrays or lists of integers or truth values."""
+    """``x[index]``: slices, integers, None, ``...``, and tensors, arrays or lists of integers or truth values, which
+    are copied, so that what becomes of them does not change the gradient."""
 
     def plain(part: Any) -> Any:
+        part = part.data if isinstance(part, Tensor) else part
         if isinstance(part, list):
-            xp = array_module(x.data)
-            part = xp.asarray(part)
+            part = array_module(x.data).asarray(part)
             return part if part.size else part.astype(int)
-        return part.data if isinstance(part, Tensor) else part
+        return part.copy() if hasattr(part, "dtype") else part
 
     return _getitem(x, index=tuple(map(plain, index)) if isinstance(index, tuple) else plain(index))
 
