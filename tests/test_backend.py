@@ -1,9 +1,11 @@
 """The machine as the library knows it: arrays' modules, devices, threads, chance."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from types import SimpleNamespace
 
@@ -223,6 +225,27 @@ def test_several_threads_may_share_out_work_at_once(wanted):
     for thread in callers:
         thread.join()
     assert totals == [True] * 800
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that interrupts")
+def test_after_an_interrupt_nothing_is_mistaken_for_done(wanted):
+    wanted("2")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            backend.parallel(lambda first, last: time.sleep(0.4 * first), 2)  # the second slice is slow
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    for _ in range(3):
+        done = []
+        backend.parallel(lambda first, last, done=done: (time.sleep(0.2 * first), done.append(first)), 2)
+        assert sorted(done) == [0, 1]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -172,6 +172,7 @@ def parallel(work: Callable[[int, int], object], count: int, minimum: int = 2) -
         for first, last in pairwise(edges):
             work(first, last)
         return
+    all_done = False
     try:
         _helpers.extend(_Helper() for _ in range(slices - 1 - len(_helpers)))
         helpers = _helpers[: slices - 1]
@@ -181,7 +182,10 @@ def parallel(work: Callable[[int, int], object], count: int, minimum: int = 2) -
             work(0, edges[1])
         finally:
             errors = [helper.wait() for helper in helpers]
+            all_done = True
     finally:
+        if not all_done:  # the user interrupted the wait: who may still be at work is not handed anything else
+            _helpers.clear()
         _helpers_are_free.release()
     for error in errors:
         if error is not None:

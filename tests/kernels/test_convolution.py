@@ -1,9 +1,12 @@
 """Convolution's three kernels: right by definition, adjoint to each other, and the same on every array module."""
 
+import math
+
 import numpy as np
 import pytest
 
-from tinygen.kernels import convolution
+from tinygen import backend
+from tinygen.kernels import convolution, convolution_patches, products
 
 # N, C, O, (H, W), kernel, stride, padding, dilation, groups
 CASES = {
@@ -122,6 +125,26 @@ def test_single_precision_stays_single_and_is_accurate(case):
     for single, double in triad:
         assert single.dtype == np.float32
         np.testing.assert_allclose(single, double, atol=1e-5 * max(1, abs(double).max()))
+
+
+SHARED = {name: case for name, case in CASES.items() if case[-2:] == ((1, 1), 1)}  # those of the CPU's own kernels
+
+
+@pytest.mark.parametrize("case", SHARED.values(), ids=SHARED)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_threads_share_the_rows_and_the_result_is_the_same(case, threads, monkeypatch):
+    x, w, g, options = arrays(case)
+    bias, bias_x = np.arange(g.shape[1], dtype=float), np.arange(x.shape[1], dtype=float)
+    monkeypatch.setattr(products, "WORTH_SHARING", 0)
+    monkeypatch.setattr(backend, "threads", lambda: threads)
+    monkeypatch.setattr(convolution_patches, "IN_CACHE", 2 * g.shape[3] * len(g) * math.prod(w.shape[1:]))  # two rows
+    size, kernel = x.shape[2:], w.shape[2:]
+    y = convolution.conv2d(x, w, bias, *options)
+    np.testing.assert_allclose(y, convolution.conv2d_plain(x, w, bias, *options), atol=1e-11)
+    back = convolution.conv2d_adjoint_x(g, w, size, *options, bias_x)
+    np.testing.assert_allclose(back, convolution.conv2d_adjoint_x_plain(g, w, size, *options, bias_x), atol=1e-11)
+    to_w = convolution.conv2d_adjoint_w(x, g, kernel, *options)
+    np.testing.assert_allclose(to_w, convolution.conv2d_adjoint_w_plain(x, g, kernel, *options), atol=1e-11)
 
 
 ORDERS = {
