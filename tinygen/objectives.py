@@ -12,6 +12,7 @@ To estimate a distance, train T. To learn a distribution, train T against a gene
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tinygen.autograd.engine import grad
 from tinygen.autograd.tensor import Tensor
@@ -121,7 +122,8 @@ def gradient_norms(critic: Critic, x: Tensor, *, create_graph: bool = False) -> 
     """
     x = x.detach()
     x.requires_grad = True
-    (slope,) = grad(sum(critic(x)), x, create_graph=create_graph)  # type: ignore[misc]
+    slope: Any
+    (slope,) = grad(sum(critic(x)), x, create_graph=create_graph)
     return sqrt(sum(slope * slope, axis=tuple(range(1, x.ndim))) + 1e-12)
 
 
