@@ -84,6 +84,48 @@ def test_metrics_are_the_means_over_the_steps_and_what_evaluate_returns(tmp_path
     assert capsys.readouterr().out == "epoch 1  loss 1  valid_loss 0.5\nepoch 2  loss 4  valid_loss 0.25\n"
 
 
+def test_without_a_run_the_rows_are_all_that_a_training_leaves(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    counter = Counter()
+    rows = train(None, range(3), lambda i, index: {"loss": i + index}, epochs=2, parts={}, evaluate=counter.state_dict)
+    assert rows == [{"epoch": 1, "loss": 2.0, "steps": 0}, {"epoch": 2, "loss": 5.0, "steps": 0}]
+    assert list(tmp_path.iterdir()) == []
+    assert capsys.readouterr() == ("", "")
+
+
+def test_without_a_run_a_number_that_is_not_finite_stops_the_training_too():
+    with pytest.raises(FloatingPointError, match=r"^train: loss is nan in epoch 1, step 1$"):
+        train(None, range(3), lambda *_: {"loss": float("nan")}, epochs=1, parts={})
+
+
+def test_a_run_returns_its_rows(tmp_path, loader):
+    run = Run(tmp_path)
+    assert train(run, loader, lambda *_: {"loss": 1.0}, epochs=2, parts={}) == run.rows != []
+
+
+def test_steps_that_draw_their_own_batches_resume_with_the_same_draws(tmp_path):
+    drawn = []
+
+    def step(i, index):
+        if stop_at is not None and index == stop_at:
+            raise Stopped
+        drawn.append((i, tg.rand(1).item()))
+        return {}
+
+    state = tg.get_rng_state()
+    stop_at = None
+    train(Run(tmp_path / "a"), range(4), step, epochs=2, parts={})
+    whole, drawn = drawn, []
+    tg.set_rng_state(state)
+    stop_at = 6
+    with pytest.raises(Stopped):
+        train(Run(tmp_path / "b"), range(4), step, epochs=2, parts={}, minutes=0.0)
+    tg.manual_seed(99)
+    stop_at = None
+    train(Run(tmp_path / "b", resume=True), range(4), step, epochs=2, parts={}, minutes=0.0)
+    assert drawn == whole
+
+
 def test_evaluation_comes_after_the_last_step_and_before_the_checkpoint(tmp_path, loader):
     counter, counted = Counter(), []
 

@@ -2,7 +2,8 @@
 
 What is trained, and how, is said by two functions: ``step(batch, index)`` makes one training step and returns numbers
 to average over the epoch; ``evaluate()`` returns numbers at its end. What has a state is named in ``parts``: models,
-optimisers, averages. The loop knows nothing else, so a VAE, a classifier, a critic and a game all run on it.
+optimisers, averages. The loop knows nothing else, so a VAE, a classifier, a critic and a game all run on it. Where
+there is no data set but samplers, the loader is ``range(steps)``, and a step draws its own batch.
 
 A checkpoint is written after every epoch, and within an epoch every few minutes. It holds the parts, the rows of
 metrics so far, the sums of the unfinished epoch, and the state of chance, twice: as it was when the epoch drew its
@@ -14,12 +15,23 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from tinygen import backend, checkpoint
-from tinygen.data import DataLoader
-from tinygen.data.loader import Batch
 from tinygen.training.run import Run, progress
+
+Batch = TypeVar("Batch")
+Yields = TypeVar("Yields", covariant=True)
+
+
+class Batches(Protocol[Yields]):
+    """What an epoch goes through: a ``DataLoader``, a list, a range."""
+
+    def __len__(self) -> int:
+        """Steps an epoch."""
+
+    def __iter__(self) -> Iterator[Yields]:
+        """The batches of one epoch."""
 
 
 class Stateful(Protocol):
@@ -33,33 +45,43 @@ class Stateful(Protocol):
 
 
 def train(
-    run: Run,
-    loader: DataLoader,
+    run: Run | None,
+    loader: Batches[Batch],
     step: Callable[[Batch, int], Mapping[str, float]],
     *,
     epochs: int,
     parts: Mapping[str, Stateful],
     evaluate: Callable[[], Mapping[str, float]] = dict,
     minutes: float = 3.0,
-) -> None:
-    """Train for ``epochs`` passes over ``loader``, or for what is left of them if ``run`` is resumed.
+) -> list[dict[str, float]]:
+    """Train for ``epochs`` passes over ``loader``, or for what is left of them if ``run`` is resumed; returns the rows
+    of metrics, one an epoch.
 
     ``step(batch, index)``, with ``index`` counting steps from 0 over all epochs, returns numbers whose means over the
     epoch become metrics; so do those that ``evaluate()`` returns after it. A checkpoint is written after every epoch
-    and whenever ``minutes`` have passed. Raises ``FloatingPointError`` where a number of a step is not finite.
+    and whenever ``minutes`` have passed. Without a ``run`` (None) nothing is written, told or kept but the rows, and
+    the training is over before another could resume it: so an estimator trains within a step of something larger.
+    Raises ``FloatingPointError`` where a number of a step is not finite.
     """
-    place = _restore(run, parts, len(loader)) if run.resumed else _Place()
+    place = _restore(run, parts, len(loader)) if run is not None and run.resumed else _Place()
+    rows = [] if run is None else run.rows
     while place.epoch < epochs:
         saved = time.monotonic()
-        for batch in progress(_batches(loader, place), f"epoch {place.epoch + 1}/{epochs}", len(loader) - place.done):
+        batches, left = _batches(loader, place), len(loader) - place.done
+        for batch in batches if run is None else progress(batches, f"epoch {place.epoch + 1}/{epochs}", left):
             _count(place, step(batch, place.epoch * len(loader) + place.done))
-            if time.monotonic() - saved > 60 * minutes and place.done < len(loader):
+            if run is not None and time.monotonic() - saved > 60 * minutes and place.done < len(loader):
                 _save(run, parts, len(loader), place)
                 saved = time.monotonic()
-        run.log(place.epoch + 1, **_means(place), **evaluate())
+        row = _means(place) | dict(evaluate())
         place = _Place(place.epoch + 1)
-        _save(run, parts, len(loader), place)
-        print("  ".join(f"{name} {value:.5g}" for name, value in run.rows[-1].items()), flush=True)
+        if run is None:
+            rows.append({"epoch": place.epoch} | row)
+        else:
+            run.log(place.epoch, **row)
+            _save(run, parts, len(loader), place)
+            print("  ".join(f"{name} {value:.5g}" for name, value in rows[-1].items()), flush=True)
+    return rows
 
 
 @dataclass
@@ -73,7 +95,7 @@ class _Place:
     chance_at_start: Mapping[str, Any] = field(default_factory=backend.get_rng_state)
 
 
-def _batches(loader: DataLoader, place: _Place) -> Iterator[Batch]:
+def _batches(loader: Batches[Batch], place: _Place) -> Iterator[Batch]:
     """What is left of the epoch; within one, chance goes back to draw the same order, then forth to where it is."""
     if place.done == 0:
         place.chance_at_start = backend.get_rng_state()

@@ -1,0 +1,182 @@
+"""The estimators on pairs whose distance is known, within what the noise of their samples allows; what they refuse."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import tinygen as tg
+from tinygen import backend, divergences, nn
+from tinygen.data import samplers
+
+SAMPLES = 20_000
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    state = tg.get_rng_state()
+    tg.manual_seed(0)
+    yield
+    tg.set_rng_state(state)
+
+
+def gaussian(mu, sigma=1.0):
+    return lambda n: mu + sigma * samplers.standard_gaussian(n)
+
+
+# A pair of Gaussians, and the standard deviation of log p / q, which a bound's mean is about as noisy as
+P, Q = (0.5, 1.0), (-0.2, 1.2)
+NOISE = 0.7 / math.sqrt(SAMPLES)
+
+
+@pytest.mark.parametrize(
+    ("name", "exact"),
+    [
+        ("kullback_leibler", divergences.kullback_leibler_of_gaussians(*P, *Q)),
+        ("reverse_kullback_leibler", divergences.kullback_leibler_of_gaussians(*Q, *P)),
+        ("pearson", divergences.pearson_of_gaussians(*P, *Q)),
+        ("squared_hellinger", divergences.squared_hellinger_of_gaussians(*P, *Q)),
+        (
+            "jensen_shannon",
+            divergences.jensen_shannon_by_quadrature(stats.norm(*P).pdf, stats.norm(*Q).pdf, -12, 12),
+        ),
+    ],
+)
+def test_the_estimate_of_gaussians_is_the_exact_value_within_noise(name, exact):
+    estimate, _ = divergences.estimate_f_divergence(name, gaussian(*P), gaussian(*Q), steps=150, batch_size=256)
+    slack = 0.05 * exact  # what 150 steps leave
+    assert exact - slack - 4 * NOISE < estimate < exact + 8 * NOISE
+
+
+@pytest.mark.parametrize("penalty", ["gradient", "lipschitz"])
+def test_the_wasserstein_estimate_of_gaussians_and_of_lines(penalty):
+    options = {"penalty": penalty, "steps": 100, "batch_size": 128}
+    estimate, _ = divergences.estimate_wasserstein(gaussian(1.0), gaussian(0.0), **options)
+    noise = math.sqrt(2 / SAMPLES)
+    assert 0.9 < estimate < 1 + 4 * noise
+    estimate, _ = divergences.estimate_wasserstein(samplers.line(0.0), samplers.line(0.5), **options)
+    assert 0.45 < estimate < 0.5 + 4 * noise
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_critic_on_a_line_leans_the_way_that_the_samples_say(seed):
+    """One that began steep the wrong way would have to cross slope 0, where the gradient penalty is largest."""
+    tg.manual_seed(seed)
+    estimate, _ = divergences.estimate_wasserstein(gaussian(1.0), gaussian(0.0), steps=40, batch_size=64)
+    assert estimate > 0.7
+
+
+def test_a_clipped_critic_gives_a_bound_too():
+    estimate, critic = divergences.estimate_wasserstein(
+        samplers.line(0.0), samplers.line(0.5), penalty="clip", steps=100, batch_size=128
+    )
+    assert 0.3 < estimate < 0.51
+    assert all(np.abs(parameter.numpy()).max() <= np.float32(0.1) for parameter in critic.parameters())
+
+
+def test_disjoint_lines_are_told_apart_and_the_same_line_is_not():
+    for theta, jensen_shannon, squared_hellinger in ((0.3, math.log(2), 2.0), (0.0, 0.0, 0.0)):
+        pair = samplers.line(0.0), samplers.line(theta)
+        assert divergences.estimate_jensen_shannon(*pair, steps=60)[0] == pytest.approx(jensen_shannon, abs=0.01)
+        assert divergences.estimate_squared_hellinger(*pair, steps=60)[0] == pytest.approx(squared_hellinger, abs=0.03)
+
+
+@pytest.mark.parametrize("slope", [0.5, 2.0])
+def test_a_linear_critic_is_measured_exactly(slope):
+    critic = nn.Linear(2, 1)
+    critic.weight.data = np.array([[-slope, 0.0]], np.float32)
+    pair = samplers.line(0.0), samplers.line(0.8)
+    dual = divergences.measure_wasserstein(critic, *pair, penalty_weight=3.0, samples=500)
+    assert dual.steepest == pytest.approx(slope, rel=1e-5)
+    assert dual.raw == pytest.approx(0.8 * slope, rel=1e-5)
+    assert dual.estimate == pytest.approx(0.8, rel=1e-5)
+    assert dual.penalised == pytest.approx(0.8 * slope - 3 * (slope - 1) ** 2, rel=1e-4)
+    one_sided = divergences.measure_wasserstein(critic, *pair, penalty="lipschitz", penalty_weight=3.0, samples=500)
+    assert one_sided.penalised == pytest.approx(0.8 * slope - 3 * max(0.0, slope - 1) ** 2, rel=1e-4)
+
+
+def test_a_flat_critic_says_0():
+    critic = nn.Linear(1, 1)
+    critic.weight.data = np.zeros((1, 1), np.float32)
+    assert divergences.measure_wasserstein(critic, gaussian(0.0), gaussian(1.0), samples=10).estimate == 0
+
+
+def test_a_given_network_goes_on_from_where_it_is():
+    network = nn.Linear(1, 1)
+    network.weight.data, network.bias.data = np.array([[1.0]], np.float32), np.array([-0.5], np.float32)
+    pair = gaussian(1.0), gaussian(0.0)  # log p / q = x - 1/2: it is there already
+    estimate, returned = divergences.estimate_jensen_shannon(*pair, network=network, steps=1, learning_rate=1e-9)
+    exact = divergences.jensen_shannon_by_quadrature(stats.norm(1).pdf, stats.norm(0).pdf, -9, 10)
+    assert returned is network
+    assert estimate == pytest.approx(exact, abs=4 * 0.3 / math.sqrt(SAMPLES))
+
+
+def test_a_seed_fixes_the_estimate_and_the_estimate_is_read_on_samples_of_its_own():
+    drawn = []
+
+    def counted(n):
+        drawn.append(n)
+        return samplers.standard_gaussian(n)
+
+    found = []
+    for _ in range(2):
+        tg.manual_seed(5)
+        estimate, _ = divergences.estimate_jensen_shannon(counted, gaussian(1.0), steps=3, batch_size=8, samples=50)
+        found.append(estimate)
+    assert found[0] == found[1]
+    assert drawn == [1, 8, 8, 8, 50] * 2
+
+
+def test_the_discriminator_gives_the_density():
+    discriminator = nn.Linear(1, 1)
+    discriminator.weight.data, discriminator.bias.data = np.array([[1.0]], np.float32), np.array([-0.5], np.float32)
+    x = np.linspace(-4, 40, 12)  # at 40, D is 1 to all digits of float64
+    for points in (x, x[:, None]):
+        found = divergences.density_from_discriminator(discriminator, samplers.standard_gaussian_density, points)
+        assert found == pytest.approx(stats.norm.pdf(x, 1.0), rel=1e-4)
+
+
+# Bad input -----------------------------------------------------------------------------------------------------------
+
+GOOD = samplers.standard_gaussian
+
+
+def with_nan(n):
+    return np.full((n, 1), np.nan, np.float32)
+
+
+@pytest.mark.parametrize("name", ["estimate_jensen_shannon", "estimate_squared_hellinger", "estimate_wasserstein"])
+@pytest.mark.parametrize(
+    ("p", "q", "options", "problem"),
+    [
+        (samplers.uniform, GOOD, {}, "p is a distribution of 2 numbers, q of 1"),
+        (GOOD, with_nan, {}, "q gave samples that are NaN or infinite"),
+        (lambda n: backend.generator().random(n), GOOD, {}, r"p\(1\) must be \(1, d\), got \(1,\)"),
+        (lambda n: GOOD(0), GOOD, {}, r"p\(1\) must be \(1, d\), got \(0, 1\)"),
+        (GOOD, GOOD, {"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        (GOOD, GOOD, {"steps": 0}, "steps must be at least 1, got 0"),
+        (GOOD, GOOD, {"samples": 0}, "samples must be at least 1, got 0"),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence(name, p, q, options, problem):
+    with pytest.raises(ValueError, match=f"^{name}: {problem}$"):
+        getattr(divergences, name)(p, q, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"penalty_weight": -1.0}, "penalty_weight must be a number from 0, got -1.0"),
+        ({"penalty_weight": float("nan")}, "penalty_weight must be a number from 0, got nan"),
+        ({"penalty": "none"}, "penalty must be one of gradient, lipschitz, clip, got 'none'"),
+    ],
+)
+def test_a_penalty_that_makes_no_sense_is_refused(options, problem):
+    with pytest.raises(ValueError, match=f"^estimate_wasserstein: {problem}$"):
+        divergences.estimate_wasserstein(GOOD, GOOD, **options)
+
+
+def test_a_divergence_that_is_not_in_the_table_is_refused():
+    with pytest.raises(ValueError, match=r"^estimate_f_divergence: no divergence is called 'distance', only kul"):
+        divergences.estimate_f_divergence("distance", GOOD, GOOD)

@@ -1,0 +1,288 @@
+"""The two tables: every row of f-divergences against closed forms and quadrature, every game against its equation; the
+penalties where they are known exactly."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import integrate, special, stats
+
+import tinygen as tg
+from tinygen import nn
+from tinygen.objectives import (
+    F_DIVERGENCES,
+    GAMES,
+    gradient_norms,
+    gradient_penalty,
+    interpolates,
+    lipschitz_penalty,
+)
+
+every_divergence = pytest.mark.parametrize("row", F_DIVERGENCES.values(), ids=F_DIVERGENCES)
+every_game = pytest.mark.parametrize("name", GAMES)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    state = tg.get_rng_state()
+    tg.manual_seed(0)
+    yield
+    tg.set_rng_state(state)
+
+
+# The f-divergences ---------------------------------------------------------------------------------------------------
+
+GAUSSIANS = (stats.norm(0.5, 1.0), stats.norm(-0.2, 1.3))  # p and q; 2 sigma_q^2 > sigma_p^2, as Pearson's needs
+
+
+def kl(p, q):
+    """KL of two Gaussians of SciPy."""
+    ratio = p.var() / q.var()
+    return 0.5 * (ratio - 1 - math.log(ratio) + (p.mean() - q.mean()) ** 2 / q.var())
+
+
+def closed_form(name):
+    p, q = GAUSSIANS
+    s, t, d = p.std(), q.std(), p.mean() - q.mean()
+    if name == "kullback_leibler":
+        return kl(p, q)
+    if name == "reverse_kullback_leibler":
+        return kl(q, p)
+    if name == "pearson":  # the integral of p^2 / q, less 1
+        return t**2 / (s * math.sqrt(2 * t**2 - s**2)) * math.exp(d**2 / (2 * t**2 - s**2)) - 1
+    if name == "squared_hellinger":
+        return 2 - 2 * math.sqrt(2 * s * t / (s**2 + t**2)) * math.exp(-(d**2) / (4 * (s**2 + t**2)))
+    x = np.linspace(-12, 12, 20_001)
+    middle = (p.pdf(x) + q.pdf(x)) / 2
+    return integrate.simpson(special.rel_entr(p.pdf(x), middle) + special.rel_entr(q.pdf(x), middle), x=x) / 2
+
+
+def on_a_line():
+    """Points x, the densities of p and q there, and log p / q."""
+    p, q = GAUSSIANS
+    x = np.linspace(-12, 12, 20_001)
+    return x, p.pdf(x), q.pdf(x), tg.tensor(p.logpdf(x) - q.logpdf(x))
+
+
+@pytest.mark.parametrize("name", F_DIVERGENCES)
+def test_the_generator_gives_the_divergence_of_gaussians(name):
+    x, _, q, log_ratio = on_a_line()
+    found = integrate.simpson(q * F_DIVERGENCES[name].generator(tg.exp(log_ratio)).numpy(), x=x)
+    assert found == pytest.approx(closed_form(name), abs=1e-9)
+
+
+@pytest.mark.parametrize("name", F_DIVERGENCES)
+def test_the_bound_is_tight_at_the_optimum_and_below_beside_it(name):
+    row, (x, p, q, log_ratio) = F_DIVERGENCES[name], on_a_line()
+
+    def bound(v):
+        on_p, on_q = row.activation(v).numpy(), row.conjugate_of_activation(v).numpy()
+        return integrate.simpson(p * on_p - q * on_q, x=x)
+
+    best = row.optimum(log_ratio)
+    assert bound(best) == pytest.approx(closed_form(name), abs=1e-9)
+    for other in (best * 0.9, best + 0.1, best + 0.1 * tg.sin(tg.tensor(x))):
+        assert bound(other) < closed_form(name) - 1e-5
+
+
+@every_divergence
+def test_the_conjugate_is_the_largest_u_t_less_f_of_u(row):
+    v = tg.linspace(-1.5, 0.9, 9, dtype="float64")
+    t = row.activation(v)
+    u = tg.exp(tg.linspace(-12, 12, 200_001, dtype="float64"))
+    largest = [float((u * each - row.generator(u)).numpy().max()) for each in t.numpy()]
+    assert row.conjugate(t).numpy() == pytest.approx(largest, abs=1e-6)
+    assert row.conjugate_of_activation(v).numpy() == pytest.approx(largest, abs=1e-6)
+
+
+@every_divergence
+def test_the_optimum_is_where_the_activation_is_the_slope_of_f(row):
+    u = tg.tensor(np.array([0.2, 0.7, 1.0, 3.0]), requires_grad=True)
+    (slope,) = tg.grad(row.generator(u).sum(), u)
+    assert row.activation(row.optimum(tg.log(u))).numpy() == pytest.approx(slope.numpy(), abs=1e-12)
+
+
+@every_divergence
+def test_equal_outputs_at_the_optimum_of_equal_distributions_give_0(row):
+    v = row.optimum(tg.zeros(7, 1))
+    assert row.bound(v, v).item() == pytest.approx(0, abs=1e-7)
+
+
+@pytest.mark.parametrize("name", ["jensen_shannon", "squared_hellinger"])
+def test_a_sure_network_reaches_the_bound_of_disjoint_distributions_in_float32(name):
+    v = tg.full((5, 1), 60.0, requires_grad=True)
+    bound = F_DIVERGENCES[name].bound(v, -v)
+    (slope,) = tg.grad(bound, v)
+    assert bound.dtype == np.float32
+    assert bound.item() == pytest.approx({"jensen_shannon": math.log(2), "squared_hellinger": 2}[name], abs=1e-6)
+    assert np.isfinite(slope.numpy()).all()
+
+
+def test_the_jensen_shannon_bound_is_that_of_a_discriminator():
+    on_p, on_q = tg.randn(9, 1, dtype="float64"), tg.randn(9, 1, dtype="float64")
+    expected = math.log(2) + np.log(special.expit(on_p.numpy())).mean() / 2
+    expected += np.log(1 - special.expit(on_q.numpy())).mean() / 2
+    assert F_DIVERGENCES["jensen_shannon"].bound(on_p, on_q).item() == pytest.approx(expected, abs=1e-12)
+
+
+# Penalties -----------------------------------------------------------------------------------------------------------
+
+
+def linear_critic(slope):
+    """A critic on the plane whose gradient has the length ``slope`` everywhere."""
+    critic = nn.Sequential(nn.Linear(2, 1)).astype("float64")
+    critic[0].weight.data = slope * np.array([[0.6, -0.8]])
+    return critic
+
+
+def pair(n=6, dtype="float64"):
+    return tg.randn(n, 2, dtype=dtype), tg.randn(n, 2, dtype=dtype)
+
+
+@pytest.mark.parametrize("slope", [0.25, 1.0, 3.0])
+def test_the_penalty_of_a_linear_critic_is_the_square_of_its_slope_less_1(slope):
+    critic = linear_critic(slope)
+    assert gradient_penalty(critic, *pair()).item() == pytest.approx((slope - 1) ** 2, abs=1e-9)
+    assert lipschitz_penalty(critic, *pair()).item() == pytest.approx(max(0.0, slope - 1) ** 2, abs=1e-9)
+
+
+@pytest.mark.parametrize("penalty", [gradient_penalty, lipschitz_penalty])
+@pytest.mark.parametrize("steep", [1.0, 9.0])
+def test_the_gradient_of_a_penalty_in_the_weights_equals_difference_quotients(penalty, steep):
+    critic = nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 1)).astype("float64")
+    critic[0].weight.data = critic[0].weight.data * steep
+    real, fake = pair()
+
+    def of_weights(*weights):
+        tg.manual_seed(1)  # the same interpolates each time
+        return penalty(lambda z: tg.tanh(z @ weights[0].T + weights[1]) @ weights[2].T, real, fake)
+
+    weights = [critic[0].weight, critic[0].bias, critic[2].weight]
+    assert tg.gradcheck(of_weights, weights)
+
+
+@pytest.mark.parametrize("penalty", [gradient_penalty, lipschitz_penalty])
+def test_where_the_critic_is_flat_the_penalty_and_its_gradient_are_finite(penalty):
+    critic = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1))
+    critic[2].weight.data = np.zeros_like(critic[2].weight.data)
+    value = penalty(critic, *pair(dtype="float32"))
+    assert value.item() == pytest.approx(1.0 if penalty is gradient_penalty else 0.0, abs=1e-5)
+    slopes = tg.grad(value, critic.parameters(), allow_unused=True)
+    assert all(np.isfinite(slope.numpy()).all() for slope in slopes if slope is not None)
+
+
+def test_interpolates_lie_on_the_way_from_fake_to_real_one_share_an_example():
+    real, fake = tg.ones(500, 2, 3), tg.zeros(500, 2, 3)
+    fake.requires_grad = True
+    between = interpolates(real, fake)
+    shares = between.numpy()[:, 0, 0]
+    assert (between.numpy() == shares[:, None, None]).all()
+    assert stats.kstest(shares, "uniform").pvalue > 1e-3
+    assert not between.requires_grad
+
+
+def test_norms_are_taken_over_all_axes_but_the_first():
+    x = tg.randn(3, 2, 4, 4, dtype="float64")
+    norms = gradient_norms(lambda x: (x * x).sum(axis=(1, 2, 3)), x)
+    assert norms.numpy() == pytest.approx(2 * np.sqrt((x.numpy() ** 2).sum(axis=(1, 2, 3))))
+
+
+@pytest.mark.parametrize("shapes", [((3, 2), (4, 2)), ((0, 2), (0, 2)), ((3,), (3,))])
+def test_batches_that_cannot_be_mixed_are_refused(shapes):
+    real, fake = (tg.zeros(*shape) for shape in shapes)
+    with pytest.raises(ValueError, match=r"^interpolates: real and fake must have one shape \(N, ...\) with N > 0"):
+        gradient_penalty(linear_critic(1.0), real, fake)
+
+
+# Games ---------------------------------------------------------------------------------------------------------------
+
+
+def losses(name, **options):
+    """The critic's and the generator's loss of a game without its penalty, and the scores that they are of."""
+    game = replace(GAMES[name], penalty=None, **options)
+    real, fake = pair(400)
+    critic = linear_critic(2.0)
+    v_real, v_fake = critic(real).numpy(), critic(fake).numpy()
+    return game.critic_loss(critic, real, fake).item(), game.generator_loss(critic, fake).item(), v_real, v_fake
+
+
+@every_game
+def test_the_losses_of_a_game_are_its_equations(name):
+    critic, generator, v_real, v_fake = losses(name)
+    D_real, D_fake = special.expit(v_real), special.expit(v_fake)
+    if name.startswith("wasserstein"):
+        expected = v_fake.mean() - v_real.mean(), -v_fake.mean()
+    else:
+        of_critic = -np.log(D_real).mean() - np.log(1 - D_fake).mean()
+        of_generator = np.log(1 - D_fake).mean() if name == "minimax" else -np.log(D_fake).mean()
+        expected = of_critic, of_generator
+    assert (critic, generator) == pytest.approx(expected, abs=1e-12)
+
+
+@every_game
+def test_a_penalty_joins_the_critics_loss_with_its_weight(name):
+    game, critic, (real, fake) = GAMES[name], linear_critic(3.0), pair()
+    bare = replace(game, penalty=None).critic_loss(critic, real, fake).item()
+    extra = 10 * 4.0 if game.penalty else 0.0
+    assert game.critic_loss(critic, real, fake).item() == pytest.approx(bare + extra, abs=1e-7)
+
+
+@every_game
+def test_the_generator_learns_through_the_critic_and_every_loss_can_be_trained(name):
+    critic, generator = linear_critic(2.0), nn.Linear(3, 2).astype("float64")
+    fake = generator(tg.randn(5, 3, dtype="float64"))
+    GAMES[name].generator_loss(critic, fake).backward()
+    assert np.abs(generator.weight.grad.numpy()).max() > 0
+    critic.zero_grad()
+    GAMES[name].critic_loss(critic, tg.randn(5, 2, dtype="float64"), fake.detach()).backward()
+    assert np.abs(critic[0].weight.grad.numpy()).max() > 0
+
+
+def test_where_the_critic_is_sure_the_minimax_generator_learns_nothing_and_the_other_does():
+    v = tg.tensor([[-30.0]], requires_grad=True)
+    slopes = [abs(tg.grad(GAMES[name].generator(v).sum(), v)[0].item()) for name in ("minimax", "non_saturating")]
+    assert slopes[0] < 1e-12
+    assert slopes[1] == pytest.approx(1)
+
+
+def test_soft_labels_are_the_cross_entropy_of_softer_labels():
+    critic, _, v_real, v_fake = losses("non_saturating", soft=0.1)
+    D_real, D_fake = special.expit(v_real), special.expit(v_fake)
+    expected = -(0.9 * np.log(D_real) + 0.1 * np.log(1 - D_real)).mean() - np.log(1 - D_fake).mean()
+    assert critic == pytest.approx(expected, abs=1e-12)
+
+
+def test_flipped_labels_are_turned_round_for_their_share_of_examples():
+    found, _, v_real, v_fake = losses("non_saturating", flipped=0.25)
+    right = np.log1p(np.exp(-v_real)), np.log1p(np.exp(v_fake))
+    wrong = right[0] + v_real, right[1] - v_fake
+    expected = sum((0.75 * a + 0.25 * b).mean() for a, b in zip(right, wrong, strict=True))
+    spread = math.sqrt(0.75 * 0.25 * (np.square(v_real).sum() + np.square(v_fake).sum())) / 400
+    assert abs(found - expected) < 4 * spread
+    assert abs(found - sum(each.mean() for each in right)) > 0.1
+
+
+def test_clipping_puts_the_weights_into_a_box_and_only_that_game_clips():
+    for name, game in GAMES.items():
+        critic = linear_critic(2.0)
+        before = critic[0].weight.data
+        game.constrain(critic)
+        after = critic[0].weight.data
+        expected = np.clip(before, -0.01, 0.01) if name == "wasserstein_clip" else before
+        assert np.array_equal(after, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "problem"),
+    [
+        ("wasserstein_gradient", {"penalty_weight": -1.0}, "penalty_weight must be a number from 0, got -1.0"),
+        ("wasserstein_clip", {"clip": 0.0}, "clip must be a positive number, got 0.0"),
+        ("minimax", {"n_critic": 0}, "n_critic must be at least 1, got 0"),
+        ("minimax", {"soft": 1.5}, r"soft and flipped must lie in \[0, 1\), got 1.5 and 0.0"),
+        ("wasserstein_clip", {"soft": 0.1}, "only a game with labels can soften or flip them"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(name, options, problem):
+    with pytest.raises(ValueError, match=f"^Game: {problem}"):
+        replace(GAMES[name], **options)

@@ -1,0 +1,80 @@
+"""Divergences that a formula knows: what estimates are compared with, and what no estimator ever sees.
+
+Of lines: p is (0, Z) and q is (theta, Z), Z ~ U[0, 1] (Arjovsky et al. 2017, example 1). They share no point unless
+theta is 0, so every divergence that looks at the ratio p / q says the same for all other theta, however close the lines
+are; only the Wasserstein distance, which looks at the way between them, falls with it. Of Gaussians: p = N(mu_p,
+sigma_p^2) and q = N(mu_q, sigma_q^2) on a line.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from scipy import integrate, special
+
+# Two lines -----------------------------------------------------------------------------------------------------------
+
+
+def kullback_leibler_of_lines(theta: float) -> float:
+    """KL(p || q), nats: infinite off 0."""
+    return math.inf if theta else 0.0
+
+
+def jensen_shannon_of_lines(theta: float) -> float:
+    """JSD(p, q), nats: log 2 off 0."""
+    return math.log(2) if theta else 0.0
+
+
+def squared_hellinger_of_lines(theta: float) -> float:
+    """The integral of (sqrt p - sqrt q)^2: 2 off 0."""
+    return 2.0 if theta else 0.0
+
+
+def wasserstein_of_lines(theta: float) -> float:
+    """W_1(p, q), in units of x: |theta|, since each point has to move straight across."""
+    return abs(theta)
+
+
+# Two Gaussians -------------------------------------------------------------------------------------------------------
+
+
+def kullback_leibler_of_gaussians(mu_p: float, sigma_p: float, mu_q: float, sigma_q: float) -> float:
+    """``log(sigma_q / sigma_p) + (sigma_p^2 + (mu_p - mu_q)^2) / (2 sigma_q^2) - 1/2``, nats."""
+    return math.log(sigma_q / sigma_p) + (sigma_p**2 + (mu_p - mu_q) ** 2) / (2 * sigma_q**2) - 0.5
+
+
+def pearson_of_gaussians(mu_p: float, sigma_p: float, mu_q: float, sigma_q: float) -> float:
+    """The integral of (p - q)^2 / q: ``sigma_q^2 / (sigma_p s) exp((mu_p - mu_q)^2 / s^2) - 1`` with
+    ``s^2 = 2 sigma_q^2 - sigma_p^2``, and infinite where that is not positive: q's tails are too thin to divide by."""
+    square = 2 * sigma_q**2 - sigma_p**2
+    if square <= 0:
+        return math.inf
+    return sigma_q**2 / (sigma_p * math.sqrt(square)) * math.exp((mu_p - mu_q) ** 2 / square) - 1
+
+
+def squared_hellinger_of_gaussians(mu_p: float, sigma_p: float, mu_q: float, sigma_q: float) -> float:
+    """``2 - 2 sqrt(2 sigma_p sigma_q / S) exp(-(mu_p - mu_q)^2 / (4 S))`` with ``S = sigma_p^2 + sigma_q^2``."""
+    squares = sigma_p**2 + sigma_q**2
+    return 2 - 2 * math.sqrt(2 * sigma_p * sigma_q / squares) * math.exp(-((mu_p - mu_q) ** 2) / (4 * squares))
+
+
+def wasserstein_of_gaussians(mu_p: float, sigma_p: float, mu_q: float, sigma_q: float) -> float:
+    """W_1(p, q), in units of x. On a line each quantile moves to its like, which is mu + sigma Z for both with the same
+    Z ~ N(0, 1): so the distance is the mean of |m + s Z|, m and s the differences of means and deviations."""
+    m, s = abs(mu_p - mu_q), abs(sigma_p - sigma_q)
+    if s == 0:
+        return m
+    return s * math.sqrt(2 / math.pi) * math.exp(-(m**2) / (2 * s**2)) + m * math.erf(m / (s * math.sqrt(2)))
+
+
+# Any two densities on a line -----------------------------------------------------------------------------------------
+
+Density = Callable[[np.ndarray], np.ndarray]
+
+
+def jensen_shannon_by_quadrature(p: Density, q: Density, low: float, high: float, points: int = 20_001) -> float:
+    """JSD(p, q) in nats of two densities (n,) -> (n,) that vanish outside [low, high], by Simpson's rule."""
+    x = np.linspace(low, high, points)
+    p_x, q_x = p(x), q(x)
+    middle = (p_x + q_x) / 2
+    return float(integrate.simpson(special.rel_entr(p_x, middle) + special.rel_entr(q_x, middle), x=x) / 2)
