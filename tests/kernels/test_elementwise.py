@@ -159,3 +159,10 @@ def test_adam_follows_its_formula_and_leaves_parameter_and_gradient_alone(weight
         given.setflags(write=False)
         parameter = elementwise.adam_update(parameter, given, mean, square, step, 0.1, (0.9, 0.99), 1e-8, weight_decay)
     np.testing.assert_allclose(parameter, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int64", "bool"])
+def test_whole_numbers_and_truth_values_count_as_numbers(kind):
+    x = np.array([0, 1, 1], kind)
+    np.testing.assert_allclose(elementwise.sigmoid(x), 1 / (1 + np.exp(-x.astype(float))))
+    np.testing.assert_allclose(elementwise.softplus(x), np.log1p(np.exp(x.astype(float))))

@@ -144,7 +144,7 @@ def sigmoid(x: Array) -> Array:
 
 def sigmoid_plain(x: Array) -> Array:
     """``sigmoid`` on any array module."""
-    xp = array_module(x)
+    xp, x = array_module(x), _floating(x)
     tail = xp.exp(-xp.abs(x))
     return xp.where(x < 0, tail, 1) / (tail + 1)
 
@@ -165,8 +165,13 @@ def softplus(x: Array) -> Array:
 
 def softplus_plain(x: Array) -> Array:
     """``softplus`` on any array module."""
-    xp = array_module(x)
+    xp, x = array_module(x), _floating(x)
     return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+
+
+def _floating(x: Array) -> Array:
+    """``x``, whole numbers and truth values as floating-point numbers: bytes have no negatives."""
+    return x if x.dtype.kind == "f" else x.astype(float)
 
 
 def _decay(x: np.ndarray) -> np.ndarray:
