@@ -4,7 +4,8 @@ Each is written as a user of PyTorch would write it who wants it fast. ``memory_
 images that lie in memory as (N, C, H, W) and as (N, H, W, C) ("channels last").
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -132,18 +133,26 @@ def critic() -> nn.Sequential:
     )
 
 
+def perceptron(widths: Sequence[int]) -> nn.Sequential:
+    """The twin of the layers of ``models.MLP`` with leaky ReLUs."""
+    layers: list[nn.Module] = []
+    for before, after in pairwise(widths):
+        layers += [nn.Linear(before, after), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers[:-1])
+
+
 def critic_step(critic: nn.Module, memory_format: str, *, together: bool) -> Callable[..., float]:
-    """One step of the critic: ``step(real, fake, a=None)`` -> the loss; real and fake images ``together`` in one pass
-    or each in its own. ``a`` (N, 1, 1, 1) places the interpolates."""
+    """One step of a critic of images or points: ``step(real, fake, a=None)`` -> the loss; real and fake ``together`` in
+    one pass or each in its own. ``a`` (N, 1, ...) places the interpolates."""
     optimizer = torch.optim.Adam(critic.parameters(), lr=1e-4, betas=(0.5, 0.9))
 
     def step(real: np.ndarray, fake: np.ndarray, a: np.ndarray | None = None) -> float:
         x, y = images(real, memory_format), images(fake, memory_format)
         scores = critic(torch.cat([x, y])).split(len(x)) if together else (critic(x), critic(y))
-        share = torch.rand(len(x), 1, 1, 1) if a is None else torch.from_numpy(a)
+        share = torch.rand(len(x), *(1,) * (x.ndim - 1)) if a is None else torch.from_numpy(a)
         between = (share * x + (1 - share) * y).requires_grad_()
         (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-        norm = torch.sqrt((slope * slope).sum(dim=(1, 2, 3)) + 1e-12)
+        norm = torch.sqrt((slope * slope).sum(dim=tuple(range(1, x.ndim))) + 1e-12)
         loss = scores[1].mean() - scores[0].mean() + 10 * ((norm - 1) ** 2).mean()
         optimizer.zero_grad()
         loss.backward()

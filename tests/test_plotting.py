@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinygen.plotting import curves, image_grid, interpolation_grid, pairs_grid
+from tinygen.plotting import Panel, curves, image_grid, interpolation_grid, pairs_grid, panels
 
 WHITE = (255, 255, 255)
 
@@ -168,3 +168,20 @@ def test_curves_names_the_column_that_is_not_there(tmp_path):
         curves([{"epoch": 1, "elbo": -1.0}], tmp_path / "c.png", names=["fid"])
     with pytest.raises(ValueError, match="curves: metrics has no row"):
         curves([], tmp_path / "c.png")
+
+
+def test_panels_draws_what_was_measured_in_colour_and_what_is_known_in_ink(tmp_path):
+    x = np.linspace(0, 1, 5)
+    part = Panel("title", "x", "y", {"measured": (x, x)}, {"known": (x, 1 - x)})
+    panels([part], tmp_path / "one.png")
+    panels([part, part, part], tmp_path / "three.png")
+    one, three = drawn(tmp_path / "one.png"), drawn(tmp_path / "three.png")
+    assert (one == (0x00, 0x72, 0xB2)).all(axis=-1).sum() > 100
+    assert (three[: len(three) // 2] == (0x00, 0x72, 0xB2)).all(axis=-1).any()
+    assert (three[len(three) // 2 :] == (0x00, 0x72, 0xB2)).all(axis=-1).any()
+    assert abs(one.shape[1] - three.shape[1]) <= 1
+
+
+def test_panels_needs_one_at_least(tmp_path):
+    with pytest.raises(ValueError, match=r"^panels: there is no panel, expected one at least$"):
+        panels([], tmp_path / "none.png")

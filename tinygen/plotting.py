@@ -10,8 +10,11 @@ Pictures are shown pixel by pixel: each pixel becomes a square of whole screen p
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
@@ -127,6 +130,52 @@ def curves(
     axes.set_ylabel(ylabel, fontdict=FONT)
     axes.set_xlim(min(positions) - 0.5, max(positions) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+    _dress(axes, title)
+    _write(figure, path)
+
+
+Curve = tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray]  # positions and heights
+
+
+class Panel(NamedTuple):
+    """One set of axes: what was measured, drawn in colour, and what is known, drawn as dashed lines behind it.
+
+    Each is a mapping: what to call it -> (positions, heights). With ``markers`` the measured ones are dots, which say
+    nothing of what lies between them, else curves.
+    """
+
+    title: str
+    xlabel: str
+    ylabel: str
+    measured: Mapping[str, Curve]
+    known: Mapping[str, Curve] = MappingProxyType({})
+    markers: bool = True
+
+
+def panels(parts: Sequence[Panel], path: str | Path, *, columns: int = 2) -> None:
+    """Draw ``parts``, ``columns`` in a row. Raises ``ValueError`` where there is none."""
+    if not parts:
+        raise ValueError("panels: there is no panel, expected one at least")
+    columns = min(columns, len(parts))
+    rows = math.ceil(len(parts) / columns)
+    margins = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+    size = (WIDTH / 130, WIDTH / 130 * 0.72 * rows / columns)
+    figure = Figure(figsize=size, dpi=130, facecolor="white", layout=margins)
+    for place, part in enumerate(parts, 1):
+        axes = figure.add_subplot(rows, columns, place)
+        style: dict[str, Any] = {"marker": "o", "markersize": 4, "linestyle": "none"} if part.markers else {}
+        for i, (label, (x, y)) in enumerate(part.measured.items()):
+            axes.plot(x, y, label=label, color=COLOURS[i % len(COLOURS)], **style)
+        for label, (x, y) in part.known.items():
+            axes.plot(x, y, label=label, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+        axes.set_xlabel(part.xlabel, fontdict=FONT)
+        axes.set_ylabel(part.ylabel, fontdict=FONT)
+        _dress(axes, part.title)
+    _write(figure, path)
+
+
+def _dress(axes: Axes, title: str | None) -> None:
+    """A faint grid, two spines, a legend without a frame, the title on the left."""
     axes.grid(color=FAINT, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -135,7 +184,6 @@ def curves(
     axes.legend(frameon=False, labelcolor=INK)
     if title:
         axes.set_title(title, fontdict=FONT | {"size": 12}, loc="left")
-    _write(figure, path)
 
 
 def _labels(row: Mapping[str, float], names: Sequence[str] | Mapping[str, str] | None, x: str) -> dict[str, str]:

@@ -18,10 +18,14 @@ def common_arguments(
     out: str,
     batch_size: int = 64,
     datasets: Sequence[str] | None = None,
+    epochs_help: str = "passes over the training data",
+    batch_help: str = "images a training step",
+    limit_help: str = "use the first N images of each split only",
 ) -> argparse.ArgumentParser:
     """A parser of the common options with an example's own defaults; the example may add options to it.
 
-    ``datasets``: the names that ``--data`` may have, any where it is ``None``. A value that makes no sense ends the
+    ``datasets``: the names that ``--data`` may have, any where it is ``None``. Where there is no finite set of images,
+    ``epochs_help``, ``batch_help`` and ``limit_help`` say what is counted instead. A value that makes no sense ends the
     program at once, with a sentence that says which and why.
     """
     parser = argparse.ArgumentParser(description=description)
@@ -35,18 +39,16 @@ def common_arguments(
         metavar="DIR",
         help="the folder of the data; else $TINYGEN_DATA, else the user's cache",
     )
+    parser.add_argument("--epochs", type=_positive, default=epochs, metavar="N", help=f"{epochs_help} (%(default)s)")
     parser.add_argument(
-        "--epochs", type=_positive, default=epochs, metavar="N", help="passes over the training data (%(default)s)"
-    )
-    parser.add_argument(
-        "--batch-size", type=_positive, default=batch_size, metavar="N", help="images a training step (%(default)s)"
+        "--batch-size", type=_positive, default=batch_size, metavar="N", help=f"{batch_help} (%(default)s)"
     )
     parser.add_argument("--seed", type=_natural, default=0, metavar="N", help="where chance starts (%(default)s)")
     parser.add_argument(
         "--out", type=Path, default=Path(out), metavar="DIR", help="the folder for everything it writes (%(default)s)"
     )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out, if there is one")
-    parser.add_argument("--limit", type=_positive, metavar="N", help="use the first N images of each split only")
+    parser.add_argument("--limit", type=_positive, metavar="N", help=limit_help)
     return parser
 
 
