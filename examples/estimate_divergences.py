@@ -8,9 +8,10 @@ problem 1.3, after Arjovsky et al. 2017). For each theta a new three-layer netwo
 bound, one on the squared Hellinger bound, and two on the Wasserstein dual, with the gradient and with the Lipschitz
 penalty.
 
-A hundred steps are enough, for three reasons. Adam makes the outputs large as fast as its rate allows, however small
-the gradient, which plain SGD has to wait for. Its rate falls to 0 on half a cosine, so that the last network is not a
-noisy one. And each network begins flat: no step goes into unlearning what chance, or another theta, had put there.
+A hundred steps are few, and three things make them go far. Adam makes the outputs large as fast as its rate allows,
+however small the gradient, which plain SGD has to wait for. Its rate falls to 0 on half a cosine, so that the last
+network is not a noisy one. And each network begins flat: no step goes into unlearning what chance, or another theta,
+had put there.
 """
 
 import argparse

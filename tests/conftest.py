@@ -1,11 +1,19 @@
 """Fixtures for all tests."""
 
+from collections.abc import Iterator
 from types import ModuleType
 
 import fake_device
 import pytest
 
 from tinygen import backend
+
+
+@pytest.fixture
+def seeded() -> Iterator[None]:
+    """The library's chance begins at 0, and goes on afterwards as if nothing had been drawn."""
+    with backend.fixed_seed(0):
+        yield
 
 
 @pytest.fixture

@@ -23,12 +23,7 @@ every_divergence = pytest.mark.parametrize("row", F_DIVERGENCES.values(), ids=F_
 every_game = pytest.mark.parametrize("name", GAMES)
 
 
-@pytest.fixture(autouse=True)
-def _seeded():
-    state = tg.get_rng_state()
-    tg.manual_seed(0)
-    yield
-    tg.set_rng_state(state)
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 # The f-divergences ---------------------------------------------------------------------------------------------------

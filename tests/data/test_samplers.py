@@ -19,12 +19,7 @@ EVERY = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _seeded():
-    state = tg.get_rng_state()
-    tg.manual_seed(0)
-    yield
-    tg.set_rng_state(state)
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -13,12 +13,7 @@ from tinygen.data import samplers
 SAMPLES = 20_000
 
 
-@pytest.fixture(autouse=True)
-def _seeded():
-    state = tg.get_rng_state()
-    tg.manual_seed(0)
-    yield
-    tg.set_rng_state(state)
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def gaussian(mu, sigma=1.0):
