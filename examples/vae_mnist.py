@@ -83,7 +83,7 @@ def arguments() -> argparse.Namespace:
 
 def load(options: argparse.Namespace, split: str) -> data.Dataset:
     """One split as 0/1 images: grey ones are binarised once, pixel ~ Bernoulli(grey), from a fixed seed."""
-    dataset = data.load(options.data, split, root=options.data_root)[: options.limit]
+    dataset = data.load(options.data, split, root=options.data_root, limit=options.limit)
     return data.Dataset(data.binarize(dataset.images), dataset.labels, dataset.name, split)
 
 
