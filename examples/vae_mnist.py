@@ -177,7 +177,8 @@ def read_samples(
 
 def draw(run: Run, model: ConvVAE, test_set: data.Dataset) -> None:
     """Samples, reconstructions, a way through latent space, and the training curves."""
-    images = test_set.images[:20]
+    apart = max(1, len(test_set) // 20)  # the binarised test images come sorted by digit: take some of each
+    images = test_set.images[::apart][:20]
     samples = model.sample(100).numpy()
     plotting.image_grid(samples, run.figure("samples.png", "Samples from the prior: the pixels' means."), columns=10)
     path = run.figure("reconstructions.png", "Test images, and below each its reconstruction.")

@@ -78,6 +78,7 @@ def _patches(
 def conv2d_plain(
     x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
+    """``conv2d`` on any array module: all patches, one product."""
     (N, C, *size), (O, _, *kernel_size) = x.shape, w.shape
     H_out, W_out = (
         (size[axis] + 2 * padding[axis] - dilation[axis] * (kernel_size[axis] - 1) - 1) // stride[axis] + 1
@@ -123,6 +124,7 @@ def conv2d_adjoint_x_plain(
 def conv2d_adjoint_w_plain(
     x: Array, g: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
+    """``conv2d_adjoint_w`` on any array module: the output's gradient times all patches."""
     C, (N, O, H_out, W_out) = x.shape[1], g.shape
     fan_in, pixels = C // groups * kernel_size[0] * kernel_size[1], H_out * W_out * N
     patches = _patches(x, kernel_size, stride, padding, dilation, (H_out, W_out)).reshape(groups, fan_in, pixels)
