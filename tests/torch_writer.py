@@ -1,7 +1,7 @@
 """Files as ``torch.save`` writes them, in today's zip form and in the form of 2019, written without PyTorch; and a trap
 that a hostile pickle can spring.
 
-Values are described by plain Python, and what a pickle does beyond it by ``Name``, ``Call``, ``Persistent`` and ``Raw``.
+Values are described by plain Python, what a pickle does beyond it by ``Name``, ``Call``, ``Persistent`` and ``Raw``.
 """
 
 import struct

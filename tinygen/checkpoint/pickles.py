@@ -23,9 +23,9 @@ from tinygen.checkpoint.files import CheckpointError
 
 MOST_STEPS = 1_000_000  # opcodes, and items copied from one container to another; a tensor takes about 25
 
-_VALUES = set("INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT".split())
-_VALUES |= set("STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8".split())
-_VALUES |= set("BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8".split())
+_VALUES = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"}
+_VALUES |= {"STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"}
+_VALUES |= {"BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
 _KEYS = (str, int, float, bool, bytes, type(None))  # hashed in a time that their length bounds
 
 
@@ -79,10 +79,9 @@ class _Machine:
         self.memo: dict[int, Any] = {}
         self.steps = 0
         self.persistent = persistent
-        containers = {"OrderedDict": self._dict, "set": self._set, "frozenset": self._set}
-        modules = {"OrderedDict": ["collections"], "set": ["builtins", "__builtin__"]}
-        modules["frozenset"] = modules["set"]
-        self.rebuild = {f"{module}.{name}": make for name, make in containers.items() for module in modules[name]}
+        self.rebuild: dict[str, Callable[..., Any]] = {"collections.OrderedDict": self._dict}
+        for module in ("builtins", "__builtin__"):  # as Python 3 and as Python 2 calls it
+            self.rebuild |= {f"{module}.set": self._set, f"{module}.frozenset": self._set}
         self.rebuild |= rebuild
 
     def run(self, stream: BytesIO) -> Any:
@@ -131,8 +130,7 @@ class _Machine:
             case "LIST":
                 self.push(self.since_mark())
             case "APPEND":
-                items = [self.pop()]
-                self._append(items)
+                self._append([self.pop()])
             case "APPENDS":
                 self._append(self.since_mark())
             case "EMPTY_TUPLE":
@@ -215,7 +213,9 @@ class _Machine:
     def _spend(self, steps: int) -> None:
         self.steps += steps
         if self.steps > MOST_STEPS:
-            raise CheckpointError(f"its pickle takes more than {MOST_STEPS:,} steps, expected fewer of a file of tensors")
+            raise CheckpointError(
+                f"its pickle takes more than {MOST_STEPS:,} steps, expected fewer of a file of tensors"
+            )
 
     # Containers
 

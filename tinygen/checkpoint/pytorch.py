@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -102,7 +102,7 @@ class _Storages:
         self.known: dict[str, _Storage] = {}
         self.numbers: dict[str, np.ndarray] = {}
         self.find: Callable[[_Storage], bytes] = self._nowhere
-        self.order = "<"
+        self.order: Literal["<", ">"] = "<"
 
     def persistent(self, saved: Any) -> Any:
         """The object behind a persistent identifier: a storage, or a module beside its source text."""
@@ -169,9 +169,7 @@ def _storage_view(storage: _Storage, view: Any = None) -> _Storage:
     raise CheckpointError(f"a part of storage {storage.key[:80]!r} lies beyond it")
 
 
-def _rebuild_tensor(
-    storage: Any, offset: Any, shape: Any, strides: Any, *unused: Any, dtype: np.dtype | None = None
-) -> _Tensor:
+def _rebuild_tensor(storage: Any, offset: Any, shape: Any, strides: Any, *, dtype: np.dtype | None = None) -> _Tensor:
     """A tensor, once its window is found to lie within its storage."""
     if not isinstance(storage, _Storage):
         raise CheckpointError("it has a tensor without a storage")
@@ -204,9 +202,10 @@ def _rebuild_tensor_v2(
 def _rebuild_tensor_v3(
     storage: Any, offset: Any, shape: Any, strides: Any, grad: Any, hooks: Any, dtype: Any, metadata: Any = None
 ) -> _Tensor:
-    if not isinstance(dtype, Global) or dtype.name not in _DTYPES or metadata:
-        raise CheckpointError(f"it has a tensor of {dtype if isinstance(dtype, Global) else 'no type'}, which NumPy lacks")
-    return _rebuild_tensor(storage, offset, shape, strides, dtype=np.dtype(_DTYPES[dtype.name]))
+    name = _DTYPES.get(dtype.name) if isinstance(dtype, Global) else None
+    if name is None:
+        raise CheckpointError(f"it has a tensor of {_short(dtype)}, for which NumPy has no type")
+    return _rebuild_tensor(storage, offset, shape, strides, dtype=np.dtype(name))
 
 
 def _rebuild_parameter(data: Any, *unused: Any) -> Any:
@@ -237,11 +236,11 @@ def _is_size(value: Any) -> bool:
 
 
 def _short(value: Any) -> str:
-    """``value`` for a message, if it is a number or a few of them."""
+    """``value`` for a message, if it is a name, a number or a few of these."""
     few = value if isinstance(value, tuple) and len(value) <= 8 else (value,)
-    if all(type(item) is int and abs(item) < 2 * _INT64 for item in few):
+    if isinstance(value, Global) or all(type(item) is int and abs(item) < 2 * _INT64 for item in few):
         return str(value)
-    return f"of {len(value)} items" if isinstance(value, tuple) else f"(a {type(value).__name__})"
+    return f"of {len(value)} axes" if isinstance(value, tuple) else f"(a {type(value).__name__})"
 
 
 # The two forms -------------------------------------------------------------------------------------------------------
