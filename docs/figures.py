@@ -16,7 +16,7 @@ from matplotlib.patches import Ellipse, FancyArrowPatch, FancyBboxPatch, Rectang
 
 import tinygen as tg
 import tinygen.functional as F
-from tinygen import likelihoods
+from tinygen import data, likelihoods
 
 INK, FAINT, LEAF, OPERATION = "#333333", "#bbbbbb", "#fbe3c0", "#dbe7f5"
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"  # Okabe and Ito's: for all eyes
@@ -291,6 +291,25 @@ def bounds() -> Figure:
     return figure
 
 
+# The README ----------------------------------------------------------------------------------------------------------
+
+
+def street() -> Figure:
+    """House numbers that the library draws: a column for each digit."""
+    rows, gap = 5, 2
+    numbers = data.load("street", "train", limit=100 * rows)
+    columns = [numbers.images[numbers.labels == digit][:rows] for digit in range(10)]
+    pictures = np.stack(columns, axis=1).transpose(0, 1, 3, 4, 2)  # 10 x (5, C, H, W) -> (5, 10, H, W, C)
+    framed = np.pad(pictures, ((0, 0), (0, 0), (0, gap), (0, gap), (0, 0)), constant_values=255)
+    down, across = (side + gap for side in pictures.shape[2:4])
+    board = framed.swapaxes(1, 2).reshape(rows * down, 10 * across, 3)[:-gap, :-gap]
+    figure = Figure(figsize=(board.shape[1] / 40, board.shape[0] / 40), dpi=160, facecolor="white")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.imshow(board, interpolation="nearest")
+    axes.axis("off")
+    return figure
+
+
 FIGURES = {
     "graph.png": graph,
     "three-walks.png": three_walks,
@@ -298,6 +317,7 @@ FIGURES = {
     "convolution-matrices.png": convolution_matrices,
     "memory-order.png": memory_order,
     "bounds.png": bounds,
+    "street.png": street,
 }
 
 

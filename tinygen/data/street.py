@@ -8,7 +8,7 @@ neighbours in the house number reach in from the sides. One image is a chain of 
 2. a plate on a wall, wider than the image or not, of one of the colours in ``PAINTS``, with that paint on it;
 3. a texture T of the plate and the wall, and light L that falls on everything,
 
-       colour = L ((1 - paint) ground (1 + T) + paint its colour);
+       image = L ((1 - paint) ground (1 + T) + paint colour);
 
 4. a blur, as of a photograph that was taken from afar.
 
@@ -51,42 +51,38 @@ PAINTS = np.array(
 )
 WALLS = np.array([(128, 62, 46), (176, 150, 122), (70, 54, 46), (198, 194, 184), (104, 108, 112), (40, 42, 48)])
 
-_BLOCK = 250  # images from one generator, whose arithmetic lies in a core's cache; a multiple of ten
-_PRINT = (-0.2, 0.04, 0.0), (0.13, 0.1, 0.04)  # log of the width, slant and turn of digits that are to be read from afar
-_UNREST = 0.4
-_FREQUENCIES = np.arange(SIDE)
-_BASIS = np.sqrt(2 / SIDE) * np.cos(np.pi / SIDE * _FREQUENCIES[:, None] * (np.arange(SIDE) + 0.5))
-_BASIS[0] *= np.sqrt(0.5)
-_BASIS = _BASIS.astype(np.float32)  # (frequency, place)
+_BLOCK = 250  # images from one generator: few enough for a core's cache, a multiple of ten
+_UNREST = 0.4  # of a hand's: digits that are to be read from afar are written with care,
+_PRINT = (-0.2, 0.04, 0.0), (0.13, 0.1, 0.04)  # narrow and upright: the log of the width, slant and turn
+_FREQUENCIES, _CENTRES = np.arange(SIDE), np.arange(SIDE) + 0.5
+_SCALES = np.where(_FREQUENCIES, np.sqrt(2 / SIDE), np.sqrt(1 / SIDE))
+_BASIS = (_SCALES[:, None] * np.cos(np.pi / SIDE * np.outer(_FREQUENCIES, _CENTRES))).astype(np.float32)  # D_ux
 
 
 def _numbers(labels: np.ndarray, beside: np.ndarray, thickness: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """House numbers with ``labels`` (n,) in the middle, as pieces (2, 2, n, 3 P) for ``pen.draw``.
 
-    ``beside`` (2, n) says whether there are neighbours, to the left and to the right.
+    ``beside`` (2, n) says whether there are neighbours to the left and to the right, ``thickness`` (n,) is the pen's.
     """
     n = len(labels)
     digits = np.concatenate([labels, random.integers(10, size=2 * n)])
-    pieces = write(digits, random, _UNREST, _PRINT).reshape(2, 2, 3, n, -1)  # (2, 2, 3, n, P): the middle, left, right
-    low, high = pieces.min((0, 4)), pieces.max((0, 4))  # (2, 3, n): the corners of the digits' boxes
-    pieces = pieces - ((low + high) / 2)[..., None]
-    width, height = high - low
-    size = (random.uniform(21, 27, n) - thickness) / height
-    size = np.minimum(size, (22 - thickness) / width)
-    pieces *= size[..., None]
-    reach = size * width / 2 + thickness / 2  # (3, n)
-    # A neighbour that is not there stands off the canvas, where it leaves no paint.
-    gap = np.where(beside, random.uniform(1, 5, (2, n)), SIDE)
-    across = reach[0] + gap + reach[1:]
-    pieces[:, 0, 1] -= across[0, :, None]
-    pieces[:, 0, 2] += across[1, :, None]
+    pieces = write(digits, random, _UNREST, _PRINT).reshape(2, 2, 3, n, -1)  # of the middle, the left, the right digit
+    low, high = pieces.min((0, 4)), pieces.max((0, 4))  # (2, 3, n): the corners of the boxes around them
+    width, height = high - low  # (3, n) each
+    tall = random.uniform(21, 27, n)
+    scale = np.minimum((tall - thickness) / height, (22 - thickness) / width)  # one height, but none too wide
+    pieces = (pieces - ((low + high) / 2)[..., None]) * scale[..., None]
+    half = (scale * width + thickness) / 2
+    # A neighbour that is not there stands beyond the canvas, where its paint is cut off.
+    apart = half[0] + half[1:] + np.where(beside, random.uniform(1, 5, (2, n)), SIDE)
+    pieces[:, 0, 1:] += (np.array([[-1], [1]]) * apart)[..., None]
     x, y = np.concatenate(np.moveaxis(pieces, 2, 0), axis=-1).swapaxes(0, 1)  # (2, n, 3 P) each
     tilt = random.normal(0, 0.05, (n, 1))
     return np.stack([x - tilt * y, y + tilt * x], axis=1) + SIDE / 2 + random.normal(0, 0.6, (2, n, 1))
 
 
 def _colours(count: int, random: np.random.Generator) -> np.ndarray:
-    """Colours (3, count, 3, 1, 1) of plates, of the paint on them and of walls, paled as by the weather and the haze."""
+    """Colours (3, count, 3, 1, 1) of plates, of the paint on them and of walls, paled as by weather and haze."""
     plates, paints = PAINTS[random.integers(len(PAINTS), size=count)].swapaxes(0, 1)
     walls = WALLS[random.integers(len(WALLS), size=count)]
     colours = np.stack([plates, paints, walls]) + random.uniform(-15, 15, (3, count, 3))
@@ -100,8 +96,7 @@ def _plates(beside: np.ndarray, random: np.random.Generator) -> np.ndarray:
     n = beside.shape[1]
     margin = random.uniform(-5, 3, (2, 2, n))  # from the canvas's edges to the plate's: left, right; top, bottom
     margin[0][beside] = -SIDE
-    place = np.arange(SIDE) + 0.5
-    inside = np.minimum(place - margin[:, 0, :, None], SIDE - place - margin[:, 1, :, None])  # (2, n, SIDE)
+    inside = np.minimum(_CENTRES - margin[:, 0, :, None], SIDE - _CENTRES - margin[:, 1, :, None])  # (2, n, SIDE)
     across, down = np.clip(inside + 0.5, 0, 1).astype(np.float32)
     return (down[:, :, None] * across[:, None])[:, None]
 
@@ -122,25 +117,26 @@ def _fields(bandwidth: np.ndarray, random: np.random.Generator) -> np.ndarray:
 def _blur(images: np.ndarray, spread: np.ndarray) -> np.ndarray:
     """Images (n, C, SIDE, SIDE) blurred by Gaussians of ``spread`` (n,) pixels."""
     damping = np.exp(-np.square(np.pi / SIDE * _FREQUENCIES * spread[:, None]) / 2).astype(np.float32)  # (n, SIDE)
-    rows = (_BASIS.T * damping[:, None] @ _BASIS)[:, None]  # (n, 1, SIDE, SIDE), symmetric
-    return rows @ images @ rows
+    along = (_BASIS.T * damping[:, None] @ _BASIS)[:, None]  # (n, 1, SIDE, SIDE), symmetric: a blur along one axis
+    return along @ images @ along
 
 
 def _block(count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """``count`` images uint8 (count, 3, SIDE, SIDE) and their labels (count,)."""
+
+    def uniform(low: float, high: float) -> np.ndarray:
+        return random.uniform(low, high, (count, 1, 1, 1)).astype(np.float32)
+
     labels = random.permutation(np.arange(count) % 10)
     beside = random.random((2, count)) < 0.55
     thickness = random.uniform(2.4, 4.6, count)
     paint = draw(_numbers(labels, beside, thickness, random), thickness, (SIDE, SIDE))[:, None]
+    plate, colour, wall = _colours(count, random)
+    texture = uniform(0.01, 0.1) * _fields(np.exp(random.uniform(0, 1.6, (2, count))), random)
+    light = np.exp(uniform(-0.45, 0.05) + uniform(0, 0.25) * _fields(random.uniform(0.6, 1.6, (2, count)), random))
 
-    plate, ink, wall = _colours(count, random)
-
-    texture = random.uniform(0.01, 0.1, (count, 1, 1, 1)) * _fields(np.exp(random.uniform(0, 1.6, (2, count))), random)
-    shade = random.uniform(0, 0.25, (count, 1, 1, 1)) * _fields(random.uniform(0.6, 1.6, (2, count)), random)
-    light = np.exp(shade + random.uniform(-0.45, 0.05, (count, 1, 1, 1))).astype(np.float32)
-
-    ground = (wall + _plates(beside, random) * (plate - wall)) * (1 + texture.astype(np.float32))
-    images = _blur(light * (ground + paint * (ink - ground)), random.uniform(0.3, 1.1, count))
+    ground = (wall + _plates(beside, random) * (plate - wall)) * (1 + texture)
+    images = _blur(light * (ground + paint * (colour - ground)), random.uniform(0.3, 1.1, count))
     return np.rint(np.clip(images, 0, 255)).astype(np.uint8), labels
 
 
@@ -157,9 +153,9 @@ def street(count: int, seed: int, limit: int | None = None) -> tuple[np.ndarray,
         for start in range(first * _BLOCK, last * _BLOCK, _BLOCK):
             # Each block's generator is its own, so that it does not matter which thread draws it, or when.
             random = np.random.Generator(np.random.PCG64([seed, start]))
-            block = _block(min(_BLOCK, count - start), random)
-            stop = min(start + _BLOCK, shown)
-            images[start:stop], labels[start:stop] = (part[: stop - start] for part in block)
+            drawn, read = _block(min(_BLOCK, count - start), random)
+            part = slice(start, min(start + _BLOCK, shown))
+            images[part], labels[part] = drawn[: shown - start], read[: shown - start]
 
     parallel(work, -(-shown // _BLOCK))
     return images, labels
