@@ -55,7 +55,7 @@ _BLOCK = 250  # images from one generator: few enough for a core's cache, a mult
 _UNREST = 0.4  # of a hand's: digits that are to be read from afar are written with care,
 _PRINT = (-0.2, 0.04, 0.0), (0.13, 0.1, 0.04)  # narrow and upright: the log of the width, slant and turn
 _FREQUENCIES, _CENTRES = np.arange(SIDE), np.arange(SIDE) + 0.5
-_SCALES = np.where(_FREQUENCIES, np.sqrt(2 / SIDE), np.sqrt(1 / SIDE))
+_SCALES = np.sqrt(np.minimum(_FREQUENCIES + 1, 2) / SIDE)  # of length 1, the constant like the others
 _BASIS = (_SCALES[:, None] * np.cos(np.pi / SIDE * np.outer(_FREQUENCIES, _CENTRES))).astype(np.float32)  # D_ux
 
 
