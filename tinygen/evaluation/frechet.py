@@ -87,18 +87,26 @@ def _gaussian(name: str, mu: Any, cov: Any) -> tuple[np.ndarray, np.ndarray]:
     for argument, array in (("mu", mu), ("cov", cov)):
         if not np.isfinite(array).all():
             raise ValueError(f"frechet_distance: {argument}_{name} expects finite numbers, it holds NaN or infinity")
-    if (cov.diagonal() < 0).any() or not np.allclose(cov, cov.T, rtol=1e-6, atol=1e-9 * np.abs(cov).max()):
+    deviations = np.sqrt(cov.diagonal().clip(0))
+    symmetric = np.allclose(cov, cov.T, rtol=1e-6, atol=1e-9 * np.abs(cov).max())
+    if not symmetric or (np.abs(cov) > 1.001 * np.outer(deviations, deviations)).any():
         raise ValueError(
-            f"frechet_distance: cov_{name} expects a covariance, symmetric with a diagonal that is nowhere negative"
+            f"frechet_distance: cov_{name} expects a covariance: symmetric, with no negative variance and no "
+            "correlation above 1"
         )
     return mu, cov
 
 
 def _trace_of_root(cov_p: np.ndarray, cov_q: np.ndarray, bound: float) -> float:
     """``tr (cov_p cov_q)^(1/2)``, which is never above ``bound``, the root of the product of the traces."""
-    trace = _root(cov_p, cov_q).trace()
+    moves = (cov_p.diagonal() > 0) & (cov_q.diagonal() > 0)
+    if (
+        not moves.all()
+    ):  # what never moves in one of the sets has no part in the root, which need not be singular for it
+        cov_p, cov_q = (cov[np.ix_(moves, moves)] for cov in (cov_p, cov_q))
+    trace = _root(cov_p, cov_q).trace() if moves.any() else 0.0
     if not np.isfinite(trace):
-        offsets = [OFFSET * (cov.trace() / len(cov) or 1.0) for cov in (cov_p, cov_q)]
+        offsets = [OFFSET * cov.trace() / len(cov) for cov in (cov_p, cov_q)]
         warnings.warn(
             "frechet_distance: the root of the product of the covariances is not finite; taken again with "
             f"{offsets[0]:.1e} and {offsets[1]:.1e} added to their diagonals",

@@ -44,8 +44,9 @@ def fid_standard_error(
 
     ``resamples`` subsets of n = 4/5 N of the N samples are drawn and scored; the standard deviation of their distances,
     times ``sqrt(n / (N - n))``, is returned (Shao and Wu 1989, eq. 2.1). With ``replace`` N are drawn with replacement
-    and nothing is rescaled (Efron 1979): the usual bootstrap, which for a distance is too wide, by a factor of three
-    where N is no more than the number of features, since it is different images that count and their number varies.
+    and nothing is rescaled (Efron 1979): the usual bootstrap, which says more than twice too much where N is about the
+    number of features, since it is different images that count and their number varies. Subsets say a quarter too much
+    there. Both are right where N is large, unless the distance itself is all bias.
 
     The test set is held to be what it is: it belongs to the score's definition. The sample features are held in memory,
     the test features are read once. The library's generator draws. Raises ``ValueError`` where there are fewer than 5
