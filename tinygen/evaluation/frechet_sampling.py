@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygen.backend import generator
+from tinygen.backend import generator, one_blas_thread
 from tinygen.evaluation.features import BLOCK, Moments, check_same_features, gather, moments
 from tinygen.evaluation.frechet import warn_if_few
 
@@ -115,7 +115,8 @@ class _Reference:
         """The Fréchet distance from those of ``samples`` (N, D) that ``chosen`` (n,) names."""
         found = moments("samples", (samples[chosen[i : i + BLOCK]] for i in range(0, len(chosen), BLOCK)))
         way = found.mean - self.mean
-        eigenvalues = np.linalg.eigvalsh(self.root @ found.covariance @ self.root).clip(0)
+        with one_blas_thread():
+            eigenvalues = np.linalg.eigvalsh(self.root @ found.covariance @ self.root).clip(0)
         return float(way @ way + found.covariance.trace() + self.trace - 2 * np.sqrt(eigenvalues).sum())
 
 
