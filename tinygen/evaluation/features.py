@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygen.autograd.tensor import Tensor
-from tinygen.backend import one_blas_thread
+from tinygen.kernels.products import matmul
 
 BLOCK = 1024  # features that are looked at together
 
@@ -93,19 +93,18 @@ def moments(argument: str, features: Iterable[Any]) -> Moments:
     Raises ``ValueError`` where there are fewer than two, and the errors of ``blocks``.
     """
     count, mean, scatter = 0, np.zeros(0), np.zeros((0, 0))
-    with one_blas_thread():
-        for block in blocks(argument, features):
-            n, own_mean = len(block), block.mean(axis=0)
-            block -= own_mean
-            own_scatter = block.T @ block  # NumPy sees that it is symmetric and computes one half
-            if count == 0:
-                mean, scatter = own_mean, own_scatter
-            else:
-                way = own_mean - mean
-                mean += way * (n / (count + n))
-                own_scatter += np.outer(way * (count * n / (count + n)), way)
-                scatter += own_scatter
-            count += n
+    for block in blocks(argument, features):
+        n, own_mean = len(block), block.mean(axis=0)
+        block -= own_mean
+        own_scatter = matmul(block.T, block)
+        if count == 0:
+            mean, scatter = own_mean, own_scatter
+        else:
+            way = own_mean - mean
+            mean += way * (n / (count + n))
+            own_scatter += np.outer(way * (count * n / (count + n)), way)
+            scatter += own_scatter
+        count += n
     check_count(argument, count, 2)
     scatter /= count - 1
     return Moments(count, mean, scatter)
