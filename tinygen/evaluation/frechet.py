@@ -100,9 +100,7 @@ def _gaussian(name: str, mu: Any, cov: Any) -> tuple[np.ndarray, np.ndarray]:
 def _trace_of_root(cov_p: np.ndarray, cov_q: np.ndarray, bound: float) -> float:
     """``tr (cov_p cov_q)^(1/2)``, which is never above ``bound``, the root of the product of the traces."""
     moves = (cov_p.diagonal() > 0) & (cov_q.diagonal() > 0)
-    if (
-        not moves.all()
-    ):  # what never moves in one of the sets has no part in the root, which need not be singular for it
+    if not moves.all():  # what never moves in one of the sets has no part in the root
         cov_p, cov_q = (cov[np.ix_(moves, moves)] for cov in (cov_p, cov_q))
     trace = _root(cov_p, cov_q).trace() if moves.any() else 0.0
     if not np.isfinite(trace):
