@@ -197,7 +197,7 @@ def test_the_house_number_classifier_trains_and_sees_the_same(gpu, numbers, tmp_
         train_classifier(run, model, images, images, epochs=2, batch_size=3)
         assert_on("cpu" if device == "cpu" else "gpu:0", model)
         losses = np.array([row["train_cross_entropy"] for row in run.rows])
-        return [losses, *evaluation.features(model, images.images, 4)]
+        return [losses, *evaluation.image_features(model, images.images, 4)]
 
     assert_same(*on_both(gpu, train), 1e-3, 1e-3)
 

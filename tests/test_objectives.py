@@ -195,7 +195,7 @@ def test_batches_that_cannot_be_mixed_are_refused(shapes):
 
 def losses(name, **options):
     """The critic's and the generator's loss of a game without its penalty, and the scores that they are of."""
-    game = replace(GAMES[name], penalty=None, **options)
+    game = replace(GAMES[name], on_slope=None, **options)
     real, fake = pair(400)
     critic = linear_critic(2.0)
     v_real, v_fake = critic(real).numpy(), critic(fake).numpy()
@@ -218,8 +218,8 @@ def test_the_losses_of_a_game_are_its_equations(name):
 @every_game
 def test_a_penalty_joins_the_critics_loss_with_its_weight(name):
     game, critic, (real, fake) = GAMES[name], linear_critic(3.0), pair()
-    bare = replace(game, penalty=None).critic_loss(critic, real, fake).item()
-    extra = 10 * 4.0 if game.penalty else 0.0
+    bare = replace(game, on_slope=None).critic_loss(critic, real, fake).item()
+    extra = 10 * 4.0 if game.on_slope else 0.0
     assert game.critic_loss(critic, real, fake).item() == pytest.approx(bare + extra, abs=1e-7)
 
 

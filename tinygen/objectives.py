@@ -12,7 +12,7 @@ To estimate a distance, train T. To learn a distribution, train T against a gene
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from tinygen.autograd.engine import grad
 from tinygen.autograd.tensor import Tensor
@@ -132,8 +132,7 @@ def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
 
     The mean over the batch, without the weight; real and fake (N, ...) of one shape.
     """
-    slopes = gradient_norms(critic, interpolates(real, fake), create_graph=True)
-    return mean((slopes - 1) ** 2)
+    return mean(_not_one(gradient_norms(critic, interpolates(real, fake), create_graph=True)))
 
 
 def lipschitz_penalty(critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
@@ -142,11 +141,31 @@ def lipschitz_penalty(critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
 
     The mean over the batch, without the weight; real and fake (N, ...) of one shape.
     """
-    slopes = gradient_norms(critic, interpolates(real, fake), create_graph=True)
-    return mean(relu(slopes - 1) ** 2)
+    return mean(_above_one(gradient_norms(critic, interpolates(real, fake), create_graph=True)))
+
+
+def _not_one(slopes: Tensor) -> Tensor:
+    """What each slope is from 1, squared."""
+    return (slopes - 1) ** 2
+
+
+def _above_one(slopes: Tensor) -> Tensor:
+    """What each slope is above 1, squared."""
+    return relu(slopes - 1) ** 2
 
 
 # The games -----------------------------------------------------------------------------------------------------------
+
+
+class CriticTerms(NamedTuple):
+    """The critic's ``loss``, one number, and what it is made of: the scores of the examples (N, 1), the ``penalty``
+    without its weight, one number, and the ``slopes`` (N,) that it is of. The last two are None in a game without."""
+
+    loss: Tensor
+    on_real: Tensor
+    on_fake: Tensor
+    penalty: Tensor | None = None
+    slopes: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -155,10 +174,11 @@ class Game:
     what keeps the critic in bounds.
 
     ``on_real`` and ``on_fake`` are the critic's loss at a score v, element by element, ``generator`` is that of the
-    generator at its samples' scores. Constraints: ``penalty``, weighed by ``penalty_weight``, joins the critic's loss;
-    ``clip`` bounds its weights after each step. Options, to be set with ``dataclasses.replace``: ``n_critic``, the
-    critic's steps for each of the generator's; ``soft``, how much of a real example's label is taken from it (one-sided
-    label smoothing, Salimans et al. 2016); ``flipped``, the share of examples whose label is turned round.
+    generator at its samples' scores. Constraints: ``on_slope``, what the critic pays for a slope ||grad T(z)|| at
+    interpolates z, joins its loss, weighed by ``penalty_weight``; ``clip`` bounds its weights after each step.
+    Options, to be set with ``dataclasses.replace``: ``n_critic``, the critic's steps for each of the generator's;
+    ``soft``, how much of a real example's label is taken from it (one-sided label smoothing, Salimans et al. 2016);
+    ``flipped``, the share of examples whose label is turned round.
 
     Raises ``ValueError`` for a negative weight, a clip that is not positive, n_critic below 1, ``soft`` or ``flipped``
     outside [0, 1), and where a game without labels is to soften or flip them.
@@ -167,7 +187,7 @@ class Game:
     on_real: Map
     on_fake: Map
     generator: Map
-    penalty: Callable[[Critic, Tensor, Tensor], Tensor] | None = None
+    on_slope: Map | None = None
     penalty_weight: float = 10.0
     clip: float | None = None
     n_critic: int = 1
@@ -189,12 +209,18 @@ class Game:
 
     def critic_loss(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
         """What the critic is to make small, one number, its penalty included; real and fake (N, ...)."""
+        return self.critic_terms(critic, real, fake).loss
+
+    def critic_terms(self, critic: Critic, real: Tensor, fake: Tensor) -> CriticTerms:
+        """The critic's loss and what it is made of, for those who watch; real and fake (N, ...)."""
         on_real, on_fake = critic(real), critic(fake)
         loss = mean(self._labelled(on_real, self.on_real, self.on_fake, self.soft))
         loss = loss + mean(self._labelled(on_fake, self.on_fake, self.on_real, 0.0))
-        if self.penalty is not None and self.penalty_weight:
-            loss = loss + self.penalty_weight * self.penalty(critic, real, fake)
-        return loss
+        if self.on_slope is None or not self.penalty_weight:
+            return CriticTerms(loss, on_real, on_fake)
+        slopes = gradient_norms(critic, interpolates(real, fake), create_graph=True)
+        penalty = mean(self.on_slope(slopes))
+        return CriticTerms(loss + self.penalty_weight * penalty, on_real, on_fake, penalty, slopes)
 
     def generator_loss(self, critic: Critic, fake: Tensor) -> Tensor:
         """What the generator is to make small, one number; fake (N, ...) remembers how it was made."""
@@ -244,6 +270,6 @@ GAMES = {
     # The dual of the Wasserstein distance, and three ways to keep the critic from being steep:
     # weights in a box (Arjovsky et al. 2017), slope 1 (Gulrajani et al. 2017), slope 1 at most (Petzka et al. 2018)
     "wasserstein_clip": replace(_WASSERSTEIN, clip=0.01),
-    "wasserstein_gradient": replace(_WASSERSTEIN, penalty=gradient_penalty),
-    "wasserstein_lipschitz": replace(_WASSERSTEIN, penalty=lipschitz_penalty),
+    "wasserstein_gradient": replace(_WASSERSTEIN, on_slope=_not_one),
+    "wasserstein_lipschitz": replace(_WASSERSTEIN, on_slope=_above_one),
 }

@@ -74,6 +74,6 @@ def test_the_weights_that_the_assignment_hands_out_give_pytorch_s_features_and_r
     model = SVHNClassifier()
     model.load_state_dict(read_torch(HANDED_OUT))
     images = data.load("svhn", "train", download=False).images[:1]
-    (found,) = evaluation.features(model, images)
+    (found,) = evaluation.image_features(model, images)
     np.testing.assert_allclose(found[0, :5], FEATURES, atol=1e-4)
     assert accuracy(model, data.load("svhn", "test", download=False, limit=200)) > 0.9

@@ -150,8 +150,9 @@ def _measure(critic: Module, game: Game, draw: "_Pairs", samples: int) -> Wasser
         x, y = draw(samples)
         with no_grad():
             raw = (mean(critic(x)) - mean(critic(y))).item()
-        steepest = gradient_norms(critic, interpolates(x, y)).numpy().max().item()
-        price = game.penalty_weight * game.penalty(critic, x, y).item() if game.penalty else 0.0
+        slopes = gradient_norms(critic, interpolates(x, y))
+        steepest = slopes.numpy().max().item()
+        price = game.penalty_weight * mean(game.on_slope(slopes)).item() if game.on_slope else 0.0
     return WassersteinDual(raw / steepest, raw, raw - price, steepest)
 
 

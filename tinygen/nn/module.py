@@ -108,6 +108,18 @@ class Module:
             for module, training in modes:
                 module.training = training
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Within, no parameter asks for gradients; afterwards those ask that did before, also after an error."""
+        asking = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        for parameter in asking:
+            parameter.requires_grad = False
+        try:
+            yield
+        finally:
+            for parameter in asking:
+                parameter.requires_grad = True
+
     def to(self: Self, device: str) -> Self:
         """Move all parameters and buffers to ``device``: ``"cpu"``, ``"gpu"``, ``"gpu:1"``."""
         for tensor in (*self.parameters(), *self.buffers()):

@@ -1,5 +1,6 @@
-"""Training: the one loop, the run's folder, its report, and the options that all examples share."""
+"""Training: the one loop, two players at a game, the run's folder and report, the options that all examples share."""
 
+from tinygen.training.game import Players as Players
 from tinygen.training.loop import train as train
 from tinygen.training.options import common_arguments as common_arguments
 from tinygen.training.report import Reference as Reference
