@@ -25,24 +25,23 @@ def blocked(function: Callable[..., object], out: np.ndarray, *arrays: np.ndarra
     """Let ``function(out, *arrays)`` fill ``out``, block by block; it must compute element by element.
 
     Arrays that lie in memory in the same order are walked through as they lie, whatever that order is. Where orders
-    differ, or one is broadcast, the function gets the arrays whole.
+    differ, or one is broadcast, or they are small, the function gets the arrays whole, with a new axis in front: NumPy
+    makes a number, which has no place to write to, of a result without axes.
     """
-    lines = _as_lines(out, *arrays)
+    size = out.size
+    lines = _as_lines(out, *arrays) if size >= WORTH_SHARING else None
     if lines is None:
-        function(out, *arrays)
+        function(*(array[np.newaxis] for array in (out, *arrays)))
         return out
-
-    size, worth_sharing = out.size, out.size >= WORTH_SHARING
     blocks = -(-size // BLOCK)
-    if worth_sharing:
-        blocks += -blocks % threads()
+    blocks += -blocks % threads()
 
     def work(first: int, last: int) -> None:
         for block in range(first, last):
             part = slice(size * block // blocks, size * (block + 1) // blocks)
             function(*(line[part] for line in lines))
 
-    parallel(work, blocks, minimum=2 if worth_sharing else blocks + 1)
+    parallel(work, blocks)
     return out
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from tinygen.backend import Array, array_module, is_numpy, one_blas_thread, parallel
 
 BLAS_ALONE = 8_000  # multiplications up to which the BLAS uses one thread of its own accord
-WORTH_SHARING = 4_000_000  # multiplications: some 80 microseconds of a core
+WORTH_SHARING = 8_000_000  # multiplications: some 160 microseconds of a core
 
 
 def share(work: Callable[[int, int], None], count: int, multiplications: int) -> None:
