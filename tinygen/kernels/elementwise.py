@@ -207,7 +207,8 @@ def leaky_relu_derivative(g: Array, x: Array, slope: float) -> Array:
         return leaky_relu_derivative_plain(g, x, slope)
 
     def block(out: np.ndarray, g: np.ndarray, x: np.ndarray) -> None:
-        np.clip((x > 0).astype(out.dtype), slope, 1, out=out)
+        np.greater(x, 0, out=out)
+        out.clip(slope, 1, out=out)
         out *= g
 
     return blocked(block, _empty_like(x), g, x)
