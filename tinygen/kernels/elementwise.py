@@ -7,8 +7,8 @@ one lock, which NumPy gives back for every call and must wait for after it: so a
 
 A choice between two values (``where``) stalls the processor at every element whose sign surprises it, for ten times
 the cost of an addition. So the fast versions choose by ``clip`` and ``maximum`` (``minimum`` and ``maximum`` with a
-number are slower than ``clip`` with two). ``expm1`` and ``log1p`` are slow, and ``exp``, ``log`` and ``tanh`` are fast,
-so the first two are said in terms of the last three, without loss of accuracy.
+number are slower than ``clip`` with two). ``expm1`` and ``log1p`` are slow: the first is made of sums and products here,
+the second of ``log``, which is fast, without loss of accuracy.
 """
 
 from collections.abc import Callable
@@ -60,12 +60,19 @@ def _has_fast_version(*arrays: Array) -> bool:
 
 
 def _expm1(x: np.ndarray) -> None:
-    """x <- e^x - 1 = 2 t / (1 - t) with t = tanh(x / 2), in place, for x <= 0: the denominator lies in [1, 2]."""
-    x *= 0.5
-    np.tanh(x, out=x)
-    denominator = np.subtract(1, x)
-    x += x
-    x /= denominator
+    """x <- e^x - 1, in place, in single precision, for -20 <= x <= 0.
+
+    For h = x / 32 it is Pade's fraction, 12 h / ((h - 3)^2 + 3), here with 32^2 times both parts; and from h to 2h,
+    five times, e^2h - 1 = t (t + 2) with t = e^h - 1, which loses no digits, since t + 2 lies in [1, 2].
+    """
+    factor = x - 96
+    factor *= factor
+    factor += 3072
+    x *= 384
+    x /= factor
+    for _ in range(5):
+        np.add(x, 2, out=factor)
+        x *= factor
 
 
 def _log1p(x: np.ndarray) -> None:
@@ -87,11 +94,11 @@ def _empty_like(*arrays: np.ndarray) -> np.ndarray:
 
 def elu(x: Array, alpha: float) -> Array:
     """x where x > 0, else alpha (e^x - 1)."""
-    if not (_has_fast_version(x) and 0 < alpha <= 1):
+    if not (is_numpy(x) and x.dtype == np.float32 and 0 < alpha <= 1):
         return elu_plain(x, alpha)
 
     def block(y: np.ndarray, x: np.ndarray) -> None:
-        np.clip(x, -np.inf, 0, out=y)
+        np.clip(x, -20, 0, out=y)  # e^-20 is nothing beside 1
         _expm1(y)
         if alpha != 1:
             y *= alpha
