@@ -260,10 +260,9 @@ def adam_update(
         square *= betas[1]
         square += new
         xp.sqrt(square, out=new)
-        new /= spread
-        new += eps
+        new += eps * spread
         xp.divide(mean, new, out=new)
-        new *= -rate
+        new *= -rate * spread  # = m^ / (sqrt(v^) + eps), both parts times the root of 1 - b2^t
         new += parameter
 
     new = xp.empty_like(parameter)
