@@ -7,8 +7,8 @@ one lock, which NumPy gives back for every call and must wait for after it: so a
 
 A choice between two values (``where``) stalls the processor at every element whose sign surprises it, for ten times
 the cost of an addition. So the fast versions choose by ``clip`` and ``maximum`` (``minimum`` and ``maximum`` with a
-number are slower than ``clip`` with two). ``expm1`` and ``log1p`` are slow: here the first is made of sums and products,
-to a few roundings, the second of ``log``, which is fast, without loss of accuracy.
+number are slower than ``clip`` with two). ``expm1`` and ``log1p`` are slow: here the first is made of sums and
+products, to a few roundings, the second of ``log``, which is fast, without loss of accuracy.
 """
 
 from collections.abc import Callable
