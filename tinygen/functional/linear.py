@@ -1,7 +1,7 @@
 """The linear layer's function: every output a weighted sum of every input."""
 
 from tinygen.autograd.tensor import Tensor
-from tinygen.operations.products import matmul
+from tinygen.operations.products import affine, matmul
 from tinygen.operations.shaping import transpose
 
 
@@ -12,5 +12,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             f"linear: weight expects {weight.shape[-1:]} inputs, x has {x.shape[-1:]} (x {x.shape}, weight "
             f"{weight.shape})"
         )
+    if bias is not None and x.ndim == weight.ndim == 2:
+        return affine(x, weight, bias)
     y = matmul(x, transpose(weight))
     return y if bias is None else y + bias

@@ -8,12 +8,12 @@ operand's own indices as the result, the result's indices in the operand's place
 import math
 from typing import Any
 
-from tinygen.autograd.broadcasting import broadcast_to, common_shape
+from tinygen.autograd.broadcasting import broadcast_to, common_shape, sum_to
 from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor, tensor
 from tinygen.backend import Array, array_module
 from tinygen.kernels import products as kernels
-from tinygen.operations.shaping import expand_dims, reshape, squeeze, swapaxes
+from tinygen.operations.shaping import expand_dims, reshape, squeeze, swapaxes, transpose
 
 
 @operation(
@@ -23,6 +23,17 @@ from tinygen.operations.shaping import expand_dims, reshape, squeeze, swapaxes
 )
 def _matmul(x: Array, y: Array) -> Array:
     return kernels.matmul(x, y)
+
+
+@operation(
+    lambda g, x, weight, bias: _matmul(g, weight),
+    lambda g, x, weight, bias: _matmul(transpose(g), x),
+    lambda g, x, weight, bias: sum_to(g, shape=bias.shape),
+)
+def affine(x: Array, weight: Array, bias: Array) -> Array:
+    """``x W^T + b`` for matrices x and W and a vector b, in one operation: the weight's gradient comes as the weight
+    lies in memory."""
+    return kernels.affine(x, weight, bias)
 
 
 def _tensors(*operands: Any) -> list[Tensor]:
