@@ -158,7 +158,8 @@ def compare(options: argparse.Namespace, run: Run, features: dict, labels: list[
     print("\nmedian seconds of a fit, with " + ", ".join(f"{count:,}" for count in counts) + " labels")
     for name in contestants:
         each = {count: [row for row in rows if (row["view"], row["labels"]) == (name, count)] for count in counts}
-        print(f"{name:<24}" + "".join(f"{np.median([row['fit'] for row in each[count]]):10.3f}" for count in counts))
+        medians = (np.median([row["fit"] for row in each[count]]) for count in counts)
+        print(f"{name:<24}" + "".join(f"{seconds:10.3f}" for seconds in medians))
         for count in counts:
             accuracies = [row["accuracy"] for row in each[count]]
             results[f"{name}_{count}_labels"] = float(np.mean(accuracies))
@@ -189,8 +190,9 @@ def main() -> None:
     features = views(options, model, unlabelled, test_set)
     spread = features["latents"][0].std(axis=0)
     results["latents_in_use"] = int((spread > 0.1).sum())  # a dead one's mean is the prior's, whatever the image
-    results |= compare(options, run, features, [unlabelled.labels, test_set.labels])
-    draw(run, model)
+    accuracies = compare(options, run, features, [unlabelled.labels, test_set.labels])
+    results |= accuracies
+    draw(run, model, accuracies)
     run.finish(
         f"{TITLE}, {options.data}",
         results,
@@ -201,8 +203,19 @@ def main() -> None:
     )
 
 
-def draw(run: Run, model: MLPVAE) -> None:
-    """Samples, and the two parts of the loss."""
+def draw(run: Run, model: MLPVAE, accuracies: dict[str, float]) -> None:
+    """What each view is worth, samples, and the two parts of the loss."""
+    by_view: dict[str, tuple[list[float], list[float]]] = {}
+    for name, accuracy in accuracies.items():
+        view, _, count = name.removesuffix("_labels").rpartition("_")
+        if count.isdecimal():
+            x, y = by_view.setdefault(view.replace("_", " "), ([], []))
+            x.append(int(count))
+            y.append(accuracy)
+    caption = "The mean accuracy on the test images, against the number of labelled images."
+    ylabel = "accuracy on the test images, %"
+    panel = plotting.Panel("What the machine sees", "labelled images", ylabel, by_view, markers=False, xscale="log")
+    plotting.panels([panel], run.figure("accuracy.png", caption))
     path = run.figure("samples.png", "Samples from the prior: the pixels' means.")
     plotting.image_grid(model.sample(100).numpy(), path, columns=10)
     epochs = [row["epoch"] for row in run.rows]

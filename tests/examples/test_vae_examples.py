@@ -109,4 +109,4 @@ def test_m1_writes_every_fit_and_the_mean_accuracies(example, pixels):
         assert results[f"{view}_50_labels"] == pytest.approx(sum(found) / 2)
         assert results[f"{view}_50_labels_standard_error"] == pytest.approx(abs(found[0] - found[1]) / 2)
     assert results["pixels_50_labels"] > 25  # ten classes
-    assert {"samples.png", "curves.png"} <= names_of(out)
+    assert {"accuracy.png", "samples.png", "curves.png"} <= names_of(out)
