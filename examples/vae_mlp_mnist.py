@@ -1,7 +1,8 @@
 """A VAE of two multilayer perceptrons learns to draw digits.
 
-    python examples/vae_mlp_mnist.py                    the fixed binarised MNIST, 20 epochs
-    python examples/vae_mlp_mnist.py --data strokes     the embedded digits, nothing to download
+    python examples/vae_mlp_mnist.py                      the fixed binarised MNIST, 20 epochs
+    python examples/vae_mlp_mnist.py --data strokes       the embedded digits, nothing to download
+    python examples/vae_mlp_mnist.py --no-path-gradient   the gradient with all its noise
 
 The encoder is 784-300-300-2x100, the decoder 100-300-300-784, with ELUs between their layers. A digit is mostly
 background, and the decoder says so from the start: its last bias begins at -5, so a pixel is 1 with probability 0.007.
@@ -38,6 +39,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--output-bias", type=float, default=-5.0, metavar="X", help="where the logits begin (%(default)s)"
     )
+    parser.add_argument(
+        "--path-gradient",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="a less noisy gradient of the KL (%(default)s)",
+    )
     parser.add_argument("--importance-samples", type=int, default=200, metavar="K", help="draws an image (%(default)s)")
     parser.add_argument("--likelihood-images", type=int, metavar="N", help="estimate log p(x) of the first N images")
     return parser.parse_args()
@@ -61,6 +68,7 @@ def main() -> None:
         data.DataLoader(train_set, options.batch_size, shuffle=True),
         Adam(model.parameters(), lr=options.learning_rate),
         epochs=options.epochs,
+        path_gradient=options.path_gradient,
         evaluate=lambda: {"valid_elbo": evaluation.elbo(model, valid_set.images)},
     )
 
