@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 WIDTH = 1200  # about the width of a figure, in pixels: twice what a page of text gives it, for sharp screens
 GAP = 6  # the white between pictures, in pixels
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito's: for all eyes
-TEN_COLOURS = tuple(map(to_hex, colormaps["tab10"].colors))  # ten that are told apart: digits, classes
+TEN_COLOURS = tuple(map(to_hex, colormaps["tab10"](range(10))))  # ten that are told apart: digits, classes
 INK, FAINT = "#333333", "#dddddd"
 FONT = {"family": "sans-serif", "color": INK}
 

@@ -145,7 +145,7 @@ class MLPVAE(VAE):
         encoder = MLP(pixels, 2 * latent_size, hidden, activation)
         decoder = MLP(latent_size, pixels, hidden[::-1], activation)
         if output_bias is not None:
-            bias = decoder.layers[-1].bias
+            _, bias = decoder.layers[-1].parameters()
             bias.data = full_like(bias, output_bias).data
         self.encoder = nn.Sequential(nn.Flatten(), *encoder.layers)
         self.decoder = nn.Sequential(*decoder.layers, nn.Unflatten(1, image_shape))
