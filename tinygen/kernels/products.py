@@ -41,3 +41,12 @@ def matmul(x: Array, y: Array) -> Array:
 
     share(work, batch[0] if batch else max(M, N), x.size * N)
     return out
+
+
+def affine(x: Array, weight: Array, bias: Array) -> Array:
+    """x W^T + b: x (N, inputs), weight (outputs, inputs), bias (outputs,) -> (N, outputs)."""
+    y = matmul(x, weight.T)
+    if y.dtype != bias.dtype:
+        return y + bias
+    y += bias
+    return y

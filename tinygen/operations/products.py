@@ -32,8 +32,7 @@ def _matmul(x: Array, y: Array) -> Array:
 )
 def affine(x: Array, weight: Array, bias: Array | None) -> Array:
     """``x W^T + b``: x (N, in), weight (out, in), bias (out,) or None -> (N, out)."""
-    y = kernels.matmul(x, weight.T)
-    return y if bias is None else array_module(y).add(y, bias, out=y)
+    return kernels.matmul(x, weight.T) if bias is None else kernels.affine(x, weight, bias)
 
 
 def _tensors(*operands: Any) -> list[Tensor]:
