@@ -1,0 +1,268 @@
+"""Five games between a generator and a critic, on mixtures that fit on a page.
+
+    python examples/toy_gan.py                                the ring, by every game of the table
+    python examples/toy_gan.py --data spiral --game non_saturating wasserstein_gradient
+    python examples/toy_gan.py --game minimax --n-critic 5    a critic that is ahead
+
+DOCTEXT
+"""
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+import tinygen as tg
+import tinygen.functional as F
+from tinygen import divergences, evaluation, nn, plotting
+from tinygen.data import samplers
+from tinygen.models import MLP
+from tinygen.objectives import GAMES, Game
+from tinygen.optim import Adam, cosine_schedule
+from tinygen.training import Players, Reference, Run, sampler_arguments, train
+
+TITLE = "Five games on a mixture"
+STEPS = 200  # rounds an epoch
+DATA = {"ring": samplers.ring(), "grid": samplers.grid(), "moons": samplers.two_moons, "spiral": samplers.spiral}
+REACH = {"ring": 1.5, "grid": 1.5, "moons": 2.0, "spiral": 1.5}  # of the square that is drawn
+
+LATENT_SIZE = 2
+HIDDEN = (64, 64, 64)
+N_CRITIC = 2  # of a Wasserstein game
+PENALTY_WEIGHT = 0.1
+SAMPLES = 5_000  # for counting
+ESTIMATE = {"steps": 100, "batch_size": 256, "samples": SAMPLES}  # of a divergence
+
+PROMISED = ("non_saturating", "wasserstein_gradient")
+
+
+def arguments() -> tuple[argparse.Namespace, dict[str, Game]]:
+    """The common options and the games', and the games that are played."""
+    parser = sampler_arguments(
+        TITLE,
+        data="ring",
+        datasets=tuple(DATA),
+        epochs=10,
+        batch_size=128,
+        out="runs/toy_gan",
+        epochs_help=f"times {STEPS} rounds of each game",
+        limit_help="play the first N rounds of each epoch only",
+    )
+    parser.add_argument("--game", nargs="+", choices=GAMES, default=list(GAMES), help="which games to play (all)")
+    parser.add_argument(
+        "--n-critic", type=int, metavar="N", help=f"the critic's steps a round (1; Wasserstein: {N_CRITIC})"
+    )
+    parser.add_argument(
+        "--soft", type=float, default=0.0, metavar="S", help="how much of a real label is taken from it (%(default)s)"
+    )
+    parser.add_argument(
+        "--flipped", type=float, default=0.0, metavar="S", help="the share of labels turned round (%(default)s)"
+    )
+    parser.add_argument(
+        "--penalty-weight", type=float, default=PENALTY_WEIGHT, metavar="W", help="the price of a slope (%(default)s)"
+    )
+    options = parser.parse_args()
+    if (options.soft or options.flipped) and not any(GAMES[name].has_labels for name in options.game):
+        parser.error("--soft and --flipped are for games with labels: minimax, non_saturating")
+    try:
+        return options, {name: as_asked(GAMES[name], options) for name in options.game}
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def as_asked(game: Game, options: argparse.Namespace) -> Game:
+    """``game`` with the options that it has."""
+    n_critic = min(game.n_critic, N_CRITIC) if options.n_critic is None else options.n_critic
+    game = replace(game, n_critic=n_critic, penalty_weight=options.penalty_weight)
+    return replace(game, soft=options.soft, flipped=options.flipped) if game.has_labels else game
+
+
+def new_players(game: Game, device: str) -> Players:
+    """A generator and a critic, as large as each other."""
+    generator = MLP(LATENT_SIZE, 2, HIDDEN, nn.ReLU).to(device)
+    critic = MLP(2, 1, HIDDEN, lambda: nn.LeakyReLU(0.2)).to(device)
+    betas = (0.5, 0.99) if game.has_labels else (0.0, 0.9)
+    optimizers = (Adam(player.parameters(), betas=betas) for player in (generator, critic))
+    return Players(game, generator, critic, LATENT_SIZE, *optimizers)
+
+
+def set_rates(players: Players, share: float) -> None:
+    """``share`` of the learning rates with which a game begins. A Wasserstein critic learns faster than its generator:
+    its advice is worth something only where it is nearly the best critic."""
+    rates = (3e-3, 3e-3) if players.game.has_labels else (2e-3, 5e-3)
+    players.generator_optimizer.lr, players.critic_optimizer.lr = (share * rate for rate in rates)
+
+
+class Film:
+    """What each game looked like now and then: always the same latents' samples, and the critic's field. It is part of
+    the checkpoint, so a resumed run draws the same figures."""
+
+    FRAMES, SAMPLES, SIDE = 40, 400, 41
+
+    def __init__(self, games: Mapping[str, Players], data: samplers.Sampler, reach: float) -> None:
+        self.games, self.data, self.reach = games, data(self.SAMPLES), reach
+        self.latents = next(iter(games.values())).latents(self.SAMPLES)
+        ticks = np.linspace(-reach, reach, self.SIDE, dtype=np.float32)
+        lattice = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
+        self.lattice = tg.tensor(lattice, device=self.latents.device)
+        self.rounds: list[int] = []
+        self.frames: list[dict[str, dict[str, np.ndarray]]] = []
+
+    @tg.no_grad()
+    def take(self, rounds: int) -> None:
+        """One frame, after so many rounds."""
+        self.rounds.append(rounds)
+        self.frames.append(
+            {
+                name: {
+                    "samples": players.generate(self.latents),
+                    "scores": players.critic(self.lattice).numpy().reshape(self.SIDE, self.SIDE),
+                }
+                for name, players in self.games.items()
+            }
+        )
+
+    def fields(self, index: int) -> list[plotting.Field]:
+        """A frame as it is drawn: D where the critic is a discriminator, else T less its mean, all shades used."""
+        drawn = []
+        for name, seen in self.frames[index].items():
+            title, scores = f"{name.replace('_', ' ')}, round {self.rounds[index]}", seen["scores"]
+            if self.games[name].game.has_labels:
+                values, low, high = F.sigmoid(tg.tensor(scores)).numpy(), 0.0, 1.0
+            else:
+                values = scores - scores.mean()
+                high = float(abs(values).max())
+                low = -high
+            drawn.append(plotting.Field(title, values, seen["samples"], self.data, low, high))
+        return drawn
+
+    def state_dict(self) -> dict[str, Any]:
+        """The frames so far."""
+        return {"rounds": list(self.rounds), "frames": list(self.frames)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from the frames that ``state_dict`` returned."""
+        self.rounds, self.frames = list(state["rounds"]), list(state["frames"])
+
+
+def judge(players: Players, data: samplers.Sampler, device: str) -> dict[str, float]:
+    """Distances between real and generated samples, modes, and how far the discriminator is from not knowing."""
+
+    def generated(n: int) -> np.ndarray:
+        return players.generate(players.latents(n))
+
+    options = ESTIMATE | {"device": device}
+    found = {
+        "jensen_shannon": divergences.estimate_jensen_shannon(data, generated, **options)[0],
+        "kullback_leibler": divergences.estimate_f_divergence("kullback_leibler", data, generated, **options)[0],
+        "wasserstein": divergences.estimate_wasserstein(data, generated, penalty="lipschitz", **options)[0],
+    }
+    if isinstance(data, samplers.GaussianMixture):
+        coverage = evaluation.mode_coverage(generated(SAMPLES), data)
+        found |= {"modes_covered": coverage.modes, "share_within_3_sd": coverage.share}
+    if players.game.has_labels:
+        with tg.no_grad():
+            on_data = F.sigmoid(players.critic(tg.tensor(data(SAMPLES), device=device)))
+        found["distance_from_half"] = (on_data - 0.5).abs().mean().item()
+    return found
+
+
+def main() -> None:
+    """Players, rounds, verdicts, figures."""
+    options, played = arguments()
+    run = Run(options.out, resume=options.resume)
+    tg.manual_seed(options.seed)
+    data, reach = DATA[options.data], REACH[options.data]
+    games = {name: new_players(game, options.device) for name, game in played.items()}
+    film = Film(games, data, reach)
+    steps = min(STEPS, options.limit or STEPS)
+    total = steps * options.epochs
+    print(f"{TITLE}: {options.data}, {', '.join(games)}")
+
+    def step(_: int, index: int) -> dict[str, float]:
+        if index % max(1, total // Film.FRAMES) == 0:
+            film.take(index)
+        told = {}
+        for name, players in games.items():
+            set_rates(players, cosine_schedule(index, total, 1.0))
+            real = tg.tensor(data(options.batch_size * players.game.n_critic), device=options.device)
+            told |= {f"{name}_{what}": value for what, value in players.round(real).items()}
+        return told
+
+    def evaluate() -> dict[str, float]:
+        verdicts = {name: judge(players, data, options.device) for name, players in games.items()}
+        return {f"{name}_{what}": value for name, found in verdicts.items() for what, value in found.items()}
+
+    parts = {f"{name}_{part}": state for name, players in games.items() for part, state in players.parts.items()}
+    rows = train(run, range(steps), step, epochs=options.epochs, parts=parts | {"film": film}, evaluate=evaluate)
+    film.take(total)
+
+    draw(run, film, list(games))
+    results = {name: value for name, value in rows[-1].items() if name.endswith(tuple(VERDICTS))}
+    run.finish(
+        f"{TITLE}: {options.data}",
+        results,
+        seed=options.seed,
+        device=options.device,
+        references=references(data, games),
+        text=__doc__.split("\n\n", 2)[2],
+    )
+
+
+VERDICTS = {  # what is found at the end of an epoch -> what to call it, in which units
+    "modes_covered": ("Modes covered", ""),
+    "share_within_3_sd": ("Samples within three deviations of a mode", "share"),
+    "distance_from_half": ("Discriminator on data: mean |D - 1/2|", ""),
+    "jensen_shannon": ("Jensen-Shannon divergence, at least", "nats"),
+    "kullback_leibler": ("KL(data || samples), at least", "nats"),
+    "wasserstein": ("Wasserstein distance, at least", "units of x"),
+}
+GOOD_SHARE = 1 - float(np.exp(-4.5))  # of a Gaussian in the plane, within three standard deviations
+
+
+def references(data: samplers.Sampler, games: Mapping[str, Players]) -> list[Reference]:
+    """What the results are to be compared with."""
+    found = []
+    for name, players in games.items():
+        if isinstance(data, samplers.GaussianMixture):
+            found.append(Reference(f"{name}_modes_covered", len(data.centres), "the modes there are"))
+            found.append(Reference(f"{name}_share_within_3_sd", GOOD_SHARE, "of the data themselves"))
+        if players.game.has_labels:
+            found.append(Reference(f"{name}_distance_from_half", 0.0, "the best discriminator of equal distributions"))
+    return found
+
+
+def draw(run: Run, film: Film, games: list[str]) -> None:
+    """The fields and samples of a few moments, all of them as an animation, and the numbers along the way."""
+    last = len(film.frames) - 1
+    moments = sorted({round(share * last) for share in (0.05, 0.15, 0.35, 0.6, 1)})
+    caption = "What the critic says (blue: real), the data (yellow) and the samples (black), as training goes."
+    shown = [film.fields(moment) for moment in moments]
+    path = run.figure("fields.png", caption)
+    plotting.fields([fields[i] for i in range(len(games)) for fields in shown], path, reach=film.reach)
+    path = run.figure("film.gif", "The same, moving.")
+    plotting.field_animation([film.fields(index) for index in range(last + 1)], path, reach=film.reach)
+
+    losses = {"critic_loss": ("Critic's loss", ""), "generator_loss": ("Generator's loss", "")}
+    epochs = [row["epoch"] for row in run.rows]
+    ends = [epochs[0], epochs[-1]]
+    known: dict[str, dict[str, plotting.Curve]] = {
+        "share_within_3_sd": {"the data's": (ends, [GOOD_SHARE] * 2)},
+        "jensen_shannon": {"log 2": (ends, [float(np.log(2))] * 2)},
+    }
+    parts = []
+    for what, (title, unit) in (losses | VERDICTS).items():
+        measured: dict[str, plotting.Curve] = {
+            game.replace("_", " "): (epochs, [row[f"{game}_{what}"] for row in run.rows])
+            for game in games
+            if f"{game}_{what}" in run.rows[0]
+        }
+        if measured:
+            parts.append(plotting.Panel(title, "epoch", unit, measured, known.get(what, {}), markers=False))
+    plotting.panels(parts, run.figure("learning.png", "Losses, modes and distances, epoch by epoch."))
+
+
+if __name__ == "__main__":
+    main()
