@@ -328,7 +328,7 @@ def small_games() -> Figure:
         right.plot(thetas, color=colour, linewidth=1.2, label=name.replace("_", " "))
     right.axhline(0, color=FAINT, linewidth=1, zorder=0)
     right.set(xlabel="rounds", ylabel=r"$\theta$", xlim=(0, 200), ylim=(-1.7, 1.2))
-    right.legend(frameon=False, fontsize=8.5, loc="lower center", ncols=3)
+    right.legend(frameon=False, fontsize=8.5, loc="lower center", ncols=3, columnspacing=1.2, handlelength=1.5)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -8,7 +8,8 @@ DOCTEXT
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from tinygen import divergences, evaluation, nn, plotting
 from tinygen.data import samplers
 from tinygen.models import MLP
 from tinygen.objectives import GAMES, Game
-from tinygen.optim import Adam, cosine_schedule
+from tinygen.optim import Adam, linear_schedule
 from tinygen.training import Players, Reference, Run, sampler_arguments, train
 
 TITLE = "Five games on a mixture"
@@ -29,7 +30,7 @@ DATA = {"ring": samplers.ring(), "grid": samplers.grid(), "moons": samplers.two_
 REACH = {"ring": 1.5, "grid": 1.5, "moons": 2.0, "spiral": 1.5}  # of the square that is drawn
 
 LATENT_SIZE = 2
-HIDDEN = (64, 64, 64)
+SPREAD = 3.0  # of the latents, as the generator's first layer sees them
 N_CRITIC = 2  # of a Wasserstein game
 PENALTY_WEIGHT = 0.1
 SAMPLES = 5_000  # for counting
@@ -44,8 +45,8 @@ def arguments() -> tuple[argparse.Namespace, dict[str, Game]]:
         TITLE,
         data="ring",
         datasets=tuple(DATA),
-        epochs=10,
-        batch_size=128,
+        epochs=8,
+        batch_size=256,
         out="runs/toy_gan",
         epochs_help=f"times {STEPS} rounds of each game",
         limit_help="play the first N rounds of each epoch only",
@@ -79,20 +80,52 @@ def as_asked(game: Game, options: argparse.Namespace) -> Game:
     return replace(game, soft=options.soft, flipped=options.flipped) if game.has_labels else game
 
 
+class Generator(MLP):
+    """Latents z (N, 2) -> points (N, 2). Between two modes there should be no samples, so where z crosses from one to
+    the other the map has to be steep: wide latents make it so from the start."""
+
+    def forward(self, z: tg.Tensor) -> tg.Tensor:
+        return super().forward(SPREAD * z)
+
+
 def new_players(game: Game, device: str) -> Players:
-    """A generator and a critic, as large as each other."""
-    generator = MLP(LATENT_SIZE, 2, HIDDEN, nn.ReLU).to(device)
-    critic = MLP(2, 1, HIDDEN, lambda: nn.LeakyReLU(0.2)).to(device)
-    betas = (0.5, 0.99) if game.has_labels else (0.0, 0.9)
-    optimizers = (Adam(player.parameters(), betas=betas) for player in (generator, critic))
+    """The two networks and their optimisers, without momentum: in a game it only makes the circles wider."""
+    generator = Generator(LATENT_SIZE, 2, (64, 64, 64), nn.ReLU).to(device)
+    critic = MLP(2, 1, (128, 128), lambda: nn.LeakyReLU(0.2)).to(device)
+    optimizers = (Adam(player.parameters(), betas=(0.0, 0.9)) for player in (generator, critic))
     return Players(game, generator, critic, LATENT_SIZE, *optimizers)
 
 
 def set_rates(players: Players, share: float) -> None:
     """``share`` of the learning rates with which a game begins. A Wasserstein critic learns faster than its generator:
     its advice is worth something only where it is nearly the best critic."""
-    rates = (3e-3, 3e-3) if players.game.has_labels else (2e-3, 5e-3)
-    players.generator_optimizer.lr, players.critic_optimizer.lr = (share * rate for rate in rates)
+    players.generator_optimizer.lr = share * 2e-3
+    players.critic_optimizer.lr = share * (2e-3 if players.game.has_labels else 4e-3)
+
+
+class Chance:
+    """The random numbers of one game, so that what happens in it does not depend on which others are played beside it.
+    They go on from where the library's are as it is made."""
+
+    def __init__(self) -> None:
+        self.state = tg.get_rng_state()
+
+    @contextmanager
+    def drawn(self) -> Iterator[None]:
+        """Within, random numbers are this game's."""
+        others = tg.get_rng_state()
+        tg.set_rng_state(self.state)
+        yield
+        self.state = tg.get_rng_state()
+        tg.set_rng_state(others)
+
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return dict(self.state)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state that ``state_dict`` returned."""
+        self.state = state
 
 
 class Film:
@@ -173,10 +206,12 @@ def main() -> None:
     """Players, rounds, verdicts, figures."""
     options, played = arguments()
     run = Run(options.out, resume=options.resume)
-    tg.manual_seed(options.seed)
-    data, reach = DATA[options.data], REACH[options.data]
-    games = {name: new_players(game, options.device) for name, game in played.items()}
-    film = Film(games, data, reach)
+    data = DATA[options.data]
+    games, chances = {}, {}
+    for name, game in played.items():
+        tg.manual_seed(options.seed)  # so all begin with the same networks
+        games[name], chances[name] = new_players(game, options.device), Chance()
+    film = Film(games, data, REACH[options.data])
     steps = min(STEPS, options.limit or STEPS)
     total = steps * options.epochs
     print(f"{TITLE}: {options.data}, {', '.join(games)}")
@@ -186,17 +221,25 @@ def main() -> None:
             film.take(index)
         told = {}
         for name, players in games.items():
-            set_rates(players, cosine_schedule(index, total, 1.0))
-            real = tg.tensor(data(options.batch_size * players.game.n_critic), device=options.device)
-            told |= {f"{name}_{what}": value for what, value in players.round(real).items()}
+            set_rates(players, linear_schedule(index, total, 1.0))
+            with chances[name].drawn():
+                real = tg.tensor(data(options.batch_size * players.game.n_critic), device=options.device)
+                told |= {f"{name}_{what}": value for what, value in players.round(real).items()}
         return told
 
     def evaluate() -> dict[str, float]:
-        verdicts = {name: judge(players, data, options.device) for name, players in games.items()}
-        return {f"{name}_{what}": value for name, found in verdicts.items() for what, value in found.items()}
+        found = {}
+        for name, players in games.items():
+            with chances[name].drawn():
+                verdict = judge(players, data, options.device)
+            found |= {f"{name}_{what}": value for what, value in verdict.items()}
+        return found
 
-    parts = {f"{name}_{part}": state for name, players in games.items() for part, state in players.parts.items()}
-    rows = train(run, range(steps), step, epochs=options.epochs, parts=parts | {"film": film}, evaluate=evaluate)
+    parts: dict[str, Any] = {"film": film}
+    for name, players in games.items():
+        parts |= {f"{name}_{part}": state for part, state in players.parts.items()}
+        parts[f"{name}_chance"] = chances[name]
+    rows = train(run, range(steps), step, epochs=options.epochs, parts=parts, evaluate=evaluate)
     film.take(total)
 
     draw(run, film, list(games))
