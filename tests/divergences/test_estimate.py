@@ -45,7 +45,7 @@ def standard_error(network, p, q, activation=lambda v: v, conjugate=lambda v: v)
     ],
 )
 def test_the_estimate_of_gaussians_is_the_exact_value_within_noise(name, exact):
-    """A bound is below the exact value by what 150 steps leave (2 % at most, over seeds) and never above but by noise."""
+    """A bound is below the exact value by what 150 steps leave, 2 % at most over seeds, and above only by noise."""
     p, q, row = gaussian(*P), gaussian(*Q), F_DIVERGENCES[name]
     estimate, network = divergences.estimate_f_divergence(name, p, q, steps=150, batch_size=256)
     noise = standard_error(network, p, q, row.activation, row.conjugate_of_activation)

@@ -23,7 +23,9 @@ def test_the_datas_own_samples_cover_all_modes_with_the_share_of_a_gaussian():
 def test_a_stray_sample_covers_no_mode_and_a_tenth_of_its_due_does():
     ring = samplers.ring(modes=4)
     for there, modes in ((9, 1), (10, 2)):  # of 400 samples 100 are a mode's due
-        samples = np.concatenate([ring.centres[:1].repeat(400 - there, axis=0), ring.centres[1:2].repeat(there, axis=0)])
+        samples = np.concatenate(
+            [ring.centres[:1].repeat(400 - there, axis=0), ring.centres[1:2].repeat(there, axis=0)]
+        )
         found = mode_coverage(samples, ring)
         assert (found.modes, found.share) == (modes, 1.0)
         assert found.counts.tolist() == [400 - there, there, 0, 0]

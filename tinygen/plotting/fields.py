@@ -111,9 +111,7 @@ def _draw(axes: Axes, part: Field, reach: float) -> None:
 
 def _check(function: str, part: Field) -> None:
     if part.values.ndim != 2 or part.values.size == 0 or not np.isfinite(part.values).all():
-        raise ValueError(
-            f"{function}: the values of {part.title!r} must be finite and (H, W), got {part.values.shape}"
-        )
+        raise ValueError(f"{function}: the values of {part.title!r} must be finite and (H, W), got {part.values.shape}")
     for name, points in (("samples", part.samples), ("data", part.data)):
         if points.ndim != 2 or points.shape[1] != 2:
             raise ValueError(f"{function}: the {name} of {part.title!r} must be (n, 2), got {points.shape}")

@@ -54,8 +54,8 @@ def write_report(
 ) -> None:
     """Write the page to ``path``, whole or not at all.
 
-    ``text`` holds paragraphs set apart by empty lines; ``figures`` are PNG or GIF files with their captions; ``metrics``
-    are rows with the same names; ``facts`` say how the numbers were made (the command, versions, the seed).
+    ``text`` holds paragraphs set apart by empty lines; ``figures`` are PNG or GIF files and captions; ``metrics`` are
+    rows with the same names; ``facts`` say how the numbers were made (the command, versions, the seed).
     """
     body = [f"<h1>{escape(title)}</h1>"]
     body += [f"<p>{escape(paragraph)}</p>" for paragraph in text.split("\n\n") if paragraph.strip()]
