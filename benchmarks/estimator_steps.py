@@ -58,9 +58,9 @@ def wasserstein(network: nn.Module, x: tg.Tensor, y: tg.Tensor) -> tg.Tensor:
 
 
 def new_optimizer(network: nn.Module, loss: Loss, way: Way) -> Optimizer:
-    """Adam as the estimators have it, or gradient descent at about the largest rate at which it does not diverge."""
+    """Adam as the estimators have it, or gradient descent at rates not far below those at which it diverges."""
     if way.optimizer == "SGD":
-        return SGD(network.parameters(), 0.3 if loss is jensen_shannon else 0.03)
+        return SGD(network.parameters(), 0.3 if loss is jensen_shannon else 0.01)
     return Adam(network.parameters(), 0.01, (0.9, 0.99) if loss is jensen_shannon else (0.5, 0.9))
 
 
