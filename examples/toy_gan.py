@@ -2,7 +2,7 @@
 
     python examples/toy_gan.py                                the ring, by every game of the table
     python examples/toy_gan.py --data spiral --game non_saturating wasserstein_gradient
-    python examples/toy_gan.py --game minimax --n-critic 5    a critic that is ahead
+    python examples/toy_gan.py --n-critic 5                   critics that are ahead
 
 All games begin with the same two small networks and the same samples, and none depends on which others are played.
 Both learning rates fall to 0 on a line, so that the players come to rest. Samples are never compared with data one by
@@ -10,14 +10,13 @@ one: how good they are is counted (the modes covered, the share of samples withi
 estimated (``tinygen.divergences``, networks of their own on fresh samples: bounds from below). The estimates at the end
 are careful ones, those on the way are quick.
 
-What to look for. Non-saturating: the field is strong where samples are wrong, and fades as they come right, until the
-discriminator says 1/2 nearly everywhere. Minimax has the same critic, but a generator that learns nothing where the
-critic is sure; here it keeps up, because the two are matched. With a critic that is ahead (``--n-critic 5``) it stands
-still. Clipping: a box of 0.01 around every weight leaves a critic that is flat and nearly straight: it tells on which
-side of the plane there is more to be had, and knows nothing of modes, so the samples move around the ring and never
-settle. Gradient and Lipschitz penalty: a slope near 1 towards each mode, and samples that are drawn in from everywhere.
-The price of a slope is low here (0.1, ``--penalty-weight``), since the ring's radius is 1: at 10 the critic may not
-bend within the width of a mode, and all samples go round the ring in one clump.
+What to look for. Non-saturating: samples find the ring, then its modes, and the field fades as they do, until the
+discriminator says 1/2 wherever there are samples, real or generated. Minimax: the same critic, but a generator that
+learns nothing where the critic is sure; on the ring the two are so well matched that it keeps up, and that is the best
+case. Clipping: a box of 0.01 around every weight leaves a critic that is next to nothing, a plain slope over the whole
+square; it knows of no modes, so the samples stay a cloud that is pushed to and fro. Gradient and Lipschitz penalty: the
+critic keeps its bends, and draws the samples in. The price of a slope is low here (0.1, ``--penalty-weight``), since
+the ring's radius is 1: at 10 the critic may not bend within the width of a mode, and all samples go round in one clump.
 """
 
 import argparse
