@@ -142,5 +142,5 @@ def print_times_and_memory(what: str, times: Mapping[str, float]) -> None:
 
 
 def conclude(ratio: float, goal: float) -> None:
-    """The last line of every benchmark: tinygen's time over PyTorch's."""
+    """The last line of every benchmark: tinygen's time over the other side's."""
     print(f"ratio: {ratio:.2f} (goal {goal:.2f})")

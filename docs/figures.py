@@ -17,7 +17,7 @@ from matplotlib.patches import Ellipse, FancyArrowPatch, FancyBboxPatch, Rectang
 
 import tinygen as tg
 import tinygen.functional as F
-from tinygen import likelihoods, nn
+from tinygen import data, evaluation, likelihoods, nn
 from tinygen.objectives import GAMES
 from tinygen.optim import SGD
 from tinygen.training import Players
@@ -334,6 +334,52 @@ def small_games() -> Figure:
     return figure
 
 
+# Chapter 8 -----------------------------------------------------------------------------------------------------------
+
+
+def bias() -> Figure:
+    """FID against 1/N of a perfect generator and of one that is too narrow, with the lines to 1/N = 0 and theory's."""
+    tg.manual_seed(0)
+    D, N = 32, 4000
+    test = tg.randn(10_000, D, dtype="float64").numpy()
+    test -= test.mean(axis=0)
+    test = np.linalg.solve(np.linalg.cholesky(np.cov(test, rowvar=False)), test.T).T  # mean 0, covariance I, exactly
+    figure, (axes,) = new_figure(7.2, 3.9)
+    for s, label, colour in ((1.0, "perfect", BLUE), (0.9, "10 % too narrow", ORANGE)):
+        samples = s * tg.randn(N, D, dtype="float64").numpy()
+        fit = evaluation.fid_infinity(samples, test, resamples=20)
+        ends = np.array([0, 1 / fit.sizes[0]])
+        axes.plot(1 / fit.sizes, fit.scores, "o", color=colour, markersize=4, label=f"{label}: random subsets")
+        line = f"least squares, {fit.estimate:.3f} at 0"
+        axes.plot(ends, fit.estimate + fit.slope * ends, color=colour, linewidth=1.1, label=line)
+        truth, slope = D * (1 - s) ** 2, D * s**2 + s * D * (D + 1) / 4
+        theory = f"theory to leading order, {truth:.3f} at 0"
+        axes.plot(ends, truth + slope * ends, color=colour, linewidth=1.1, linestyle=":", label=theory)
+    axes.set(xlabel="$1/N$", ylabel="FID of $N$ samples", xlim=(-2e-5, None), ylim=(-0.05, None))
+    axes.legend(frameon=False, fontsize=8.5, loc="upper left")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+# The README ----------------------------------------------------------------------------------------------------------
+
+
+def street() -> Figure:
+    """House numbers that the library draws: a column for each digit."""
+    rows, gap = 5, 2
+    numbers = data.load("street", "train", limit=100 * rows)
+    columns = [numbers.images[numbers.labels == digit][:rows] for digit in range(10)]
+    pictures = np.stack(columns, axis=1).transpose(0, 1, 3, 4, 2)  # 10 x (5, C, H, W) -> (5, 10, H, W, C)
+    framed = np.pad(pictures, ((0, 0), (0, 0), (0, gap), (0, gap), (0, 0)), constant_values=255)
+    down, across = (side + gap for side in pictures.shape[2:4])
+    board = framed.swapaxes(1, 2).reshape(rows * down, 10 * across, 3)[:-gap, :-gap]
+    figure = Figure(figsize=(board.shape[1] / 40, board.shape[0] / 40), dpi=160, facecolor="white")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.imshow(board, interpolation="nearest")
+    axes.axis("off")
+    return figure
+
+
 FIGURES = {
     "graph.png": graph,
     "three-walks.png": three_walks,
@@ -342,6 +388,8 @@ FIGURES = {
     "memory-order.png": memory_order,
     "bounds.png": bounds,
     "small-games.png": small_games,
+    "fid-bias.png": bias,
+    "street.png": street,
 }
 
 

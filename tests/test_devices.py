@@ -11,7 +11,10 @@ from training.stopped_runs import IMAGES, OUTCOME, STEPS, NoisyVAE, Stopped, mak
 import tinygen as tg
 import tinygen.functional as F
 from tinygen import backend, checkpoint, evaluation, nn, optim
-from tinygen.models import ConvVAE, DigitClassifier
+from tinygen.data import Dataset
+from tinygen.models import ConvVAE, DigitClassifier, SVHNClassifier
+from tinygen.training import Run
+from tinygen.training.classifier import train_classifier
 
 
 @pytest.fixture
@@ -184,6 +187,19 @@ def test_the_average_of_weights_stays_with_them(gpu):
     average.update()
     with average.applied():
         assert_on("gpu:0", model)
+
+
+def test_the_house_number_classifier_trains_and_sees_the_same(gpu, numbers, tmp_path):
+    images = Dataset(numbers.integers(0, 256, (6, 3, 32, 32), np.uint8), numbers.integers(0, 10, 6))
+
+    def train(device):
+        model, run = SVHNClassifier().to(device), Run(tmp_path / device)
+        train_classifier(run, model, images, images, epochs=2, batch_size=3)
+        assert_on("cpu" if device == "cpu" else "gpu:0", model)
+        losses = np.array([row["train_cross_entropy"] for row in run.rows])
+        return [losses, *evaluation.image_features(model, images.images, 4)]
+
+    assert_same(*on_both(gpu, train), 1e-3, 1e-3)
 
 
 # Evaluation ----------------------------------------------------------------------------------------------------------

@@ -6,6 +6,9 @@ their vector-Jacobian products), ``functional``, ``nn`` and ``optim`` (networks)
 ``training``, ``evaluation``, ``plotting``; ``data`` and ``checkpoint`` stand beside them.
 """
 
+from tinygen.autograd.derivatives import hessian as hessian
+from tinygen.autograd.derivatives import hvp as hvp
+from tinygen.autograd.derivatives import jacobian as jacobian
 from tinygen.autograd.engine import grad as grad
 from tinygen.autograd.gradcheck import GradcheckError as GradcheckError
 from tinygen.autograd.gradcheck import gradcheck as gradcheck
@@ -42,9 +45,6 @@ from tinygen.operations.creation import randn as randn
 from tinygen.operations.creation import randn_like as randn_like
 from tinygen.operations.creation import zeros as zeros
 from tinygen.operations.creation import zeros_like as zeros_like
-from tinygen.operations.derivatives import hessian as hessian
-from tinygen.operations.derivatives import hvp as hvp
-from tinygen.operations.derivatives import jacobian as jacobian
 from tinygen.operations.elementwise import cos as cos
 from tinygen.operations.elementwise import exp as exp
 from tinygen.operations.elementwise import expm1 as expm1

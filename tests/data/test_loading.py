@@ -35,7 +35,7 @@ def offline(monkeypatch):
 
 
 def test_the_names_are_those_of_the_table():
-    assert data.names() == (*PUBLISHED, "strokes")
+    assert data.names() == (*PUBLISHED, "strokes", "street")
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -66,18 +66,20 @@ def test_a_set_with_validation_images_of_its_own_keeps_its_splits(root, encode, 
     np.testing.assert_array_equal(data.load("binarized-mnist", "valid", root=root).images, 1 - digits.binary[:5])
 
 
-def test_strokes_draws_each_split_from_a_seed_of_its_own(monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "counts"), [("strokes", [60_000, 10_000, 10_000]), ("street", [73_257, 10_000, 26_032])]
+)
+def test_a_set_that_the_library_draws_draws_each_split_from_a_seed_of_its_own(name, counts, monkeypatch):
     asked = {}
 
     def draw(count, seed, limit):
         assert limit is None
         asked[seed] = count
-        return np.zeros((count, 1, 28, 28), np.uint8), np.zeros(count, np.int64)
+        return np.zeros((count, 1, 1, 1), np.uint8), np.zeros(count, np.int64)
 
-    strokes = dataclasses.replace(catalogue.STROKES, draw=draw)
-    monkeypatch.setitem(catalogue.CATALOGUE, "strokes", strokes)
-    assert [len(data.load("strokes", split)) for split in ("train", "valid", "test")] == [60_000, 10_000, 10_000]
-    assert list(asked.values()) == [60_000, 10_000, 10_000]
+    monkeypatch.setitem(catalogue.CATALOGUE, name, dataclasses.replace(catalogue.CATALOGUE[name], draw=draw))
+    assert [len(data.load(name, split)) for split in ("train", "valid", "test")] == counts
+    assert list(asked.values()) == counts
 
 
 def test_a_limit_takes_the_first_images_of_a_split_and_draws_no_more(root, monkeypatch):

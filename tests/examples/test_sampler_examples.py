@@ -15,7 +15,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 @pytest.fixture(autouse=True)
 def _as_before(monkeypatch):
-    monkeypatch.setattr("tinygen.checkpoint.os.fsync", lambda file: None)
+    monkeypatch.setattr("os.fsync", lambda file: None)
     state = tg.get_rng_state()
     yield
     tg.set_rng_state(state)

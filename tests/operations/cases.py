@@ -17,7 +17,9 @@ import tinygen.functional as F
 from tinygen import likelihoods, nn
 from tinygen.autograd import broadcasting
 from tinygen.autograd.tensor import Tensor
+from tinygen.kernels.normalisation import moments
 from tinygen.operations import convolution, elementwise, pooling, shaping
+from tinygen.operations.normalisation import normalise_product, normalised_sum
 
 PUBLIC = {"tg": tg, "F": F, "nn": nn, "likelihoods": likelihoods}  # where public callables live
 
@@ -372,6 +374,15 @@ for shape in ((4, 2), (3, 2, 2), (2, 2, 2, 3), (2, 1, 2, 2, 2)):
     case("F.batch_norm", _normalised, normal(*shape), positive(shape[1]), normal(shape[1]))
     case("F.batch_norm", F.batch_norm, normal(*shape), Fixed(normal(shape[1])), Fixed(positive(shape[1])))
 case("F.batch_norm", lambda x: _normalised(x, eps=0.1), normal(3, 2))
+
+
+def _products_of_normalise(g, x, weight):
+    mean, variance = moments(x.data)
+    given = {"eps": 0.1, "moments": (mean, (variance + 0.1) ** -0.5)}
+    return normalise_product(g, x, weight, **given), normalised_sum(g, x, **given)
+
+
+case("products of batch_norm", _products_of_normalise, normal(3, 2, 2), normal(3, 2, 2), normal(2))
 case("F.batch_norm", F.batch_norm, normal(1, 2), Fixed(normal(2)), Fixed(positive(2)), positive(2), normal(2))
 case("F.dropout", lambda x: F.dropout(x, 0.4), normal(2, 5))
 case("F.dropout", lambda x: F.dropout(x, training=False), normal(2, 2))

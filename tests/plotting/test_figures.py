@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinygen.plotting import Panel, curves, image_grid, interpolation_grid, pairs_grid, panels
+from tinygen import plotting
+from tinygen.evaluation import FIDInfinity
+from tinygen.plotting import Panel, curves, fid_lines, image_grid, interpolation_grid, pairs_grid, panels
 
 WHITE = (255, 255, 255)
 
@@ -185,3 +187,22 @@ def test_panels_draws_what_was_measured_in_colour_and_what_is_known_in_ink(tmp_p
 def test_panels_needs_one_at_least(tmp_path):
     with pytest.raises(ValueError, match=r"^panels: there is no panel, expected one at least$"):
         panels([], tmp_path / "none.png")
+
+
+def test_fid_lines_draws_each_fit_s_scores_and_its_line_down_to_infinitely_many_samples(tmp_path, monkeypatch):
+    drawn_panels = []
+    monkeypatch.setattr(plotting, "panels", lambda parts, path: drawn_panels.extend(parts) or panels(parts, path))
+    sizes = np.array([100, 200, 400])
+    fits = {name: FIDInfinity(e, 0.01, s, sizes, e + s / sizes) for name, e, s in (("a", 0.5, 100), ("b", -0.1, 200))}
+    fid_lines(fits, tmp_path / "lines.png", title="two generators")
+    (panel,) = drawn_panels
+    assert list(panel.known) == ["a: 0.5 ± 0.01 at 0", "b: -0.1 ± 0.01 at 0"]
+    for (x, y), (ends, line), fit in zip(panel.measured.values(), panel.known.values(), fits.values(), strict=True):
+        np.testing.assert_array_equal(x, 1 / sizes)
+        np.testing.assert_array_equal(y, fit.scores)
+        np.testing.assert_allclose(line, [fit.estimate, fit.scores[0]])
+        np.testing.assert_array_equal(ends, [0, 0.01])
+    for colour in ((0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)):
+        assert (drawn(tmp_path / "lines.png") == colour).all(axis=-1).any()
+    with pytest.raises(ValueError, match=r"^fid_lines: there is no fit, expected one at least$"):
+        fid_lines({}, tmp_path / "none.png")

@@ -5,4 +5,4 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _no_wait_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tinygen.checkpoint.os.fsync", lambda file: None)
+    monkeypatch.setattr("os.fsync", lambda file: None)

@@ -15,7 +15,8 @@ import numpy as np
 from toy_vae import ToyVAE
 
 import tinygen as tg
-from tinygen import checkpoint, evaluation, nn
+from tinygen import evaluation, nn
+from tinygen.checkpoint import hdf5
 from tinygen.data import DataLoader, Dataset
 from tinygen.optim import Adam, ExponentialMovingAverage, cosine_schedule
 from tinygen.training import Run, train
@@ -116,13 +117,13 @@ def make_run(
 @contextmanager
 def half_written_checkpoint(run: StoppedRun) -> Iterator[None]:
     """Stop ``while the checkpoint is written`` that follows an epoch: its HDF5 is there, its checksum is not."""
-    whole = checkpoint._header
+    whole = hdf5._header
 
     def header(file: Any) -> bytes:
         run.stops("while the checkpoint is written", len(run.rows))
         return whole(file)
 
-    with mock.patch.object(checkpoint, "_header", header):
+    with mock.patch.object(hdf5, "_header", header):
         yield
 
 

@@ -61,6 +61,17 @@ def test_greys_are_divided_by_255_and_numbers_in_the_unit_interval_are_not(halve
     np.testing.assert_allclose(as_input(greys / 255, model).numpy(), greys / 255, rtol=1e-6)
 
 
+def test_pixels_are_brought_into_the_range_that_the_model_names(halves):
+    model = small()
+    model.pixel_range = (-1.0, 1.0)
+    greys, coins = halves.images, (halves.images > 99).astype("uint8")
+    np.testing.assert_allclose(as_input(greys, model).numpy(), greys / 127.5 - 1, atol=1e-6)
+    np.testing.assert_array_equal(as_input(coins, model).numpy(), 2.0 * coins - 1)
+    np.testing.assert_array_equal(as_input(coins > 0, model).numpy(), 2.0 * coins - 1)
+    drawn = (greys / 127.5 - 1).astype("float32")
+    np.testing.assert_array_equal(as_input(drawn, model).numpy(), drawn)
+
+
 def test_accuracy_needs_labels(halves):
     with pytest.raises(ValueError, match=r"accuracy: Dataset.* has no labels"):
         accuracy(small(), Dataset(halves.images))

@@ -13,6 +13,7 @@ from functools import partial
 from tinygen.data.formats import parse_amat, parse_idx_images, parse_idx_labels
 from tinygen.data.matlab import parse_svhn
 from tinygen.data.source import DrawnSet, PublishedSet, SourceFile
+from tinygen.data.street import street
 from tinygen.data.strokes import strokes
 
 GREY = (1, 28, 28)  # (C, H, W)
@@ -179,6 +180,7 @@ SVHN = PublishedSet(
 )
 
 STROKES = DrawnSet(strokes, {"train": (60_000, 1), "valid": (10_000, 2), "test": (10_000, 3)})
+STREET = DrawnSet(street, {"train": (73_257, 1), "valid": (10_000, 2), "test": (26_032, 3)})
 
 CATALOGUE: dict[str, PublishedSet | DrawnSet] = {
     "binarized-mnist": BINARIZED_MNIST,
@@ -186,4 +188,5 @@ CATALOGUE: dict[str, PublishedSet | DrawnSet] = {
     "fashion-mnist": FASHION_MNIST,
     "svhn": SVHN,
     "strokes": STROKES,
+    "street": STREET,
 }

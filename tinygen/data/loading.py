@@ -89,7 +89,7 @@ def _locate(source: SourceFile, entry: PublishedSet, folder: Path, download: boo
     raise FileNotFoundError(
         f"{source.name} is not in {folder} (plain or gzipped) and could not be fetched: {'; '.join(reasons)}. "
         "Put the file there, or name the folder that holds one for each set with root, --data-root or $TINYGEN_DATA; "
-        "--data strokes needs no files"
+        "--data strokes and --data street need no files"
     )
 
 

@@ -118,7 +118,9 @@ STYLES: dict[int, list[str]] = {
 
 _PIECES = 64  # a digit of 20 pixels has some 50 pixels of line: pieces short enough for a pen of one pixel
 _COMMON, _OWN, _REACH = 0.075, 0.03, 0.45  # a, b and r of the Gaussian process, in the digit's height
-_POSE = [-0.07, 0.2, 0.0], [0.21, 0.25, 0.1]  # means and standard deviations: log of the width, slant, turn (radians)
+_HAND = (-0.07, 0.2, 0.0), (0.21, 0.25, 0.1)  # means and standard deviations: log of the width, slant, turn (radians)
+
+Pose = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 
 class _Glyph(NamedTuple):
@@ -144,18 +146,20 @@ def _glyphs(digit: int) -> list[_Glyph]:
     return [_glyph(style) for style in STYLES[digit]]
 
 
-def _pose(points: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _pose(points: np.ndarray, random: np.random.Generator, pose: Pose) -> np.ndarray:
     """Points (2, n, K) made narrower or wider, slanted and turned, each of the n digits in its own way."""
-    width, slant, turn = random.normal(*_POSE, (points.shape[1], 3)).T[..., None]  # (n, 1) each
+    width, slant, turn = random.normal(*pose, (points.shape[1], 3)).T[..., None]  # (n, 1) each
     x, y = points
     x = np.exp(width) * x - slant * y
     return np.stack([np.cos(turn) * x - np.sin(turn) * y, np.sin(turn) * x + np.cos(turn) * y])
 
 
-def write(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def write(labels: np.ndarray, random: np.random.Generator, unrest: float = 1.0, pose: Pose = _HAND) -> np.ndarray:
     """The digits ``labels`` (N,), each in a hand of its own, as pieces of lines (2, 2, N, P) for ``pen.draw``.
 
-    Their unit is the digit's height (about 1); size and place are left to the caller (``place``).
+    Their unit is the digit's height (about 1); size and place are left to the caller (``place``). The control points
+    move ``unrest`` times as far as in handwriting; ``pose`` holds means and standard deviations of the logarithm of
+    the width, of the slant and of the turn (radians).
     """
     segments = np.empty((2, 2, len(labels), _PIECES), np.float32)
     for digit in STYLES:
@@ -164,7 +168,7 @@ def write(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
         for number, glyph in enumerate(_glyphs(digit)):
             chosen = of_digit[style == number]
             jitter = random.standard_normal((2, len(chosen), len(glyph.jitter))) @ glyph.jitter  # (2, n, K)
-            segments[:, :, chosen] = _pose(glyph.points + jitter, random) @ glyph.pieces  # (2, 2, n, P)
+            segments[:, :, chosen] = _pose(glyph.points + unrest * jitter, random, pose) @ glyph.pieces  # (2, 2, n, P)
     return segments
 
 

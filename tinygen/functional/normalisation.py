@@ -3,10 +3,11 @@
 y = weight (x - mean) / sqrt(variance + eps) + bias
 """
 
-from tinygen.autograd.recording import recording
 from tinygen.autograd.tensor import Tensor
-from tinygen.operations.elementwise import sqrt
-from tinygen.operations.reductions import mean, var
+from tinygen.backend import Array
+from tinygen.kernels.normalisation import moments
+from tinygen.operations.creation import ones, zeros_like
+from tinygen.operations.normalisation import normalise
 from tinygen.operations.shaping import reshape
 
 
@@ -35,22 +36,19 @@ def batch_norm(
     for name, given in named.items():
         if given is not None and given.shape != (channels,):
             raise ValueError(f"batch_norm: {name} must have shape ({channels},), got {given.shape} (x {x.shape})")
-    axes = (0, *range(2, x.ndim))
-    if training or running_mean is None or running_var is None:
-        count = x.size // channels
-        if count < 2:
-            raise ValueError(f"batch_norm: training needs more than one value a channel, got shape {x.shape}")
-        centre, variance = mean(x, axes, keepdims=True), var(x, axes, keepdims=True)
-        if running_mean is not None and running_var is not None:
-            with recording(False):
-                _move(running_mean, reshape(centre, channels), momentum)
-                _move(running_var, reshape(variance, channels) * (count / (count - 1)), momentum)
-    else:
-        centre, variance = _per_channel(running_mean, x), _per_channel(running_var, x)
-    y = (x - centre) / sqrt(variance + eps)
-    if weight is not None:
-        y = y * _per_channel(weight, x)
-    return y if bias is None else y + _per_channel(bias, x)
+    weight = ones(channels, dtype=x.dtype, device=x.device) if weight is None else weight
+    bias = zeros_like(weight) if bias is None else bias
+    if not training and running_mean is not None and running_var is not None:
+        scale = weight / (running_var + eps) ** 0.5
+        return x * _per_channel(scale, x) + _per_channel(bias - running_mean * scale, x)
+    count = x.size // channels
+    if count < 2:
+        raise ValueError(f"batch_norm: training needs more than one value a channel, got shape {x.shape}")
+    mean, variance = moments(x.data)
+    if running_mean is not None and running_var is not None:
+        _move(running_mean, mean, momentum)
+        _move(running_var, variance * (count / (count - 1)), momentum)
+    return normalise(x, weight, bias, eps=eps, moments=(mean, (variance + eps) ** -0.5))
 
 
 def _per_channel(statistic: Tensor, x: Tensor) -> Tensor:
@@ -58,5 +56,5 @@ def _per_channel(statistic: Tensor, x: Tensor) -> Tensor:
     return reshape(statistic, (1, -1, *(1,) * (x.ndim - 2)))
 
 
-def _move(running: Tensor, batch: Tensor, momentum: float) -> None:
-    running.data = (running.data + momentum * (batch.data - running.data)).astype(running.dtype)
+def _move(running: Tensor, batch: Array, momentum: float) -> None:
+    running.data = (running.data + momentum * (batch - running.data)).astype(running.dtype)

@@ -1,6 +1,7 @@
 """Models: lists of layers, and what they promise (a VAE encodes, decodes, samples and bounds its likelihood)."""
 
 from tinygen.models.classifier import DigitClassifier as DigitClassifier
+from tinygen.models.classifier import SVHNClassifier as SVHNClassifier
 from tinygen.models.mlp import MLP as MLP
 from tinygen.models.vae import VAE as VAE
 from tinygen.models.vae import ConvVAE as ConvVAE

@@ -1,4 +1,6 @@
-"""A classifier of digits: it reads what the generative models draw, and so judges them."""
+"""Classifiers of digits: they read what the generative models draw, and so judge them."""
+
+from typing import ClassVar
 
 from tinygen import nn
 from tinygen.autograd.tensor import Tensor
@@ -6,6 +8,8 @@ from tinygen.autograd.tensor import Tensor
 
 class DigitClassifier(nn.Module):
     """A small convolutional network from 28 x 28 images in [0, 1] to the logits of ten digits."""
+
+    pixel_range: ClassVar = (0.0, 1.0)
 
     def __init__(self) -> None:
         self.layers = nn.Sequential(
@@ -23,3 +27,46 @@ class DigitClassifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, 1, 28, 28) -> (N, 10)."""
         return self.layers(x)
+
+
+class SVHNClassifier(nn.Module):
+    """The network whose features judge house numbers: from 32 x 32 colour images in [-1, 1] to ten digits' logits.
+
+    It is the one that the assignment hands out trained (IFT6135, 2019, assignment 3, problem 3), with its names, so
+    its file can be read::
+
+        classifier.load_state_dict(checkpoint.read_torch("svhn_classifier.pt"))
+    """
+
+    pixel_range: ClassVar = (-1.0, 1.0)
+
+    def __init__(self) -> None:
+        self.conv_stack = nn.Sequential(
+            *_convolution(3, 8),
+            *_convolution(8, 16),
+            nn.MaxPool2d(2),
+            *_convolution(16, 16),
+            *_convolution(16, 32),
+            nn.MaxPool2d(2),
+            *_convolution(32, 64),
+            *_convolution(64, 128),
+            nn.MaxPool2d(2),
+            nn.Conv2d(128, 512, 2),
+        )
+        self.mlp = nn.Sequential(nn.ELU(), nn.Dropout(0.5), nn.Linear(512, 10))
+
+    def features(self, x: Tensor) -> Tensor:
+        """(N, 3, 32, 32) -> (N, 512), what the last convolution makes of the image.
+
+        It sees its 4 x 4 input at nine places. The assignment's network reads the first of them, the top left corner,
+        whose four pixels depend on 30 x 30 pixels of the image; so does this one.
+        """
+        return self.conv_stack(x)[:, :, 0, 0]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, 32, 32) -> (N, 10)."""
+        return self.mlp(self.features(x))
+
+
+def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
+    return [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ELU(), nn.Dropout2d(0.1)]

@@ -11,6 +11,7 @@ from tinygen.plotting.fields import fields as fields
 from tinygen.plotting.figures import Curve as Curve
 from tinygen.plotting.figures import Panel as Panel
 from tinygen.plotting.figures import curves as curves
+from tinygen.plotting.figures import fid_lines as fid_lines
 from tinygen.plotting.figures import image_grid as image_grid
 from tinygen.plotting.figures import interpolation_grid as interpolation_grid
 from tinygen.plotting.figures import pairs_grid as pairs_grid

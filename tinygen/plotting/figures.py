@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +16,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from tinygen.checkpoint import written_whole
+
+if TYPE_CHECKING:
+    from tinygen.evaluation import FIDInfinity
 
 WIDTH = 1200  # about the width of a figure, in pixels: twice what a page of text gives it, for sharp screens
 GAP = 6  # the white between pictures, in pixels
@@ -168,6 +171,19 @@ def panels(parts: Sequence[Panel], path: str | Path, *, columns: int = 2) -> Non
         axes.set_ylabel(part.ylabel, fontdict=FONT)
         _dress(axes, part.title)
     write(figure, path)
+
+
+def fid_lines(fits: Mapping[str, "FIDInfinity"], path: str | Path, *, title: str | None = None) -> None:
+    """Draw the scores of each of ``fits`` (what to call it -> what ``evaluation.fid_infinity`` found) against 1/N, and
+    the line through them to where N is infinite. Raises ``ValueError`` where there is none."""
+    if not fits:
+        raise ValueError("fid_lines: there is no fit, expected one at least")
+    scores, lines = {}, {}
+    for name, fit in fits.items():
+        scores[name] = (1 / fit.sizes, fit.scores)
+        ends = np.array([0, 1 / fit.sizes.min()])
+        lines[f"{name}: {fit.estimate:.4g} ± {fit.standard_error:.2g} at 0"] = (ends, fit.estimate + fit.slope * ends)
+    panels([Panel(title or "", "1 / N", "FID of N samples", scores, lines)], path)
 
 
 def _dress(axes: Axes, title: str | None) -> None:

@@ -1,6 +1,6 @@
 """Training a classifier: cross entropy, a handful of epochs, the accuracy on images it has not seen."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -16,10 +16,31 @@ from tinygen.training.run import Run
 
 
 def as_input(images: np.ndarray, model: Module) -> Tensor:
-    """``images`` as floating-point numbers in [0, 1] (greys are divided by 255) on the model's device."""
-    scale = 255.0 if images.dtype == np.uint8 and images.size and images.max() > 1 else 1.0
+    """``images`` as the floating-point numbers that ``model`` reads, on its device.
+
+    Whole numbers, 0 to 255 or (where none is above 1) 0 and 1, are brought into ``model.pixel_range``, [0, 1] for a
+    model that names none. Floating-point images are taken to lie in that range already.
+    """
     weight = model.parameters()[0]
-    return tensor(images.astype(weight.dtype) / scale, device=weight.device).astype(weight.dtype)
+    pixels = images.astype(weight.dtype)
+    if images.dtype.kind in "bui":
+        low, high = getattr(model, "pixel_range", (0.0, 1.0))
+        white = 255.0 if images.size and images.max() > 1 else 1.0
+        pixels = low + (high - low) * (pixels / white)
+    return tensor(pixels, device=weight.device)
+
+
+def in_batches(
+    function: Callable[[Tensor], Tensor], model: Module, images: np.ndarray, batch_size: int
+) -> Iterator[np.ndarray]:
+    """What ``function``, made of ``model``, returns for ``images`` (N, C, H, W), batch by batch.
+
+    The model is in evaluation mode while it computes, and between batches in the mode that it was in.
+    """
+    for first in range(0, len(images), batch_size):
+        with no_grad(), model.evaluating():
+            found = function(as_input(images[first : first + batch_size], model)).numpy()
+        yield found
 
 
 def train_classifier(
@@ -52,15 +73,9 @@ def train_classifier(
     return accuracy(model, valid_set)
 
 
-@no_grad()
 def probabilities(model: Module, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
     """What the classifier makes of ``images`` (N, C, H, W): (N, classes), each row summing to 1."""
-    with model.evaluating():
-        parts = [
-            F.softmax(model(as_input(images[first : first + batch_size], model)), axis=1).numpy()
-            for first in range(0, len(images), batch_size)
-        ]
-    return np.concatenate(parts)
+    return np.concatenate(list(in_batches(lambda x: F.softmax(model(x), axis=1), model, images, batch_size)))
 
 
 def accuracy(model: Module, dataset: Dataset) -> float:

@@ -5,6 +5,7 @@ import signal
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -89,7 +90,8 @@ def test_a_generator_goes_on_where_the_checkpoint_was_made(tmp_path):
 
 
 def test_equal_contents_are_equal_files_in_another_process_too(written, tmp_path):
-    code = f"import sys; sys.path[:] = {sys.path!r}; from test_checkpoint import *; save(sys.argv[1], **parts())"
+    path = [str(Path(__file__).parent), *sys.path]
+    code = f"import sys; sys.path[:] = {path!r}; from test_hdf5 import *; save(sys.argv[1], **parts())"
     here, other = os.path.dirname(__file__), tmp_path / "other.h5"
     subprocess.run([sys.executable, "-c", code, other], check=True, cwd=here, env=os.environ | {"PYTHONHASHSEED": "7"})
     assert other.read_bytes() == written.read_bytes()

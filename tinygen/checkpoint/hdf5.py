@@ -1,13 +1,10 @@
-"""Checkpoints: everything a training run is at one moment, in a file that can be trusted.
+"""Checkpoints in HDF5: everything a training run is at one moment, in a file that can be trusted.
 
 A run that is stopped and resumed must end with the same numbers, bit for bit, as one that never stopped. So a
 checkpoint keeps arrays, numbers and generator states exactly; nothing in it depends on the clock, so equal contents
-are equal files. And it must survive the ways in which files go wrong:
-
-* *Written whole or not at all.* The bytes go into a file beside the target, down to the disk, and only then take the
-  target's name, in one indivisible step. Whoever is stopped before that step still has the checkpoint before.
-* *Read whole or not at all.* The file begins with a page of text that states the length and the SHA-256 checksum of
-  all that follows, so one bit altered, cut off or added is noticed before anything is read.
+are equal files. It is written whole or not at all (``files.written_whole``), and *read whole or not at all*: the file
+begins with a page of text that states the length and the SHA-256 checksum of all that follows, so one bit altered, cut
+off or added is noticed before anything is read.
 
 What follows the page of text is HDF5, which any HDF5 tool reads (the format leaves room for such a page and calls it
 the user block): the arrays in groups named after the parts, and ``structure``, a JSON text that says what holds what.
@@ -17,42 +14,17 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
 import h5py
 import numpy as np
 
-UNFINISHED = ".unfinished"  # ends the name of a file that is being written
+from tinygen.checkpoint.files import CheckpointError, written_whole
 
 _HEADER_SIZE = 512  # the smallest user block that HDF5 allows
 _TITLE = b"tinygen checkpoint, format 1\n"
 _DTYPES = "?bBhHiIlLqQefdFD"  # NumPy's codes of the types that HDF5 keeps bit for bit
-
-
-class CheckpointError(ValueError):
-    """A file is no checkpoint, or no longer the one that was written."""
-
-
-@contextmanager
-def written_whole(path: str | os.PathLike) -> Iterator[Path]:
-    """The name of a file beside ``path`` to write to; when the block ends, it becomes ``path`` in one step.
-
-    A block that raises leaves ``path`` as it was; so does one that is killed, but with ``<path>.unfinished`` beside it,
-    which the next writing of ``path`` replaces.
-    """
-    path = Path(path)
-    unfinished = path.with_name(path.name + UNFINISHED)
-    try:
-        yield unfinished
-        with open(unfinished, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def save(path: str | os.PathLike, /, **parts: Any) -> None:

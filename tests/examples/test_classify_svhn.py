@@ -1,0 +1,67 @@
+"""The example that trains a classifier of house numbers, in little: what it writes, also in a run that was resumed."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+
+import tinygen as tg
+from tinygen import checkpoint
+from tinygen.models import SVHNClassifier
+from tinygen.training import Run
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "classify_svhn.py"
+
+
+@pytest.fixture
+def example(monkeypatch, tmp_path):
+    """Run the example on a few images that are noise, into a folder of its own; returns the folder."""
+    monkeypatch.setattr("os.fsync", lambda file: None)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "data" / "svhn").mkdir(parents=True)
+    drawn = np.random.default_rng(0)
+    for split in ("train", "test"):
+        images, labels = drawn.integers(0, 256, (32, 32, 3, 30), np.uint8), drawn.integers(1, 11, (30, 1), np.uint8)
+        path = tmp_path / "data" / "svhn" / f"{split}_32x32.mat"
+        scipy.io.savemat(path, {"X": images, "y": labels}, do_compression=True)
+    spec = importlib.util.spec_from_file_location("classify_svhn", EXAMPLE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def run(out, *options):
+        arguments = ["--data-root", tmp_path / "data", "--out", tmp_path / out, "--batch-size", 10, *options]
+        monkeypatch.setattr("sys.argv", ["classify_svhn.py", *map(str, arguments)])
+        module.main()
+        return tmp_path / out
+
+    state = tg.get_rng_state()
+    yield run
+    tg.set_rng_state(state)
+
+
+def stopping_in_the_second_epoch(run, epoch, log=Run.log, **metrics):
+    if epoch == 2:
+        raise KeyboardInterrupt
+    log(run, epoch, **metrics)
+
+
+@pytest.mark.filterwarnings("ignore:.*is not the official")
+def test_it_writes_accuracies_figures_and_weights_and_resumes_exactly(example, monkeypatch):
+    whole = example("whole", "--epochs", 2, "--limit", 20)
+    results = json.loads((whole / "results.json").read_text())
+    assert 0 <= results["valid_accuracy"] <= 1
+    assert 0 <= results["test_accuracy"] <= 1
+    names = {"checkpoint.h5", "curves.png", "doubtful.png", "metrics.csv", "report.html", "results.json"}
+    assert {path.name for path in whole.iterdir()} == names
+    SVHNClassifier().load_state_dict(checkpoint.load(whole / "checkpoint.h5")["parts"]["model"])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "log", stopping_in_the_second_epoch)
+        with pytest.raises(KeyboardInterrupt):
+            example("parts", "--epochs", 2, "--limit", 20)
+    again = example("parts", "--epochs", 2, "--limit", 20, "--resume")
+    for name in ("metrics.csv", "curves.png", "doubtful.png", "checkpoint.h5"):
+        assert (again / name).read_bytes() == (whole / name).read_bytes()

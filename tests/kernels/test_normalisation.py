@@ -1,0 +1,64 @@
+"""The kernels of batch normalisation against their formulas in double precision, in every order of memory."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from tinygen.kernels import normalisation as kernels
+
+NUMBERS = np.random.default_rng(0)
+SHAPES = [(6, 3), (1, 3, 5), (5, 1, 4, 2), (4, 3, 5, 2), (40, 8, 20, 21)]  # the last is worth sharing
+
+
+def orders(shape):
+    """The same numbers, lying in memory in different orders; and as a view with gaps."""
+    x = NUMBERS.normal(size=shape).astype("float32")
+    for order in itertools.islice(itertools.permutations(range(x.ndim)), 0, None, 5 if x.ndim == 4 else 1):
+        yield np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
+    yield np.repeat(x, 2, axis=0)[::2]
+
+
+def column(statistic, ndim):
+    return statistic.reshape(1, -1, *(1,) * (ndim - 2))
+
+
+@pytest.mark.parametrize("offset", [0.0, 1.0, 300.0], ids=["around 0", "beside 0", "far from 0"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_each_kernel_computes_its_formula_in_every_order_of_memory(shape, offset):
+    axes = (0, *range(2, len(shape)))
+    weight, bias = NUMBERS.normal(size=(2, shape[1])).astype("float32")
+    for x in orders(shape):
+        x = x + np.float32(offset)
+        g = NUMBERS.normal(size=shape).astype("float32")
+        wide, wide_g = x.astype(float), g.astype(float)
+        mean, variance = kernels.moments(x)
+        assert mean.dtype == variance.dtype == np.float32
+        np.testing.assert_allclose(mean, wide.mean(axes), atol=1e-6, rtol=1e-6)
+        np.testing.assert_allclose(variance, wide.var(axes), rtol=1e-5 if offset < 100 else 1e-4)
+        scale = 1 / np.sqrt(wide.var(axes) + 1e-5)
+        of_x = (wide - column(wide.mean(axes), x.ndim)) * column(scale, x.ndim)
+        given = wide.mean(axes).astype("float32"), scale.astype("float32")
+        close = {"rtol": 1e-4, "atol": 2e-5 * (1 + offset)}
+        y = kernels.normalise(x, weight, bias, *given)
+        np.testing.assert_allclose(y, column(weight, x.ndim) * of_x + column(bias, x.ndim), **close)
+        along = (wide_g * of_x).sum(axes)
+        np.testing.assert_allclose(kernels.normalised_sum(g, x, *given), along, rtol=1e-3, atol=1e-4 * (1 + offset))
+        rest = wide_g - column(wide_g.mean(axes), x.ndim) - of_x * column((wide_g * of_x).mean(axes), x.ndim)
+        product = kernels.normalise_product(g, x, weight, *given)
+        np.testing.assert_allclose(product, column(weight * scale, x.ndim) * rest, **close)
+
+
+@pytest.mark.parametrize("shape", SHAPES[1:], ids=str)
+def test_results_lie_in_memory_as_their_input_does(shape):
+    for x in itertools.islice(orders(shape), 3):
+        y = kernels.normalise(x, *np.ones((4, shape[1]), "float32"))
+        assert [s for s, n in zip(y.strides, shape, strict=True) if n > 1] == [
+            s for s, n in zip(x.strides, shape, strict=True) if n > 1
+        ]
+
+
+def test_a_mean_that_dwarfs_the_spread_costs_the_variance_no_more_digits_than_the_numbers_have():
+    x = (3000 + NUMBERS.normal(size=(2000, 2))).astype("float32")
+    _, variance = kernels.moments(x)
+    np.testing.assert_allclose(variance, x.astype(float).var(0), rtol=1e-4)

@@ -1,0 +1,124 @@
+"""Features of images as they come: one by one or in batches, read once, and their mean and covariance.
+
+A set of images is judged by the features that a network finds in it: N vectors of D numbers. There may be more of them
+than memory holds, so they are read in blocks, and each block is forgotten once it is counted (Chan, Golub and LeVeque
+1983, eq. 2.1). With ``m`` features before and ``n`` more in a block, ``d`` between their two means, and ``S`` the sum
+of the outer squares of what departs from the mean,
+
+    S = S_before + S_block + m n / (m + n) d d^T
+
+Each block's own mean is taken off before anything is squared, so features far from 0 lose no digits, as they do where
+the mean of squares meets the square of the mean.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygen.autograd.tensor import Tensor
+from tinygen.kernels.products import matmul
+
+BLOCK = 1024  # features that are looked at together
+
+
+class Moments(NamedTuple):
+    """Of how many images N, the features' mean (D,), and their covariance (D, D), divided by N - 1; in float64."""
+
+    images: int
+    mean: np.ndarray
+    covariance: np.ndarray
+
+
+def as_array(values: Any) -> np.ndarray:
+    """A tensor's values, from whichever device, or what NumPy makes of ``values``."""
+    return values.numpy() if isinstance(values, Tensor) else np.asarray(values)
+
+
+def blocks(argument: str, features: Iterable[Any]) -> Iterator[np.ndarray]:
+    """Vectors (D,) and batches (B, D), arrays or tensors, as blocks (BLOCK, D) in float64; only the last is smaller.
+
+    The blocks do not depend on how the features came. Each lies where the one before it lay, and is the caller's to
+    overwrite. Raises ``TypeError`` where ``features`` can not be gone through, and ``ValueError`` for other shapes, for
+    what is no real number, and for NaN and infinity; ``argument`` is what the errors call the features.
+    """
+    block, filled, seen = np.empty((0, 0)), 0, 0
+    whole = isinstance(features, (np.ndarray, Tensor)) and features.ndim == 2
+    if not whole and not isinstance(features, Iterable):
+        raise TypeError(f"{argument} expects an iterator of features, got a {type(features).__name__}")
+    for given in [features] if whole else features:
+        batch = as_array(given)
+        if batch.ndim not in (1, 2) or batch.shape[-1] == 0 or batch.dtype.kind not in "fiub":
+            raise ValueError(
+                f"{argument} expects vectors (D,) or batches (B, D) of real numbers, got {batch.dtype} {batch.shape}"
+            )
+        batch = batch.reshape(-1, batch.shape[-1])
+        if seen == filled == 0:
+            block = np.empty((BLOCK, batch.shape[1]))
+        if batch.shape[1] != block.shape[1]:
+            raise ValueError(f"{argument} expects {block.shape[1]} features an image, as before, got {batch.shape[1]}")
+        while len(batch):
+            taken = min(len(batch), BLOCK - filled)
+            block[filled : filled + taken] = batch[:taken]
+            batch, filled = batch[taken:], filled + taken
+            if filled == BLOCK:
+                yield _finite(argument, block, seen)
+                filled, seen = 0, seen + BLOCK
+    if filled:
+        yield _finite(argument, block[:filled], seen)
+
+
+def _finite(argument: str, block: np.ndarray, seen: int) -> np.ndarray:
+    """``block``, or a ``ValueError`` that says which number in it is none."""
+    finite = np.isfinite(block)
+    if not finite.all():
+        image, feature = np.argwhere(~finite)[0]
+        raise ValueError(
+            f"{argument} expects finite numbers, got {block[image, feature]} as feature {feature} of image "
+            f"{seen + image}"
+        )
+    return block
+
+
+def gather(argument: str, features: Iterable[Any], least: int = 2) -> np.ndarray:
+    """All features in memory, (N, D) in float64; a ``ValueError`` where there are fewer than ``least``."""
+    every = [block.copy() for block in blocks(argument, features)]
+    check_count(argument, sum(map(len, every)), least)
+    return np.concatenate(every)
+
+
+def moments(argument: str, features: Iterable[Any]) -> Moments:
+    """Number, mean and covariance of ``features`` in one pass, in memory for one block and two matrices (D, D).
+
+    Raises ``ValueError`` where there are fewer than two, and the errors of ``blocks``.
+    """
+    count, mean, scatter = 0, np.zeros(0), np.zeros((0, 0))
+    for block in blocks(argument, features):
+        n, own_mean = len(block), block.mean(axis=0)
+        block -= own_mean
+        own_scatter = matmul(block.T, block)
+        if count == 0:
+            mean, scatter = own_mean, own_scatter
+        else:
+            way = own_mean - mean
+            mean += way * (n / (count + n))
+            own_scatter += np.outer(way * (count * n / (count + n)), way)
+            scatter += own_scatter
+        count += n
+    check_count(argument, count, 2)
+    scatter /= count - 1
+    return Moments(count, mean, scatter)
+
+
+def check_count(argument: str, count: int, least: int) -> None:
+    """Raise ``ValueError`` where there are fewer than ``least`` images."""
+    if count < least:
+        raise ValueError(f"{argument} expects the features of {least} images or more, got {count}")
+
+
+def check_same_features(caller: str, sample: int, test: int) -> None:
+    """Raise ``ValueError`` where the two sets have not as many features an image."""
+    if sample != test:
+        raise ValueError(
+            f"{caller}: sample_features and test_features expect as many features an image, got {sample} and {test}"
+        )

@@ -1,0 +1,137 @@
+"""Normalisation of channels: their mean and variance over all other axes, and what is made of the two.
+
+Whatever order a batch (N, C, ...) has in memory, if it is dense the axes before the channels' run together there, and
+so do those after. Seen as (before, C, after), as all kernels here see it, a channel's numbers lie in long straight
+lines, and what belongs to a channel stands beside them as (C, 1). The threads share out the first axis.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from tinygen.backend import Array, array_module, is_numpy, parallel
+
+WORTH_SHARING = 100_000  # elements: below, handing half of the work to another thread costs more than it saves
+
+
+def moments(x: Array) -> tuple[Array, Array]:
+    """The mean and the variance of each channel of x (N, C, ...): two arrays (C,).
+
+    The variance is mean(x^2) - mean(x)^2, from one passage through memory. Where little is left of that difference its
+    digits are lost, so on a CPU, which can look without waiting, it is then computed of the distances from the mean;
+    elsewhere always.
+    """
+    see, _ = _views(x)
+    x = see(x)
+    count = x.size // x.shape[1]
+    mean = _total(_sums, x) / count
+    if is_numpy(x):
+        square = _total(lambda x: _products(x, x), x) / count
+        variance = square - mean * mean
+        if (variance > 0.1 * square).all():
+            return mean, variance
+    return mean, _total(lambda x: _products(d := x - mean[:, None], d), x) / count
+
+
+def normalise(x: Array, weight: Array, bias: Array, mean: Array, scale: Array) -> Array:
+    """``weight (x - mean) scale + bias`` per channel: x (N, C, ...), all else (C,)."""
+    see, back = _views(x)
+    slope = weight * scale
+    height = bias - mean * slope
+
+    def work(y: Array, x: Array) -> None:
+        array_module(x).multiply(x, slope[:, None], out=y)
+        y += height[:, None]
+
+    return back(_filled(work, see(x)))
+
+
+def normalised_sum(g: Array, x: Array, mean: Array, scale: Array) -> Array:
+    """``sum(g (x - mean) scale)``, the sum over a channel: g and x (N, C, ...), all else (C,)."""
+    see, _ = _views(x)
+    x, g = see(x), see(g)
+    if is_numpy(x) and (abs(mean) * scale < 3).all():  # else sum(g x) and mean sum(g) would be much alike
+        return (_total(_products, x, g) - mean * _total(_sums, g)) * scale
+    return _total(lambda x, g: _products(x - mean[:, None], g), x, g) * scale
+
+
+def normalise_product(g: Array, x: Array, weight: Array, mean: Array, scale: Array) -> Array:
+    """``weight scale (g - mean(g) - y mean(g y))`` with ``y = (x - mean) scale``, the means those of a channel: g and x
+    (N, C, ...), all else (C,)."""
+    see, back = _views(x)
+    count = x.size // x.shape[1]
+    along = normalised_sum(g, x, mean, scale) * scale / count
+    height = along * mean - _total(_sums, see(g)) / count
+    slope = weight * scale
+
+    def work(y: Array, x: Array, g: Array) -> None:
+        array_module(x).multiply(x, -along[:, None], out=y)
+        y += g
+        y += height[:, None]
+        y *= slope[:, None]
+
+    return back(_filled(work, see(x), see(g)))
+
+
+# Ways through memory -------------------------------------------------------------------------------------------------
+
+
+def _views(x: Array) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
+    """The ways from the shape of x (N, C, ...) to (before, C, after), and back: in the order in which x lies in memory,
+    if it is dense there, so that nothing is copied."""
+    order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
+    if not x.transpose(order).flags.c_contiguous:
+        order = list(range(x.ndim))
+    shape = [x.shape[axis] for axis in order]
+    before, channels = math.prod(shape[: order.index(1)]), x.shape[1]
+
+    def see(x: Array) -> Array:
+        return x.transpose(order).reshape(before, channels, -1)
+
+    def back(seen: Array) -> Array:
+        return seen.reshape(shape).transpose([order.index(axis) for axis in range(len(order))])
+
+    return see, back
+
+
+def _sums(x: Array) -> Array:
+    """The sum over each channel: x (before, C, after) -> (C,)."""
+    return _add_lines(x.sum(axis=2))
+
+
+def _products(x: Array, y: Array) -> Array:
+    """The sum of x y over each channel: x and y (before, C, after) -> (C,)."""
+    return _add_lines(np.vecdot(x, y) if is_numpy(x) and is_numpy(y) else (x * y).sum(axis=2))
+
+
+def _add_lines(sums: Array) -> Array:
+    """The sums of lines (before, C) added up: (C,). In double precision, for they may be many, one after another."""
+    return sums.sum(axis=0, dtype="float64").astype(sums.dtype)
+
+
+def _total(function: Callable[..., Array], *arrays: Array) -> Array:
+    """The sum of what ``function`` makes of the threads' shares of ``arrays`` (before, C, after): (C,)."""
+    parts: dict[int, Array] = {}
+
+    def work(first: int, last: int) -> None:
+        parts[first] = function(*(array[first:last] for array in arrays))
+
+    _share(work, arrays[0])
+    return sum(parts[first] for first in sorted(parts))
+
+
+def _filled(function: Callable[..., object], *arrays: Array) -> Array:
+    """A new array like the first of ``arrays``, filled by ``function(new, *arrays)``."""
+    new = array_module(arrays[0]).empty(arrays[0].shape, np.result_type(*[array.dtype for array in arrays]))
+
+    def work(first: int, last: int) -> None:
+        function(*(array[first:last] for array in (new, *arrays)))
+
+    _share(work, new)
+    return new
+
+
+def _share(work: Callable[[int, int], None], x: Array) -> None:
+    shared = is_numpy(x) and x.size >= WORTH_SHARING
+    parallel(work, len(x), minimum=2 if shared else len(x) + 1)
