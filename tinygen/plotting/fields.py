@@ -57,8 +57,8 @@ def field_animation(
         canvas = FigureCanvasAgg(_figure("field_animation", parts, reach, columns))
         canvas.draw()
         images.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]))
-    # One palette for all frames, made of the last: a shade means the same throughout, and nothing flickers
-    palette = images[-1].quantize(64)
+    # One palette for all frames, made of a few pixels of each: a shade means the same throughout, nothing flickers
+    palette = Image.fromarray(np.concatenate([np.asarray(image)[::3, ::3] for image in images])).quantize(96)
     first, *others = (image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images)
     milliseconds = round(1000 * seconds)
     durations = [milliseconds] * len(others) + [10 * milliseconds]
