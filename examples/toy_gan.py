@@ -314,8 +314,6 @@ def draw(run: Run, film: Film, games: list[str]) -> None:
     shown = [film.fields(moment) for moment in moments]
     path = run.figure("fields.png", caption)
     plotting.fields([fields[i] for i in range(len(games)) for fields in shown], path, reach=film.reach)
-    path = run.figure("film.gif", "The same, moving.")
-    plotting.field_animation([film.fields(index) for index in range(last + 1)], path, reach=film.reach)
 
     losses = {"critic_loss": ("Critic's loss", ""), "generator_loss": ("Generator's loss", "")}
     epochs = [row["epoch"] for row in run.rows]
@@ -334,6 +332,8 @@ def draw(run: Run, film: Film, games: list[str]) -> None:
         if measured:
             parts.append(plotting.Panel(title, "epoch", unit, measured, known.get(what, {}), markers=False))
     plotting.panels(parts, run.figure("learning.png", "Losses, modes and distances, epoch by epoch."))
+    path = run.figure("film.gif", "Fields and samples, moving.")
+    plotting.field_animation([film.fields(index) for index in range(last + 1)], path, reach=film.reach)
 
 
 if __name__ == "__main__":
