@@ -313,7 +313,9 @@ def draw(run: Run, film: Film, games: list[str]) -> None:
     caption = "What the critic says (blue: real), the data (yellow) and the samples (black), as training goes."
     shown = [film.fields(moment) for moment in moments]
     path = run.figure("fields.png", caption)
-    plotting.fields([fields[i] for i in range(len(games)) for fields in shown], path, reach=film.reach)
+    plotting.fields(
+        [fields[i] for i in range(len(games)) for fields in shown], path, reach=film.reach, columns=len(moments)
+    )
 
     losses = {"critic_loss": ("Critic's loss", ""), "generator_loss": ("Generator's loss", "")}
     epochs = [row["epoch"] for row in run.rows]
