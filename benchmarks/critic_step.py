@@ -56,7 +56,7 @@ def build(name: str, width: int) -> Callable[[], float]:
         step = critic_step(critic(width))
     else:
         twins, together = common.pytorch_side(), FORMS[name.removeprefix(PYTORCH)]
-        twin = twins.exchanged(twins.perceptron((2, *(width,) * 3, 1)), critic(width).state_dict(), "contiguous_format")
+        twin = twins.exchanged(twins.critic_of_points(width), critic(width).state_dict(), "contiguous_format")
         step = twins.critic_step(twin, "contiguous_format", together=together)
     return lambda: step(x, y)
 
@@ -64,7 +64,7 @@ def build(name: str, width: int) -> Callable[[], float]:
 def compare_losses(width: int) -> None:
     """Three steps from the same weights on the same points and interpolates."""
     twins, (x, y), network = common.pytorch_side(), batches(), critic(width)
-    twin = twins.exchanged(twins.perceptron((2, *(width,) * 3, 1)), network.state_dict(), "contiguous_format")
+    twin = twins.exchanged(twins.critic_of_points(width), network.state_dict(), "contiguous_format")
     step, twin_step = critic_step(network), twins.critic_step(twin, "contiguous_format", together=False)
     ours, theirs = [], []
     for seed in range(3):

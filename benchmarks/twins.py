@@ -5,6 +5,7 @@ images that lie in memory as (N, C, H, W) and as (N, H, W, C) ("channels last").
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -31,7 +32,33 @@ def images(batch: np.ndarray, memory_format: str) -> torch.Tensor:
     return torch.from_numpy(batch).contiguous(memory_format=getattr(torch, memory_format))
 
 
-class ConvVAE(nn.Module):
+class VAE(nn.Module):
+    """What the twins of ``models.VAE`` share; each has its ``encoder`` and ``decoder``."""
+
+    def draw(self, encoded: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
+        """One latent for each image from its q(z|x)."""
+        mean, logvar = encoded.chunk(2, dim=1)
+        return mean + torch.exp(0.5 * logvar) * (torch.randn_like(mean) if noise is None else noise)
+
+    @staticmethod
+    def divergence(encoded: torch.Tensor) -> torch.Tensor:
+        """KL(q(z|x) || N(0, I)), summed over the batch."""
+        mean, logvar = encoded.chunk(2, dim=1)
+        return 0.5 * (logvar.exp() + mean * mean - 1 - logvar).sum()
+
+    @staticmethod
+    def surprise(logits: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """-log p(x|z), summed over the batch."""
+        return F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
+
+    def loss(self, x: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
+        """The negative ELBO, an image."""
+        encoded = self.encoder(x)
+        logits = self.decoder(self.draw(encoded, noise))
+        return (self.surprise(logits, x) + self.divergence(encoded)) / len(x)
+
+
+class ConvVAE(VAE):
     """The twin of ``models.ConvVAE``."""
 
     def __init__(self, latent_size: int = 100) -> None:
@@ -63,27 +90,15 @@ class ConvVAE(nn.Module):
             nn.Conv2d(16, 1, 3, padding=2),
         )
 
-    def draw(self, encoded: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
-        """One latent for each image from its q(z|x)."""
-        mean, logvar = encoded.chunk(2, dim=1)
-        return mean + torch.exp(0.5 * logvar) * (torch.randn_like(mean) if noise is None else noise)
 
-    @staticmethod
-    def divergence(encoded: torch.Tensor) -> torch.Tensor:
-        """KL(q(z|x) || N(0, I)), summed over the batch."""
-        mean, logvar = encoded.chunk(2, dim=1)
-        return 0.5 * (logvar.exp() + mean * mean - 1 - logvar).sum()
+class MLPVAE(VAE):
+    """The twin of ``models.MLPVAE``; ``activation`` is the name of a layer of PyTorch."""
 
-    @staticmethod
-    def surprise(logits: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """-log p(x|z), summed over the batch."""
-        return F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
-
-    def loss(self, x: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
-        """The negative ELBO, an image."""
-        encoded = self.encoder(x)
-        logits = self.decoder(self.draw(encoded, noise))
-        return (self.surprise(logits, x) + self.divergence(encoded)) / len(x)
+    def __init__(self, latent_size: int, hidden: Sequence[int], activation: str) -> None:
+        super().__init__()
+        bend = getattr(nn, activation)
+        self.encoder = nn.Sequential(nn.Flatten(), *perceptron((784, *hidden, 2 * latent_size), bend))
+        self.decoder = nn.Sequential(*perceptron((latent_size, *hidden[::-1], 784), bend), nn.Unflatten(1, (1, 28, 28)))
 
 
 class FullyConvolutionalVAE(ConvVAE):
@@ -95,12 +110,12 @@ class FullyConvolutionalVAE(ConvVAE):
         self.decoder = nn.Sequential(nn.Conv2d(latent_size, 256, 1), *self.decoder[1:2], *self.decoder[3:])
 
 
-def adam(vae: ConvVAE) -> torch.optim.Adam:
+def adam(vae: VAE) -> torch.optim.Adam:
     """The optimiser of the VAE."""
     return torch.optim.Adam(vae.parameters(), lr=3e-4)
 
 
-def vae_step(vae: ConvVAE, memory_format: str) -> Callable[..., float]:
+def vae_step(vae: VAE, memory_format: str) -> Callable[..., float]:
     """One training step: ``step(batch, noise=None)`` -> the loss."""
     optimizer = adam(vae)
 
@@ -114,7 +129,7 @@ def vae_step(vae: ConvVAE, memory_format: str) -> Callable[..., float]:
     return step
 
 
-def vae_chain(vae: ConvVAE, x: torch.Tensor) -> list[Callable]:
+def vae_chain(vae: VAE, x: torch.Tensor) -> list[Callable]:
     """The functions that a step goes through, one after the other, from images to the loss (but for the KL)."""
     return [*vae.encoder, vae.draw, *vae.decoder, lambda logits: vae.surprise(logits, x)]
 
@@ -133,12 +148,17 @@ def critic() -> nn.Sequential:
     )
 
 
-def perceptron(widths: Sequence[int]) -> nn.Sequential:
-    """The twin of the layers of ``models.MLP`` with leaky ReLUs."""
+def perceptron(widths: Sequence[int], activation: Callable[[], nn.Module]) -> nn.Sequential:
+    """The twin of the layers of ``models.MLP``."""
     layers: list[nn.Module] = []
     for before, after in pairwise(widths):
-        layers += [nn.Linear(before, after), nn.LeakyReLU(0.2)]
+        layers += [nn.Linear(before, after), activation()]
     return nn.Sequential(*layers[:-1])
+
+
+def critic_of_points(width: int) -> nn.Sequential:
+    """The twin of ``critic`` in critic_step.py."""
+    return perceptron((2, *(width,) * 3, 1), partial(nn.LeakyReLU, 0.2))
 
 
 def critic_step(critic: nn.Module, memory_format: str, *, together: bool) -> Callable[..., float]:

@@ -12,6 +12,7 @@ sampling. Where the data have labels, a classifier trained on the same data read
 
 import argparse
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -19,7 +20,7 @@ import tinygen as tg
 from tinygen import data, evaluation, plotting
 from tinygen.models import ConvVAE, DigitClassifier
 from tinygen.optim import Adam, cosine_schedule
-from tinygen.training import Reference, Run, common_arguments, train
+from tinygen.training import Reference, Run, common_arguments, train_vae
 from tinygen.training.classifier import probabilities, train_classifier
 
 TITLE = "A convolutional VAE"
@@ -81,12 +82,6 @@ def arguments() -> argparse.Namespace:
     return options
 
 
-def load(options: argparse.Namespace, split: str) -> data.Dataset:
-    """One split as 0/1 images: grey ones are binarised once, pixel ~ Bernoulli(grey), from a fixed seed."""
-    dataset = data.load(options.data, split, root=options.data_root, limit=options.limit)
-    return data.Dataset(data.binarize(dataset.images), dataset.labels, dataset.name, split)
-
-
 def begin_at_log_odds(model: ConvVAE, images: np.ndarray) -> None:
     """Set the bias of the decoder's last layer so that, before it has learned anything, each pixel is as often 1 as
     the average pixel of ``images``."""
@@ -101,7 +96,10 @@ def main() -> None:
     run = Run(options.out, resume=options.resume)
     tg.manual_seed(options.seed)
 
-    train_set, valid_set, test_set = (load(options, split) for split in ("train", "valid", "test"))
+    train_set, valid_set, test_set = (
+        data.load(options.data, split, root=options.data_root, limit=options.limit).binarized()
+        for split in ("train", "valid", "test")
+    )
     print(f"{TITLE} on {options.data}: {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
     loader = data.DataLoader(train_set, options.batch_size, shuffle=True)
 
@@ -111,24 +109,26 @@ def main() -> None:
     model.to(options.device)
     optimizer = Adam(model.parameters(), lr=options.learning_rate, betas=(0.9, options.beta2))
 
-    def step(batch: tuple[np.ndarray, np.ndarray | None], index: int) -> dict[str, float]:
-        if options.schedule == "cosine":
-            total = options.epochs * len(loader)
-            optimizer.lr = cosine_schedule(index, total, options.learning_rate, warmup=options.warmup)
-        x = tg.tensor(batch[0], dtype="float32", device=options.device)
-        log_likelihood, kl = model.elbo_terms(x, path_gradient=options.path_gradient)
-        loss = tg.mean(kl - log_likelihood)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return {"train_elbo": -loss.item(), "train_kl": kl.numpy().mean()}
+    schedule = partial(
+        cosine_schedule, total=options.epochs * len(loader), peak=options.learning_rate, warmup=options.warmup
+    )
+    train_vae(
+        run,
+        model,
+        loader,
+        optimizer,
+        epochs=options.epochs,
+        schedule=schedule if options.schedule == "cosine" else None,
+        path_gradient=options.path_gradient,
+        evaluate=lambda: {"valid_elbo": evaluation.elbo(model, valid_set.images)},
+    )
 
-    def evaluate() -> dict[str, float]:
-        return {"valid_elbo": evaluation.elbo(model, valid_set.images)}
-
-    train(run, loader, step, epochs=options.epochs, parts={"model": model, "optimizer": optimizer}, evaluate=evaluate)
-
-    results = measure(model, options, valid_set, test_set)
+    results = evaluation.measure_likelihoods(
+        model,
+        {"valid": valid_set.images, "test": test_set.images},
+        options.importance_samples,
+        options.likelihood_images,
+    )
     if train_set.labels is not None:
         results |= read_samples(model, options, train_set, valid_set)
     draw(run, model, test_set)
@@ -140,24 +140,6 @@ def main() -> None:
         references=REFERENCES.get(options.data, ()),
         text=__doc__.partition("\n\n")[0],
     )
-
-
-def measure(
-    model: ConvVAE, options: argparse.Namespace, valid_set: data.Dataset, test_set: data.Dataset
-) -> dict[str, float]:
-    """The ELBO and log p(x) of validation and test images, nats an image."""
-    results: dict[str, float] = {}
-    for name, dataset in (("valid", valid_set), ("test", test_set)):
-        results[f"{name}_elbo"] = evaluation.elbo(model, dataset.images)
-        log_likelihood, standard_error = evaluation.estimate_log_likelihood(
-            model,
-            dataset.images[: options.likelihood_images],
-            options.importance_samples,
-            description=f"log p(x), {name}, K = {options.importance_samples}",
-        )
-        results[f"{name}_log_likelihood"] = log_likelihood
-        results[f"{name}_log_likelihood_standard_error"] = standard_error
-    return results
 
 
 def read_samples(

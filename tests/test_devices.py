@@ -212,6 +212,7 @@ def test_likelihoods_and_pictures_are_the_same(gpu, numbers):
         model = ToyVAE(latent_size=2).to(device)
         with tg.no_grad():
             samples = model.sample(3).data
+        origin = (tg.zeros(5, 2, device=device),) * 2
         importance = evaluation.log_likelihood(model, images.reshape(5, 6), z)
         assert importance.device == ("cpu" if device == "cpu" else "gpu:0")
         return [
@@ -219,7 +220,11 @@ def test_likelihoods_and_pictures_are_the_same(gpu, numbers):
             importance.data,
             np.array(evaluation.elbo(model, images, 2)),
             np.array(evaluation.estimate_log_likelihood(model, images, 7, 2)),
+            np.array(list(evaluation.measure_likelihoods(model, {"test": images}, 3).values())),
+            evaluation.effective_sample_size(evaluation.log_weights(model, images, z, *origin)).data,
             evaluation.reconstruct(model, images),
+            evaluation.manifold(model, 3),
+            *evaluation.encode(model, images, 2),
             evaluation.interpolate(model, images[:2], images[2:4], 3),
         ]
 

@@ -133,6 +133,14 @@ def test_kl_of_distant_gaussians_keeps_its_digits():
     assert drawn == pytest.approx(exact, abs=5 * 500 / math.sqrt(2000))  # log p(z) deviates by 1000 times q's 1/2
 
 
+def test_which_number_a_quarter_gives_depends_on_what_it_is():
+    """N(1000, 1/4) from N(0, 1): 500000.318 where 1/4 is the variance, 500000.918 where it is the deviation."""
+    mu_q, origin = tg.tensor([[1000.0]], dtype="float64"), tg.zeros(1, 1, dtype="float64")
+    for variance, expected in ((1 / 4, 500000.318), (1 / 16, 500000.918)):
+        logvar_q = tg.tensor([[math.log(variance)]], dtype="float64")
+        assert round(kl_gaussian_gaussian_analytic(mu_q, logvar_q, origin, origin).item(), 3) == expected
+
+
 @both_types
 def test_kl_of_a_distribution_with_itself_is_0(numbers, dtype):
     mu, logvar = (tg.tensor(a) for a in numbers.normal(0, 3, (2, 4, 5)).astype(dtype))

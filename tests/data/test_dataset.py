@@ -76,3 +76,11 @@ def test_binarize_leaves_binary_images_unchanged(digits):
 def test_binarize_refuses_greys_that_are_not_bytes(digits):
     with pytest.raises(ValueError, match="binarize: images are float64 greys, expected uint8"):
         data.binarize(digits.images / 255, 1)
+
+
+def test_a_dataset_binarized_keeps_labels_and_name(dataset):
+    binary = dataset.binarized()
+    np.testing.assert_array_equal(binary.images, data.binarize(dataset.images))
+    assert binary.labels is dataset.labels
+    assert (binary.name, binary.split) == ("mnist", "train")
+    np.testing.assert_array_equal(binary.binarized().images, binary.images)

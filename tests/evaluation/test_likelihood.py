@@ -12,7 +12,7 @@ from toy_vae import GaussianVAE, ToyVAE, exact_log_likelihood
 import tinygen as tg
 from tinygen import evaluation, nn
 from tinygen.evaluation import likelihood
-from tinygen.models import VAE, ConvVAE
+from tinygen.models import MLPVAE, VAE, ConvVAE
 
 
 @pytest.fixture
@@ -283,3 +283,93 @@ def test_modes_come_back_after_an_error(call, coins, monkeypatch):
     assert [module.training for module in model.modules()] == modes
     assert model.elbo.__self__ is model
     assert (tg.tensor([1.0], requires_grad=True) * 2).requires_grad  # recording is on again
+
+
+# Weights, by whatever draws ------------------------------------------------------------------------------------------
+
+
+def test_weights_of_draws_from_the_prior_are_likelihoods(toy, coins, numbers):
+    z = tg.tensor(numbers.normal(size=(8, 5, toy.latent_size)))
+    origin = tg.zeros(8, toy.latent_size, dtype="float64")
+    found = evaluation.log_weights(toy, coins, z, origin, origin).numpy()
+    for k in range(5):
+        expected = toy.log_likelihood(toy.decode(z[:, k]), tg.tensor(coins, dtype="float64")).numpy()
+        np.testing.assert_allclose(found[:, k], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("wide", [0.0, 0.5])
+def test_the_mean_weight_is_the_likelihood_whatever_proposes_the_draws(toy, coins, numbers, wide):
+    """Within the standard error that the weights themselves show: the integral is known."""
+    K = 4000
+    mean = tg.tensor(np.full((8, toy.latent_size), wide / 2))
+    logvar = tg.tensor(np.full((8, toy.latent_size), wide))
+    z = mean.numpy()[:, None] + math.exp(wide / 2) * numbers.normal(size=(8, K, toy.latent_size))
+    log_weights = evaluation.log_weights(toy, coins, z, mean, logvar).numpy()
+    ratios = np.exp(log_weights - exact_log_likelihood(toy, coins)[:, None])
+    error = ratios.std(axis=1, ddof=1) / math.sqrt(K)
+    assert (np.abs(ratios.mean(axis=1) - 1) < 4.5 * error).all()
+    assert (error < 0.1).all()
+
+
+def test_weights_of_the_exact_posterior_are_all_alike_and_count_in_full(numbers):
+    model = exact_gaussian_model()
+    images = tg.tensor(numbers.normal(size=(3, 1, 2, 3)))
+    log_weights = evaluation.log_weights(model, images, numbers.normal(size=(3, 7, 1)), *model.encode(images))
+    np.testing.assert_allclose(np.ptp(log_weights.numpy(), axis=1), 0, atol=1e-9)
+    np.testing.assert_allclose(evaluation.effective_sample_size(log_weights).numpy(), 7, rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_effective_sample_size_counts_the_weights_that_count(dtype):
+    log_weights = tg.tensor([[0.0] * 4, [0.0, -2000.0, -2000.0, -2000.0], [-3000.0, -3000.0, -5000.0, -5000.0]])
+    found = evaluation.effective_sample_size(log_weights.astype(dtype)).numpy()
+    np.testing.assert_allclose(found, [4, 1, 2], rtol=1e-3 if dtype == "float32" else 1e-12)
+    mixed = np.log([[1.0, 2.0, 3.0]])
+    assert evaluation.effective_sample_size(tg.tensor(mixed)).item() == pytest.approx(36 / 14)
+
+
+def test_draws_from_the_prior_count_less_the_more_dimensions_there_are(numbers):
+    """For x = z + s noise, the share of draws that count is a product over dimensions, in closed form."""
+    s = 0.5
+    for dimensions in (1, 2, 4):
+        z = numbers.normal(size=(1, 200_000, dimensions))
+        log_weights = tg.tensor(stats.norm.logpdf(0.0, z, s).sum(axis=2))
+        share = evaluation.effective_sample_size(log_weights).item() / 200_000
+        one = stats.norm.pdf(0, 0, math.sqrt(1 + s**2)) ** 2
+        square = stats.norm.pdf(0, 0, math.sqrt(1 + s**2 / 2)) / (2 * s * math.sqrt(math.pi))
+        assert share == pytest.approx((one / square) ** dimensions, rel=0.05)
+
+
+def test_weights_far_below_what_float32_holds_have_a_right_mean(numbers):
+    """Ten thousand pixels that nothing explains: each log weight is below -700, where even float64's e^x is 0."""
+    tg.manual_seed(0)
+    model = MLPVAE(2, hidden=(4,), image_shape=(1, 100, 100))
+    images = numbers.integers(0, 2, (3, 1, 100, 100)).astype("uint8")
+    z = posterior_draws(model, images, 6, numbers)
+    mean, logvar = model.encode(tg.tensor(images, dtype="float32"))
+    log_weights = evaluation.log_weights(model, images, z, mean, logvar)
+    assert log_weights.dtype == "float32"
+    assert (log_weights.numpy() < -6000).all()
+    found = evaluation.log_likelihood(model, images, z).numpy()
+    np.testing.assert_allclose(found, naive_log_likelihood(model, images, z), rtol=2e-6)
+
+
+def test_weights_say_which_draws_they_wait_for(toy, coins):
+    origin = tg.zeros(8, toy.latent_size, dtype="float64")
+    with pytest.raises(ValueError, match=rf"^log_weights: z must have shape \(8, K, {toy.latent_size}\), got"):
+        evaluation.log_weights(toy, coins, np.zeros((8, 3, toy.latent_size + 1)), origin, origin)
+    with pytest.raises(ValueError, match=r"^log_weights: images must have shape"):
+        evaluation.log_weights(toy, coins[:, :, 1:], np.zeros((8, 3, toy.latent_size)), origin, origin)
+
+
+def test_the_numbers_that_vaes_are_compared_by_are_those_of_each_split(toy, coins):
+    tg.manual_seed(4)
+    results = evaluation.measure_likelihoods(
+        toy, {"valid": coins[:5], "test": coins}, num_samples=9, likelihood_images=4
+    )
+    tg.manual_seed(4)
+    for name, images in (("valid", coins[:5]), ("test", coins)):
+        assert results[f"{name}_elbo"] == evaluation.elbo(toy, images)
+        expected = evaluation.estimate_log_likelihood(toy, images[:4], 9)
+        assert (results[f"{name}_log_likelihood"], results[f"{name}_log_likelihood_standard_error"]) == expected
+    assert len(results) == 6

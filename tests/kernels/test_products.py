@@ -47,3 +47,18 @@ def test_the_blas_keeps_to_one_thread_while_products_are_shared_out(worth_sharin
     products.share(lambda *_: meanwhile.extend(library["num_threads"] for library in backend._blas().info()), 4, 100)
     assert meanwhile
     assert set(meanwhile) == {1}
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 2), (64, 300, 200)])
+def test_the_affine_map_is_the_product_and_a_bias(shape):
+    N, inputs, outputs = shape
+    numbers = np.random.default_rng(0)
+    x, weight, bias = (
+        numbers.normal(size=(N, inputs)),
+        numbers.normal(size=(outputs, inputs)),
+        numbers.normal(size=outputs),
+    )
+    np.testing.assert_allclose(products.affine(x, weight, bias), x @ weight.T + bias, rtol=1e-10, atol=1e-10)
+    narrow = [array.astype("float32") for array in (x, weight)]
+    assert products.affine(*narrow, bias.astype("float32")).dtype == "float32"
+    assert products.affine(*narrow, bias).dtype == "float64"

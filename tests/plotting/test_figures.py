@@ -8,7 +8,7 @@ from PIL import Image
 
 from tinygen import plotting
 from tinygen.evaluation import FIDInfinity
-from tinygen.plotting import Panel, curves, fid_lines, image_grid, interpolation_grid, pairs_grid, panels
+from tinygen.plotting import Panel, curves, fid_lines, image_grid, interpolation_grid, pairs_grid, panels, scatter
 
 WHITE = (255, 255, 255)
 
@@ -206,3 +206,37 @@ def test_fid_lines_draws_each_fit_s_scores_and_its_line_down_to_infinitely_many_
         assert (drawn(tmp_path / "lines.png") == colour).all(axis=-1).any()
     with pytest.raises(ValueError, match=r"^fid_lines: there is no fit, expected one at least$"):
         fid_lines({}, tmp_path / "none.png")
+
+
+def test_a_panel_may_be_logarithmic(tmp_path):
+    x = np.array([1.0, 10.0, 100.0])
+    straight, bent = (Panel("", "x", "y", {"squares": (x, x**2)}, {}, False, *scale) for scale in (("log", "log"), ()))
+    panels([straight], tmp_path / "straight.png")
+    panels([bent], tmp_path / "bent.png")
+    blue = [(drawn(tmp_path / name) == (0x00, 0x72, 0xB2)).all(axis=-1) for name in ("straight.png", "bent.png")]
+    heights = [np.argwhere(mask[:, mask.shape[1] // 2])[:, 0] for mask in blue]  # where the curve is halfway
+    assert heights[0].mean() < heights[1].mean() - 30
+
+
+def test_a_scatter_gives_every_label_a_colour_of_its_own(tmp_path):
+    points = np.random.default_rng(0).normal(size=(300, 2))
+    scatter(points, np.arange(300) % 3, tmp_path / "three.png")
+    scatter(points, np.zeros(300, int), tmp_path / "one.png", title="one")
+    three, one = drawn(tmp_path / "three.png"), drawn(tmp_path / "one.png")
+    for colour in ((31, 119, 180), (255, 127, 14), (44, 160, 44)):
+        assert (three == colour).all(axis=-1).sum() > 100
+    assert (one == (31, 119, 180)).all(axis=-1).any()
+    assert not (one == (255, 127, 14)).all(axis=-1).any()
+
+
+def test_a_scatter_refuses_points_of_other_shapes_and_more_labels_than_colours(tmp_path):
+    for points, labels in (
+        (np.zeros((3, 3)), np.zeros(3)),
+        (np.zeros((3, 2)), np.zeros(2)),
+        (np.full((3, 2), np.nan), np.zeros(3)),
+    ):
+        with pytest.raises(ValueError, match=r"^scatter: expected finite points \(N, 2\) with a label each, got"):
+            scatter(points, labels, tmp_path / "s.png")
+    with pytest.raises(ValueError, match=r"^scatter: there are 11 different labels, expected 10 at most$"):
+        scatter(np.zeros((11, 2)), np.arange(11), tmp_path / "s.png")
+    assert os.listdir(tmp_path) == []

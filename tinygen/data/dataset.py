@@ -38,6 +38,10 @@ class Dataset:
             return images, labels
         return Dataset(images, labels, self.name, self.split)
 
+    def binarized(self) -> "Dataset":
+        """The same with the images as ``binarize`` draws them from its own seed: 0/1 images stay what they are."""
+        return Dataset(binarize(self.images), self.labels, self.name, self.split)
+
     def __repr__(self) -> str:
         return f"Dataset({self.name!r}, {self.split!r}, images {self.images.shape} {self.images.dtype})"
 

@@ -10,6 +10,7 @@ until the mean is taken by log-mean-exp.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from tinygen.likelihoods import log_likelihood_normal, log_mean_exp
 from tinygen.models.vae import VAE
 from tinygen.operations.creation import randn, zeros_like
 from tinygen.operations.elementwise import exp
+from tinygen.operations.reductions import logsumexp
 from tinygen.operations.shaping import cat, expand_dims, reshape
 from tinygen.training.run import progress
 
@@ -33,6 +35,14 @@ def _images(name: str, model: VAE, images: Any) -> Tensor:
     if values.ndim < 2 or math.prod(values.shape[1:]) != math.prod(model.image_shape):
         raise ValueError(f"{name}: images must have shape (N, {model.image_shape}), flat or not, got {values.shape}")
     return reshape(tensor(values, dtype=weight.dtype, device=weight.device), (len(values), *model.image_shape))
+
+
+def _draws(name: str, model: VAE, images: Tensor, z: Any) -> Tensor:
+    """``z`` as latents (M, K, L) of M images on their device."""
+    z = z if isinstance(z, Tensor) else tensor(z, dtype=images.dtype, device=images.device)
+    if z.ndim != 3 or len(z) != len(images) or z.shape[2] != model.latent_size or z.shape[1] == 0:
+        raise ValueError(f"{name}: z must have shape ({len(images)}, K, {model.latent_size}), got {z.shape}")
+    return z
 
 
 @no_grad()
@@ -59,28 +69,45 @@ def log_likelihood(model: VAE, x: Any, z: Any) -> Tensor:
     model is evaluated in evaluation mode, and memory beyond ``z`` does not grow with K.
     """
     images = _images("log_likelihood", model, x)
-    z = z if isinstance(z, Tensor) else tensor(z, dtype=images.dtype, device=images.device)
-    if z.ndim != 3 or len(z) != len(images) or z.shape[2] != model.latent_size or z.shape[1] == 0:
-        raise ValueError(f"log_likelihood: z must have shape ({len(images)}, K, {model.latent_size}), got {z.shape}")
+    draws = _draws("log_likelihood", model, images, z)
+    estimates = []
     with model.evaluating():
-        batches = [slice(first, first + DECODED_AT_ONCE) for first in range(0, len(images), DECODED_AT_ONCE)]
-        return cat([_from_posterior(model, images[some], z[some], *model.encode(images[some])) for some in batches])
+        for first in range(0, len(images), DECODED_AT_ONCE):
+            some = slice(first, first + DECODED_AT_ONCE)
+            weights = log_weights(model, images[some], draws[some], *model.encode(images[some]))
+            estimates.append(log_mean_exp(weights))
+    return cat(estimates)
 
 
-def _from_posterior(model: VAE, images: Tensor, z: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
-    """The estimates for images (M, C, H, W) and draws z (M, K, L) from their posteriors N(mean, e^logvar) -> (M,)."""
-    M, K, L = z.shape
-    draws = reshape(z, (M * K, L))
+@no_grad()
+def log_weights(model: VAE, x: Any, z: Any, mean: Tensor, logvar: Tensor) -> Tensor:
+    """log p(x|z_k) + log p(z_k) - log q(z_k), the importance weights of draws z (M, K, L) from q = N(mean, e^logvar),
+    mean and logvar (M, L), for images x (M, D) -> (M, K), nats.
+
+    The mean of the weights themselves is p(x) on average, whatever q is: the encoder's q(z|x), or, with zeros for mean
+    and logvar, the prior, where a weight is p(x|z_k) alone. Memory beyond ``z`` is the logarithms' own.
+    """
+    images = _images("log_weights", model, x)
+    draws = _draws("log_weights", model, images, z)
+    M, K, L = draws.shape
+    draws = reshape(draws, (M * K, L))
     owner = np.repeat(np.arange(M), K)  # the image that each draw belongs to
-    log_weights = []
-    for first in range(0, M * K, DECODED_AT_ONCE):
-        some = slice(first, first + DECODED_AT_ONCE)
-        own, drawn = tensor(owner[some], device=images.device), draws[some]
-        origin = zeros_like(drawn)
-        likelihood = model.log_likelihood(model.decode(drawn), images[own])
-        prior = log_likelihood_normal(origin, origin, drawn)
-        log_weights.append(likelihood + prior - log_likelihood_normal(mean[own], logvar[own], drawn))
-    return log_mean_exp(reshape(cat(log_weights), (M, K)))
+    parts = []
+    with model.evaluating():
+        for first in range(0, M * K, DECODED_AT_ONCE):
+            some = slice(first, first + DECODED_AT_ONCE)
+            own, drawn = tensor(owner[some], device=images.device), draws[some]
+            origin = zeros_like(drawn)
+            likelihood = model.log_likelihood(model.decode(drawn), images[own])
+            prior = log_likelihood_normal(origin, origin, drawn)
+            parts.append(likelihood + prior - log_likelihood_normal(mean[own], logvar[own], drawn))
+    return reshape(cat(parts), (M, K))
+
+
+def effective_sample_size(log_weights: Tensor) -> Tensor:
+    """``(sum_k w_k)^2 / sum_k w_k^2`` of weights given by their logarithms (M, K) -> (M,): how many equal weights would
+    make as sure a mean, from 1, where one draw outweighs all others, to K (Kong 1992)."""
+    return exp(logsumexp(log_weights, axis=1) * 2 - logsumexp(log_weights * 2, axis=1))
 
 
 @no_grad()
@@ -105,6 +132,21 @@ def estimate_log_likelihood(
             mean, logvar = model.encode(x)
             noise = randn(len(x), num_samples, model.latent_size, dtype=x.dtype, device=x.device)
             z = expand_dims(mean, 1) + expand_dims(exp(logvar * 0.5), 1) * noise
-            values.append(_from_posterior(model, x, z, mean, logvar).numpy().astype(np.float64))
+            values.append(log_mean_exp(log_weights(model, x, z, mean, logvar)).numpy().astype(np.float64))
     every = np.concatenate(values)
     return float(every.mean()), float(every.std(ddof=1) / math.sqrt(len(every)))
+
+
+def measure_likelihoods(
+    model: VAE, splits: Mapping[str, Any], num_samples: int = 200, likelihood_images: int | None = None
+) -> dict[str, float]:
+    """The numbers that a VAE is compared by, of each of ``splits`` (name -> images): ``<name>_elbo``, and
+    ``<name>_log_likelihood`` by ``estimate_log_likelihood`` over the first ``likelihood_images`` (all where None), with
+    its standard error."""
+    results: dict[str, float] = {}
+    for name, images in splits.items():
+        results[f"{name}_elbo"] = elbo(model, images)
+        results[f"{name}_log_likelihood"], results[f"{name}_log_likelihood_standard_error"] = estimate_log_likelihood(
+            model, images[:likelihood_images], num_samples, description=f"log p(x), {name}, K = {num_samples}"
+        )
+    return results

@@ -34,8 +34,10 @@ def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
 
 def softplus(x: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """``log(1 + e^(beta x)) / beta``, a smooth ReLU; ``x`` itself where ``beta x`` is above ``threshold``."""
-    scaled = x * beta
-    return where(greater(scaled, threshold), x, elementwise.softplus(scaled) / beta)
+    scaled = x if beta == 1 else x * beta
+    smooth = elementwise.softplus(scaled) if beta == 1 else elementwise.softplus(scaled) / beta
+    # In float32 they have long been the same there: log(1 + e^-20) is less than x's rounding.
+    return smooth if x.dtype == "float32" and threshold >= 20 else where(greater(scaled, threshold), x, smooth)
 
 
 def log_sigmoid(x: Tensor) -> Tensor:

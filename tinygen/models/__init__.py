@@ -3,5 +3,6 @@
 from tinygen.models.classifier import DigitClassifier as DigitClassifier
 from tinygen.models.classifier import SVHNClassifier as SVHNClassifier
 from tinygen.models.mlp import MLP as MLP
+from tinygen.models.vae import MLPVAE as MLPVAE
 from tinygen.models.vae import VAE as VAE
 from tinygen.models.vae import ConvVAE as ConvVAE

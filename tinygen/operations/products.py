@@ -8,7 +8,7 @@ operand's own indices as the result, the result's indices in the operand's place
 import math
 from typing import Any
 
-from tinygen.autograd.broadcasting import broadcast_to, common_shape
+from tinygen.autograd.broadcasting import broadcast_to, common_shape, sum_to
 from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor, tensor
 from tinygen.backend import Array, array_module
@@ -23,6 +23,16 @@ from tinygen.operations.shaping import expand_dims, reshape, squeeze, swapaxes
 )
 def _matmul(x: Array, y: Array) -> Array:
     return kernels.matmul(x, y)
+
+
+@operation(
+    lambda g, x, weight, bias: _matmul(g, weight),
+    lambda g, x, weight, bias: _matmul(swapaxes(g, 0, 1), x),
+    lambda g, x, weight, bias: sum_to(g, shape=bias.shape),
+)
+def affine(x: Array, weight: Array, bias: Array | None) -> Array:
+    """``x W^T + b``: x (N, in), weight (out, in), bias (out,) or None -> (N, out)."""
+    return kernels.matmul(x, weight.T) if bias is None else kernels.affine(x, weight, bias)
 
 
 def _tensors(*operands: Any) -> list[Tensor]:

@@ -10,7 +10,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 WIDTH = 1200  # about the width of a figure, in pixels: twice what a page of text gives it, for sharp screens
 GAP = 6  # the white between pictures, in pixels
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito's: for all eyes
+TEN_COLOURS = tuple(map(to_hex, colormaps["tab10"](range(10))))  # ten that are told apart: digits, classes
 INK, FAINT = "#333333", "#dddddd"
 FONT = {"family": "sans-serif", "color": INK}
 
@@ -140,7 +143,7 @@ class Panel(NamedTuple):
     """One set of axes: what was measured, drawn in colour, and what is known, drawn as dashed lines behind it.
 
     Each is a mapping: what to call it -> (positions, heights). With ``markers`` the measured ones are dots, which say
-    nothing of what lies between them, else curves.
+    nothing of what lies between them, else curves. A scale is ``"linear"`` or ``"log"``.
     """
 
     title: str
@@ -149,6 +152,8 @@ class Panel(NamedTuple):
     measured: Mapping[str, Curve]
     known: Mapping[str, Curve] = MappingProxyType({})
     markers: bool = True
+    xscale: str = "linear"
+    yscale: str = "linear"
 
 
 def panels(parts: Sequence[Panel], path: str | Path, *, columns: int = 2) -> None:
@@ -169,6 +174,7 @@ def panels(parts: Sequence[Panel], path: str | Path, *, columns: int = 2) -> Non
             axes.plot(x, y, label=label, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
         axes.set_xlabel(part.xlabel, fontdict=FONT)
         axes.set_ylabel(part.ylabel, fontdict=FONT)
+        axes.set(xscale=part.xscale, yscale=part.yscale)
         _dress(axes, part.title)
     write(figure, path)
 
@@ -186,14 +192,38 @@ def fid_lines(fits: Mapping[str, "FIDInfinity"], path: str | Path, *, title: str
     panels([Panel(title or "", "1 / N", "FID of N samples", scores, lines)], path)
 
 
-def _dress(axes: Axes, title: str | None) -> None:
+def scatter(points: np.ndarray, labels: np.ndarray, path: str | Path, *, title: str | None = None) -> None:
+    """Draw ``points`` (N, 2) of the plane of z_1 and z_2, a colour for each of ``labels`` (N,), up to ten of them.
+
+    Raises ``ValueError`` where the points have another shape or are not finite, or there are more labels.
+    """
+    names = np.unique(labels)
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) != len(labels) or not np.isfinite(points).all():
+        raise ValueError(
+            f"scatter: expected finite points (N, 2) with a label each, got {points.shape} and {len(labels)} labels"
+        )
+    if len(names) > len(TEN_COLOURS):
+        raise ValueError(f"scatter: there are {len(names)} different labels, expected {len(TEN_COLOURS)} at most")
+    margins = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+    figure = Figure(figsize=(WIDTH / 150, WIDTH / 150), dpi=150, facecolor="white", layout=margins)
+    axes = figure.add_subplot()
+    for name, colour in zip(names.tolist(), TEN_COLOURS, strict=False):
+        axes.plot(*points[labels == name].T, linestyle="none", marker=".", markersize=3, color=colour, label=str(name))
+    axes.set_xlabel("z\N{SUBSCRIPT ONE}", fontdict=FONT)
+    axes.set_ylabel("z\N{SUBSCRIPT TWO}", fontdict=FONT)
+    axes.set_aspect("equal", adjustable="datalim")
+    _dress(axes, title, markerscale=4, loc="upper right")
+    _write(figure, path)
+
+
+def _dress(axes: Axes, title: str | None, **legend: Any) -> None:
     """A faint grid, two spines, a legend without a frame, the title on the left."""
     axes.grid(color=FAINT, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(INK)
     axes.tick_params(colors=INK)
-    axes.legend(frameon=False, labelcolor=INK)
+    axes.legend(frameon=False, labelcolor=INK, **legend)
     if title:
         axes.set_title(title, fontdict=FONT | {"size": 12}, loc="left")
 

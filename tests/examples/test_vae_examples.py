@@ -1,0 +1,112 @@
+"""The examples of VAEs of perceptrons, in little, on embedded digits: what they write, and that they resume exactly."""
+
+import csv
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+import tinygen as tg
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(autouse=True)
+def _as_before(monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda file: None)
+    state = tg.get_rng_state()
+    yield
+    tg.set_rng_state(state)
+
+
+@pytest.fixture
+def example(monkeypatch, tmp_path):
+    """Run an example on a few embedded digits into a folder of its own, with some of its constants changed."""
+
+    def run(name, out, *options, epochs=2, limit=40, **constants):
+        spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        for constant, value in constants.items():
+            monkeypatch.setattr(module, constant, value)
+        common = ["--data", "strokes", "--limit", limit, "--epochs", epochs, "--batch-size", 16]
+        monkeypatch.setattr("sys.argv", [name, *map(str, ["--out", tmp_path / out, *common, *options])])
+        module.main()
+        return tmp_path / out
+
+    return run
+
+
+def results_of(out):
+    return json.loads((out / "results.json").read_text())
+
+
+def names_of(out):
+    return {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+
+
+def test_the_perceptrons_vae_measures_both_splits_and_resumes_exactly(example):
+    whole = example("vae_mlp_mnist", "whole", "--importance-samples", 3, "--likelihood-images", 10)
+    results = results_of(whole)
+    for split in ("valid", "test"):
+        assert -600 < results[f"{split}_elbo"] < -50
+        assert results[f"{split}_log_likelihood_standard_error"] > 0
+    figures = {"samples.png", "reconstructions.png", "curves.png"}
+    assert names_of(whole) == figures | {"checkpoint.h5", "metrics.csv", "report.html", "results.json"}
+    example("vae_mlp_mnist", "parts", "--importance-samples", 1, "--likelihood-images", 2, epochs=1)
+    parts = example("vae_mlp_mnist", "parts", "--importance-samples", 3, "--likelihood-images", 10, "--resume")
+    for name in ("metrics.csv", "checkpoint.h5", *figures):
+        assert (parts / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_the_manifold_writes_both_models_curves_and_what_they_draw_over_time(example):
+    whole = example("vae_manifold", "whole", epochs=3, SAMPLES=15)
+    results = results_of(whole)
+    assert {f"{split}_elbo_{size}" for split in ("valid", "test") for size in (2, 20)} <= results.keys()
+    samples = {f"samples-latent-{size}-epoch-0{epoch}.png" for size in (2, 20) for epoch in (1, 2, 3)}
+    own = {f"latent-{size}/{name}" for size in (2, 20) for name in ("checkpoint.h5", "metrics.csv", "results.json")}
+    top = {"curves.png", "manifold.png", "plane.png", "metrics.csv", "results.json", "report.html"}
+    assert names_of(whole) == samples | own | top
+    columns = (whole / "metrics.csv").read_text().splitlines()[0].split(",")
+    assert columns == [
+        "epoch",
+        *(f"{name}_{size}" for size in (2, 20) for name in ("train_elbo", "train_kl", "valid_elbo")),
+    ]
+    again = example("vae_manifold", "whole", "--resume", epochs=3, SAMPLES=15)
+    assert names_of(again) == names_of(whole)
+    assert results_of(again)["valid_elbo_2"] == results["valid_elbo_2"]
+
+
+def test_why_importance_sampling_compares_both_kinds_of_draws_with_the_truth(example):
+    out = example(
+        "why_importance_sampling", "why", "--images", 4, epochs=1, DRAWS=200, COUNTS=(1, 10, 200), SPACING=0.25
+    )
+    results = results_of(out)
+    for size in (2, 20):
+        assert results[f"elbo_{size}"] < results[f"encoder_{size}"] + 1e-6
+        for name in ("prior", "encoder"):
+            assert 1 <= results[f"{name}_{size}_effective_sample_size"] <= 200
+    assert results["quadrature_2"] == pytest.approx(results["prior_2"], abs=3)  # after one epoch q and prior are near
+    assert 0 <= results["encoder_2_within_two_standard_errors"] <= 1
+    assert (out / "why_importance_sampling.png").exists()
+
+
+@pytest.mark.parametrize("pixels", ["binary", "mean"])
+def test_m1_writes_every_fit_and_the_mean_accuracies(example, pixels):
+    out = example(
+        "semi_supervised_m1", "m1", "--draws", 2, "--pixels", pixels, epochs=1, limit=80, LABELS=(20, 50, 3000)
+    )
+    with open(out / "svm.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    views = {"latents", "latents_drawn", "latents_standardised", "latents_cross_validated"}
+    views |= {"principal_components", "pixels"}
+    assert {row["view"] for row in rows} == views
+    assert {(row["labels"], row["draw"]) for row in rows} == {(n, d) for n in ("20", "50") for d in ("0", "1")}
+    results = results_of(out)
+    for view in views:
+        found = [float(row["accuracy"]) for row in rows if (row["view"], row["labels"]) == (view, "50")]
+        assert results[f"{view}_50_labels"] == pytest.approx(sum(found) / 2)
+        assert results[f"{view}_50_labels_standard_error"] == pytest.approx(abs(found[0] - found[1]) / 2)
+    assert results["pixels_50_labels"] > 25  # ten classes
+    assert {"accuracy.png", "samples.png", "curves.png"} <= names_of(out)

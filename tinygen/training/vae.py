@@ -1,0 +1,48 @@
+"""Training a VAE: up the ELBO, one draw from q(z|x) an image."""
+
+from collections.abc import Callable, Mapping
+
+from tinygen.autograd.tensor import tensor
+from tinygen.data import DataLoader
+from tinygen.data.loader import Batch
+from tinygen.models import VAE
+from tinygen.operations.reductions import mean
+from tinygen.optim import Optimizer
+from tinygen.training.loop import train
+from tinygen.training.run import Run
+
+
+def train_vae(
+    run: Run | None,
+    model: VAE,
+    loader: DataLoader,
+    optimizer: Optimizer,
+    *,
+    epochs: int,
+    schedule: Callable[[int], float] | None = None,
+    path_gradient: bool = False,
+    kl_weight: float = 1.0,
+    evaluate: Callable[[], Mapping[str, float]] = dict,
+) -> list[dict[str, float]]:
+    """Train ``model`` on the images of ``loader``, taken as they are; returns the rows of metrics, one an epoch.
+
+    The loss of an image is -log p(x|z) + kl_weight KL(q(z|x) || p(z)), z ~ q(z|x), the negative ELBO where the weight
+    is 1 (another weight: Higgins et al. 2017). ``schedule`` gives the learning rate of each step, counted from 0 over
+    all epochs; ``path_gradient`` is ``VAE.elbo_terms``'s. The metrics, in nats an image: ``train_elbo``, whatever the
+    weight, ``train_kl``, and what ``evaluate()`` adds; so what the training images' log p(x|z) is, is their sum.
+    """
+    device = model.parameters()[0].device
+
+    def step(batch: Batch, index: int) -> dict[str, float]:
+        if schedule is not None:
+            optimizer.lr = schedule(index)
+        x = tensor(batch[0], dtype="float32", device=device)
+        log_likelihood, kl = model.elbo_terms(x, path_gradient=path_gradient)
+        negative_elbo = mean(kl - log_likelihood)
+        loss = negative_elbo if kl_weight == 1.0 else negative_elbo + mean(kl) * (kl_weight - 1.0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return {"train_elbo": -negative_elbo.item(), "train_kl": kl.numpy().mean()}
+
+    return train(run, loader, step, epochs=epochs, parts={"model": model, "optimizer": optimizer}, evaluate=evaluate)
