@@ -213,7 +213,7 @@ def scatter(points: np.ndarray, labels: np.ndarray, path: str | Path, *, title: 
     axes.set_ylabel("z\N{SUBSCRIPT TWO}", fontdict=FONT)
     axes.set_aspect("equal", adjustable="datalim")
     _dress(axes, title, markerscale=4, loc="upper right")
-    _write(figure, path)
+    write(figure, path)
 
 
 def _dress(axes: Axes, title: str | None, **legend: Any) -> None:
