@@ -14,9 +14,10 @@ What to look for. Non-saturating: samples find the ring, then its modes, and the
 discriminator says 1/2 wherever there are samples, real or generated. Minimax: the same critic, but a generator that
 learns nothing where the critic is sure; on the ring the two are so well matched that it keeps up, and that is the best
 case. Clipping: a box of 0.01 around every weight leaves a critic that is next to nothing, a plain slope over the whole
-square; it pushes the samples to and fro, and they find the ring only as the rates come to 0, and never its modes.
-Gradient and Lipschitz penalty: the critic keeps its bends, and draws the samples in. The price of a slope is low here (0.1, ``--penalty-weight``), since
-the ring's radius is 1: at 10 the critic may not bend within the width of a mode, and all samples go round in one clump.
+square; it pushes the samples to and fro, and they find the ring only as the rates come to 0, and its modes but loosely.
+Gradient and Lipschitz penalty: the critic keeps its bends, and draws the samples in. The price of a slope is low here
+(0.1, ``--penalty-weight``), since the ring's radius is 1: at 10 the critic may not bend within the width of a mode, and
+all samples go round in one clump.
 """
 
 import argparse
