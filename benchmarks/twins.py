@@ -4,6 +4,7 @@ Each is written as a user of PyTorch would write it who wants it fast. ``memory_
 images that lie in memory as (N, C, H, W) and as (N, H, W, C) ("channels last").
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
@@ -23,7 +24,8 @@ grad = torch.autograd.grad
 
 def exchanged(model: nn.Module, weights: Mapping[str, np.ndarray], memory_format: str) -> nn.Module:
     """``model`` with the weights of a tinygen model's ``state_dict`` in the memory format."""
-    model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    given = {name: torch.from_numpy(array) for name, array in weights.items()}
+    model.load_state_dict({name: value for name, value in model.state_dict().items() if "tracked" in name} | given)
     return model.to(memory_format=getattr(torch, memory_format))
 
 
@@ -161,10 +163,12 @@ def critic_of_points(width: int) -> nn.Sequential:
     return perceptron((2, *(width,) * 3, 1), partial(nn.LeakyReLU, 0.2))
 
 
-def critic_step(critic: nn.Module, memory_format: str, *, together: bool) -> Callable[..., float]:
+def critic_step(
+    critic: nn.Module, memory_format: str, *, together: bool, betas: tuple[float, float] = (0.5, 0.9)
+) -> Callable[..., float]:
     """One step of a critic of images or points: ``step(real, fake, a=None)`` -> the loss; real and fake ``together`` in
     one pass or each in its own. ``a`` (N, 1, ...) places the interpolates."""
-    optimizer = torch.optim.Adam(critic.parameters(), lr=1e-4, betas=(0.5, 0.9))
+    optimizer = torch.optim.Adam(critic.parameters(), lr=1e-4, betas=betas)
 
     def step(real: np.ndarray, fake: np.ndarray, a: np.ndarray | None = None) -> float:
         x, y = images(real, memory_format), images(fake, memory_format)
@@ -174,6 +178,94 @@ def critic_step(critic: nn.Module, memory_format: str, *, together: bool) -> Cal
         (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
         norm = torch.sqrt((slope * slope).sum(dim=tuple(range(1, x.ndim))) + 1e-12)
         loss = scores[1].mean() - scores[0].mean() + 10 * ((norm - 1) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+class Generator(nn.Module):
+    """The twin of ``models.Generator``."""
+
+    def __init__(self, latent_size: int = 100, width: int = 48) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(latent_size, 4 * width * 4 * 4),
+            nn.Unflatten(1, (4 * width, 4, 4)),
+            nn.BatchNorm2d(4 * width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(4 * width, 2 * width, 4, stride=2, padding=1),
+            nn.BatchNorm2d(2 * width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(width, 3, 4, stride=2, padding=1),
+            nn.Tanh(),
+        )
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        """(N, latent_size) -> (N, 3, 32, 32)."""
+        return self.layers(z)
+
+
+class Critic(nn.Module):
+    """The twin of ``models.Critic``."""
+
+    def __init__(self, outputs: int = 1, width: int = 48) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, width, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(2 * width, 4 * width, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Flatten(),
+            nn.Linear(4 * width * 4 * 4, outputs),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, 3, 32, 32) -> (N, outputs)."""
+        return self.layers(x)
+
+
+class ColourVAE(ConvVAE):
+    """The twin of ``models.ColourVAE``."""
+
+    def __init__(self, latent_size: int = 100) -> None:
+        nn.Module.__init__(self)
+        self.encoder, self.decoder = Critic(2 * latent_size), Generator(latent_size)
+
+    @staticmethod
+    def surprise(means: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """-log N(x; means, I), summed over the batch."""
+        return 0.5 * (F.mse_loss(means, x, reduction="sum") + x.numel() * math.log(2 * math.pi))
+
+
+def house_number_vae_step(vae: ColourVAE, batch: np.ndarray, memory_format: str) -> Callable[..., float]:
+    """One training step on ``batch``: ``step(noise=None)`` -> the loss."""
+    optimizer = torch.optim.Adam(vae.parameters(), lr=1e-4, betas=(0.0, 0.9))
+
+    def step(noise: np.ndarray | None = None) -> float:
+        loss = vae.loss(images(batch, memory_format), None if noise is None else torch.from_numpy(noise))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def generator_step(generator: nn.Module, critic: nn.Module, batch: int, latent_size: int) -> Callable[..., float]:
+    """One step of a WGAN's generator: ``step(z=None)`` -> the loss."""
+    optimizer = torch.optim.Adam(generator.parameters(), lr=1e-4, betas=(0.0, 0.9))
+    critic.requires_grad_(False)
+
+    def step(z: np.ndarray | None = None) -> float:
+        loss = -critic(generator(torch.randn(batch, latent_size) if z is None else torch.from_numpy(z))).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -3,6 +3,8 @@
 Here the GPU is the strict fake one, which refuses what a real one would; ``tests/gpu`` runs the same on a real one.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from toy_vae import ToyVAE
@@ -10,10 +12,11 @@ from training.stopped_runs import IMAGES, OUTCOME, STEPS, NoisyVAE, Stopped, mak
 
 import tinygen as tg
 import tinygen.functional as F
-from tinygen import backend, checkpoint, evaluation, nn, optim
+from tinygen import backend, checkpoint, evaluation, models, nn, optim
 from tinygen.data import Dataset
-from tinygen.models import ConvVAE, DigitClassifier, SVHNClassifier
-from tinygen.training import Run
+from tinygen.models import ColourVAE, ConvVAE, DigitClassifier, GaussianPixels, Generator, SVHNClassifier
+from tinygen.objectives import GAMES
+from tinygen.training import Players, Run, train_vae
 from tinygen.training.classifier import train_classifier
 
 
@@ -126,6 +129,51 @@ def test_a_double_backprop_step_gives_the_same_gradients(gpu, numbers, dtype):
     there, here = on_both(gpu, train)
     assert_same(there, here, *((2e-5, 2e-5) if dtype == "float32" else (1e-10, 1e-12)))
     assert {array.dtype for array in there} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_a_vae_of_colour_images_trains_along_the_same_losses(gpu, numbers, learned):
+    images = numbers.uniform(-1, 1, (4, 3, 32, 32))
+
+    def train(device):
+        model = ColourVAE(3, GaussianPixels(learned=learned), width=2).to(device).astype("float64")
+        optimizer, average = optim.Adam(model.parameters(), 1e-3), optim.ExponentialMovingAverage(model, 0.9)
+        loader = [(images, None)] * 2
+        rows = train_vae(None, model, loader, optimizer, epochs=2, average=average)
+        assert_on("cpu" if device == "cpu" else "gpu:0", model)
+        with average.applied():
+            drawn = evaluation.generate(model.decoder, tg.ones(2, 3, device=device, dtype="float64"))
+        return [row["train_elbo"] for row in rows], [drawn, *everything_of(model)]
+
+    (there, state), (here, expected) = on_both(gpu, train)
+    np.testing.assert_allclose(there, here, rtol=1e-6)
+    assert_same(state, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_a_round_of_wgan_gp_on_colour_images_gives_the_same_numbers(gpu, numbers):
+    images = numbers.uniform(-1, 1, (8, 3, 32, 32))
+
+    def train(device):
+        generator, critic = (
+            model.to(device).astype("float64") for model in (Generator(3, width=2), models.Critic(width=2))
+        )
+        players = Players(
+            replace(GAMES["wasserstein_gradient"], n_critic=2),
+            generator,
+            critic,
+            3,
+            optim.Adam(generator.parameters(), 1e-3, (0.0, 0.9)),
+            optim.Adam(critic.parameters(), 1e-3, (0.0, 0.9)),
+            optim.ExponentialMovingAverage(generator, 0.9),
+        )
+        rounds = [players.round(tg.tensor(images, device=device)) for _ in range(2)]
+        for model in (generator, critic):
+            assert_on("cpu" if device == "cpu" else "gpu:0", model)
+        return [list(told.values()) for told in rounds], [players.generate(players.latents(2)), *everything_of(critic)]
+
+    (there, state), (here, expected) = on_both(gpu, train)
+    np.testing.assert_allclose(there, here, rtol=1e-6)
+    assert_same(state, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_a_classifier_with_noise_and_normalisation_trains_along_the_same_losses(gpu, numbers):

@@ -85,6 +85,27 @@ def test_binarize_refuses_greys_that_are_not_bytes(digits):
         data.binarize(digits.images / 255, 1)
 
 
+def test_centred_images_reach_from_minus_one_to_one_and_go_back_to_the_same_bytes():
+    images = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
+    numbers = data.centred(images)
+    assert numbers.dtype == np.float32
+    assert (numbers.min(), numbers.max()) == (-1, 1)
+    np.testing.assert_allclose(np.diff(numbers.ravel()), 2 / 255, rtol=1e-4)
+    np.testing.assert_array_equal(data.as_bytes(numbers), images)
+
+
+def test_bytes_are_the_nearest_and_black_or_white_beyond():
+    numbers = np.array([-7, -1 + 0.9 / 255, -1 + 1.1 / 255, 1.2], "float32")
+    np.testing.assert_array_equal(data.as_bytes(numbers), [0, 0, 1, 255])
+
+
+def test_images_that_have_numbers_already_and_numbers_that_are_none_are_refused():
+    with pytest.raises(ValueError, match=r"^centred: images are float32, expected uint8 from 0 to 255$"):
+        data.centred(np.zeros(3, "float32"))
+    with pytest.raises(ValueError, match=r"^as_bytes: images hold NaN or infinity"):
+        data.as_bytes(np.array([0, np.nan]))
+
+
 def test_a_dataset_binarized_keeps_labels_and_name(dataset):
     binary = dataset.binarized()
     np.testing.assert_array_equal(binary.images, data.binarize(dataset.images))

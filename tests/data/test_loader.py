@@ -79,3 +79,20 @@ def test_a_batch_size_below_one_is_refused(dataset, batch_size):
 def test_an_empty_set_is_refused(dataset):
     with pytest.raises(ValueError, match="holds no images"):
         data.DataLoader(dataset[:0], 4)
+
+
+def test_a_short_batch_may_be_left_out(dataset):
+    loader = data.DataLoader(dataset, 5, drop_last=True)
+    assert len(loader) == 4
+    assert [len(images) for images, _ in loader] == [5, 5, 5, 5]
+    np.testing.assert_array_equal(order(loader), np.arange(20))
+    assert len(data.DataLoader(dataset[:20], 5, drop_last=True)) == 4
+    with pytest.raises(ValueError, match=r"^DataLoader: 23 images do not make one batch of 24"):
+        data.DataLoader(dataset, 24, drop_last=True)
+
+
+def test_a_batch_holds_what_the_transform_makes_of_its_images(dataset):
+    loader = data.DataLoader(dataset, 5, transform=data.centred)
+    images = np.concatenate([images for images, _ in loader])
+    np.testing.assert_array_equal(images, data.centred(dataset.images))
+    np.testing.assert_array_equal(order(loader), np.arange(23))

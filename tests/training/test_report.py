@@ -88,3 +88,9 @@ def test_a_result_stands_beside_all_its_references_and_its_standard_error():
 )
 def test_numbers_have_five_digits_and_whole_ones_all(value, text):
     assert format_number(value) == text
+
+
+def test_figures_stand_in_as_many_columns_as_are_asked_for(page, tmp_path):
+    assert '<body style="--columns: 1">' in page
+    write_report(tmp_path / "two.html", "Two", results={}, facts={}, columns=2)
+    assert '<body style="--columns: 2">' in (tmp_path / "two.html").read_text(encoding="utf-8")

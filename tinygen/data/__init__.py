@@ -1,12 +1,13 @@
 """Data: published sets of small images and sets that the library draws itself, and batches of them.
 
 ``load("mnist", "train")`` gives a ``Dataset``; a ``DataLoader`` turns it into batches; ``binarize`` makes grey images
-fit for a Bernoulli model. ``samplers`` are distributions from which there is always one more sample.
+fit for a Bernoulli model, ``centred`` fit for a tanh, and ``as_bytes`` takes them back. ``samplers`` are distributions
+from which there is always one more sample.
 """
 
 from tinygen.data import samplers
-from tinygen.data.dataset import Dataset, binarize, spread
+from tinygen.data.dataset import Dataset, as_bytes, binarize, centred, spread
 from tinygen.data.loader import DataLoader
 from tinygen.data.loading import load, names
 
-__all__ = ["DataLoader", "Dataset", "binarize", "load", "names", "samplers", "spread"]
+__all__ = ["DataLoader", "Dataset", "as_bytes", "binarize", "centred", "load", "names", "samplers", "spread"]

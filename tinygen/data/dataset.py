@@ -81,3 +81,23 @@ def binarize(images: np.ndarray, seed: int = 0) -> np.ndarray:
             # u < grey / 255 for u uniform in [0, 1): never at grey 0, always at grey 255
             binary[first : first + BLOCK] = 255 * backend.generator().random(grey.shape, np.float32) < grey
     return binary
+
+
+def centred(images: np.ndarray) -> np.ndarray:
+    """uint8 greys and colours from 0 to 255 as float32 numbers in [-1, 1], which a tanh can reach: x / 127.5 - 1.
+
+    Raises ``ValueError`` for images of another type.
+    """
+    if images.dtype != np.uint8:
+        raise ValueError(f"centred: images are {images.dtype}, expected uint8 from 0 to 255")
+    return images.astype(np.float32) / np.float32(127.5) - 1
+
+
+def as_bytes(images: np.ndarray) -> np.ndarray:
+    """Numbers in [-1, 1] as the nearest of the 256 greys that ``centred`` makes of uint8; beyond, black or white.
+
+    Raises ``ValueError`` where one is NaN or infinite.
+    """
+    if not np.isfinite(images).all():
+        raise ValueError("as_bytes: images hold NaN or infinity, expected numbers in [-1, 1]")
+    return np.rint((images.clip(-1, 1) + 1) * 127.5).astype(np.uint8)

@@ -1,7 +1,6 @@
 """Batches: the order in which training sees the images."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -15,29 +14,45 @@ class DataLoader:
     """Iterate over a data set as batches (images, labels): arrays of the set's own types, labels None without any.
 
     With ``shuffle`` each pass draws one new permutation from the library's generator when it begins, so a seed fixes
-    the order of every epoch. The last batch may be short: every image is seen once.
+    the order of every epoch. The last batch may be short: every image is seen once; with ``drop_last`` a short one is
+    left out, and all batches are alike. ``transform``, if given, makes of a batch's images what the batch holds, so
+    that greys of 0 to 255 become numbers only where they are needed.
 
     Raises:
-        ValueError: a ``batch_size`` below 1, or a data set without images.
+        ValueError: a ``batch_size`` below 1, or a data set without images, or without a whole batch where a short one
+            is to be left out.
     """
 
-    def __init__(self, dataset: Dataset, batch_size: int, shuffle: bool = False) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        transform: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> None:
         if batch_size < 1:
             raise ValueError(f"DataLoader: batch_size must be at least 1, got {batch_size}")
         if len(dataset) == 0:
             raise ValueError(f"DataLoader: the data set holds no images ({dataset!r})")
+        if drop_last and len(dataset) < batch_size:
+            raise ValueError(f"DataLoader: {len(dataset):,} images do not make one batch of {batch_size} ({dataset!r})")
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.transform = transform
 
     def __len__(self) -> int:
-        return math.ceil(len(self.dataset) / self.batch_size)
+        whole, left = divmod(len(self.dataset), self.batch_size)
+        return whole + (left > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[Batch]:
         count = len(self.dataset)
         order = backend.generator().permutation(count) if self.shuffle else np.arange(count)
-        return (self._batch(order[first : first + self.batch_size]) for first in range(0, count, self.batch_size))
+        firsts = range(0, len(self) * self.batch_size, self.batch_size)
+        return (self._batch(order[first : first + self.batch_size]) for first in firsts)
 
     def _batch(self, indices: np.ndarray) -> Batch:
-        labels = self.dataset.labels
-        return self.dataset.images[indices], None if labels is None else labels[indices]
+        images, labels = self.dataset.images[indices], self.dataset.labels
+        return images if self.transform is None else self.transform(images), None if labels is None else labels[indices]

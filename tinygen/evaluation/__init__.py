@@ -1,12 +1,23 @@
 """Evaluation: what a trained model is worth, in numbers and in pictures' raw material."""
 
+from tinygen.evaluation.digits import judge_samples as judge_samples
+from tinygen.evaluation.digits import load_classifier as load_classifier
+from tinygen.evaluation.digits import obtain_classifier as obtain_classifier
+from tinygen.evaluation.digits import read_digits as read_digits
 from tinygen.evaluation.extraction import image_features as image_features
+from tinygen.evaluation.folders import read_images as read_images
+from tinygen.evaluation.folders import write_images as write_images
 from tinygen.evaluation.frechet import calculate_fid_score as calculate_fid_score
 from tinygen.evaluation.frechet import frechet_distance as frechet_distance
 from tinygen.evaluation.frechet_sampling import FIDInfinity as FIDInfinity
 from tinygen.evaluation.frechet_sampling import fid_infinity as fid_infinity
 from tinygen.evaluation.frechet_sampling import fid_standard_error as fid_standard_error
 from tinygen.evaluation.kid import calculate_kid_score as calculate_kid_score
+from tinygen.evaluation.latents import active_units as active_units
+from tinygen.evaluation.latents import effects as effects
+from tinygen.evaluation.latents import interpolate_images as interpolate_images
+from tinygen.evaluation.latents import interpolate_latents as interpolate_latents
+from tinygen.evaluation.latents import traversals as traversals
 from tinygen.evaluation.likelihood import effective_sample_size as effective_sample_size
 from tinygen.evaluation.likelihood import elbo as elbo
 from tinygen.evaluation.likelihood import estimate_log_likelihood as estimate_log_likelihood
@@ -15,7 +26,9 @@ from tinygen.evaluation.likelihood import log_weights as log_weights
 from tinygen.evaluation.likelihood import measure_likelihoods as measure_likelihoods
 from tinygen.evaluation.mixtures import ModeCoverage as ModeCoverage
 from tinygen.evaluation.mixtures import mode_coverage as mode_coverage
+from tinygen.evaluation.neighbours import nearest as nearest
 from tinygen.evaluation.pictures import encode as encode
 from tinygen.evaluation.pictures import interpolate as interpolate
 from tinygen.evaluation.pictures import manifold as manifold
 from tinygen.evaluation.pictures import reconstruct as reconstruct
+from tinygen.training.game import generate as generate

@@ -2,7 +2,12 @@
 
 from tinygen.models.classifier import DigitClassifier as DigitClassifier
 from tinygen.models.classifier import SVHNClassifier as SVHNClassifier
+from tinygen.models.colour import ColourVAE as ColourVAE
+from tinygen.models.colour import Critic as Critic
+from tinygen.models.colour import Generator as Generator
 from tinygen.models.mlp import MLP as MLP
+from tinygen.models.pixels import BernoulliPixels as BernoulliPixels
+from tinygen.models.pixels import GaussianPixels as GaussianPixels
 from tinygen.models.vae import MLPVAE as MLPVAE
 from tinygen.models.vae import VAE as VAE
 from tinygen.models.vae import ConvVAE as ConvVAE

@@ -14,27 +14,25 @@ from collections.abc import Callable, Sequence
 
 from tinygen import nn
 from tinygen.autograd.tensor import Tensor
-from tinygen.likelihoods import (
-    kl_gaussian_gaussian_analytic,
-    log_likelihood_bernoulli_logits,
-    log_likelihood_normal,
-)
+from tinygen.likelihoods import kl_gaussian_gaussian_analytic, log_likelihood_normal
 from tinygen.models.mlp import MLP
+from tinygen.models.pixels import BernoulliPixels, Pixels
 from tinygen.operations.creation import full_like, randn, randn_like, zeros_like
-from tinygen.operations.elementwise import exp, sigmoid
+from tinygen.operations.elementwise import exp
 from tinygen.operations.shaping import split
 
 
 class VAE(nn.Module):
-    """An ``encoder`` (images to 2 x latent_size numbers) and a ``decoder`` (latents to logits of 0/1 pixels).
+    """An ``encoder`` (images to 2 x latent_size numbers) and a ``decoder`` (latents to what ``pixels`` makes of them).
 
-    ``image_shape`` is (C, H, W). A VAE with another likelihood overrides ``log_likelihood`` and ``pixel_means``.
+    ``image_shape`` is (C, H, W); ``pixels`` is p(x|z), unless told that of 0/1 pixels, whose logits are decoded.
     """
 
     encoder: nn.Module
     decoder: nn.Module
     latent_size: int
     image_shape: tuple[int, int, int]
+    pixels: Pixels = BernoulliPixels()
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Images (N, C, H, W) -> mean and log-variance (N, latent_size) of q(z|x)."""
@@ -42,7 +40,7 @@ class VAE(nn.Module):
         return mean, logvar
 
     def decode(self, z: Tensor) -> Tensor:
-        """Latents (N, latent_size) -> logits (N, C, H, W) of the pixels."""
+        """Latents (N, latent_size) -> what ``pixels`` is of (N, C, H, W): logits of 0/1 pixels, means of others."""
         return self.decoder(z)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -56,11 +54,11 @@ class VAE(nn.Module):
 
     def log_likelihood(self, decoded: Tensor, x: Tensor) -> Tensor:
         """log p(x|z) of images x (N, C, H, W) given their decoding -> (N,), nats."""
-        return log_likelihood_bernoulli_logits(decoded, x)
+        return self.pixels.log_likelihood(decoded, x)
 
     def pixel_means(self, decoded: Tensor) -> Tensor:
-        """The mean of p(x|z): the probability of each pixel."""
-        return sigmoid(decoded)
+        """The mean of p(x|z): of 0/1 pixels the probability of each."""
+        return self.pixels.means(decoded)
 
     def elbo_terms(self, x: Tensor, *, path_gradient: bool = False) -> tuple[Tensor, Tensor]:
         """log p(x|z) for one draw z ~ q(z|x), and KL(q(z|x) || N(0, I)): (N,) each, nats. The ELBO is the first less

@@ -17,3 +17,4 @@ from tinygen.plotting.figures import interpolation_grid as interpolation_grid
 from tinygen.plotting.figures import pairs_grid as pairs_grid
 from tinygen.plotting.figures import panels as panels
 from tinygen.plotting.figures import scatter as scatter
+from tinygen.plotting.figures import strips as strips

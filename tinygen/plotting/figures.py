@@ -93,10 +93,14 @@ def interpolation_grid(
     ``value_range`` and errors are those of ``image_grid``.
     """
     _check("interpolation_grid", "images", images, "R, S, C, H, W")
-    steps, height, width = images.shape[1], images.shape[-2], images.shape[-1]
-    shades = _shades(images.reshape(-1, *images.shape[2:]), value_range).reshape(-1, steps, height, width, 3)
-    strips = shades.swapaxes(1, 2).reshape(-1, height, steps * width, 3)  # (R, S, H, W, 3) -> (R, H, S W, 3)
-    _draw_tiles(strips, 1, path, title)
+    _draw_tiles(_shades(strips(images), value_range), 1, path, title)
+
+
+def strips(images: np.ndarray) -> np.ndarray:
+    """R rows of S steps (R, S, C, H, W) as R wide images (R, C, H, S W), the steps of a row side by side: for the other
+    grids, too."""
+    rows, steps, channels, height, width = images.shape
+    return images.transpose(0, 2, 3, 1, 4).reshape(rows, channels, height, steps * width)
 
 
 def curves(

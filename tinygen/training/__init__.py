@@ -6,5 +6,6 @@ from tinygen.training.options import common_arguments as common_arguments
 from tinygen.training.options import sampler_arguments as sampler_arguments
 from tinygen.training.report import Reference as Reference
 from tinygen.training.run import Run as Run
+from tinygen.training.run import print_results as print_results
 from tinygen.training.run import progress as progress
 from tinygen.training.vae import train_vae as train_vae

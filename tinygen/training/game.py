@@ -7,11 +7,12 @@ through the critic, the critic's parameters ask for nothing.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from tinygen.autograd.recording import no_grad
-from tinygen.autograd.tensor import Tensor
+from tinygen.autograd.tensor import Tensor, tensor
 from tinygen.nn import Module
 from tinygen.objectives import CriticTerms, Game
 from tinygen.operations.creation import randn
@@ -66,16 +67,13 @@ class Players:
         told = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
         return told | {"generator_loss": self._generator_step(len(real) // n_critic).item()}
 
-    @no_grad()
-    def generate(self, z: Tensor, *, averaged: bool = True, batch_size: int = 500) -> np.ndarray:
+    def generate(self, z: Any, *, averaged: bool = True, batch_size: int = 500) -> np.ndarray:
         """What the generator makes of z (N, latent_size), in evaluation mode: (N, ...) in NumPy. With ``averaged`` its
         weights are the average's, if there is one."""
         if averaged and self.average is not None:
             with self.average.applied():
-                return self.generate(z, averaged=False, batch_size=batch_size)
-        with self.generator.evaluating():
-            firsts = range(0, len(z), batch_size)
-            return np.concatenate([self.generator(z[first : first + batch_size]).numpy() for first in firsts])
+                return generate(self.generator, z, batch_size)
+        return generate(self.generator, z, batch_size)
 
     def _critic_step(self, real: Tensor) -> CriticTerms:
         with no_grad():
@@ -92,6 +90,16 @@ class Players:
         if self.average is not None:
             self.average.update()
         return loss
+
+
+@no_grad()
+def generate(generator: Module, z: Any, batch_size: int = 500) -> np.ndarray:
+    """What ``generator`` makes of latents z (N, latent_size), array or tensor, in evaluation mode: (N, ...), NumPy."""
+    weight = generator.parameters()[0]
+    z = z if isinstance(z, Tensor) else tensor(z, dtype=weight.dtype, device=weight.device)
+    with generator.evaluating():
+        firsts = range(0, len(z), batch_size)
+        return np.concatenate([generator(z[first : first + batch_size]).numpy() for first in firsts])
 
 
 def _descend(loss: Tensor, optimizer: Optimizer) -> None:

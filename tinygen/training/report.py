@@ -14,10 +14,11 @@ from tinygen.checkpoint import written_whole
 
 STYLE = """\
 :root { color-scheme: light; }
-body { max-width: 46rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff;
+body { max-width: calc(46rem * var(--columns)); margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff;
        font: 16px/1.55 system-ui, "Helvetica Neue", Arial, sans-serif; }
 h1 { font-size: 1.6rem; line-height: 1.25; }
 h2 { font-size: 1.15rem; margin-top: 2.2rem; border-bottom: 1px solid #ddd; padding-bottom: .25rem; }
+.figures { display: grid; grid-template-columns: repeat(var(--columns), minmax(0, 1fr)); gap: 0 2rem; }
 figure { margin: 1.5rem 0; break-inside: avoid; }
 img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 figcaption { margin-top: .5rem; color: #555; font-size: .9rem; text-align: center; }
@@ -51,24 +52,27 @@ def write_report(
     figures: Sequence[tuple[Path, str]] = (),
     metrics: Sequence[Mapping[str, float]] = (),
     facts: Mapping[str, object],
+    columns: int = 1,
 ) -> None:
     """Write the page to ``path``, whole or not at all.
 
     ``text`` holds paragraphs set apart by empty lines; ``figures`` are PNG or GIF files and captions; ``metrics`` are
-    rows with the same names; ``facts`` say how the numbers were made (the command, versions, the seed).
+    rows with the same names; ``facts`` say how the numbers were made (the command, versions, the seed). With several
+    ``columns`` figures stand side by side, on a page that is as much wider.
     """
     body = [f"<h1>{escape(title)}</h1>"]
     body += [f"<p>{escape(paragraph)}</p>" for paragraph in text.split("\n\n") if paragraph.strip()]
     body += ["<h2>Results</h2>", _table([_line(COLUMNS, "th"), *map(_line, results_table(results, references))])]
     if figures:
-        body += ["<h2>Figures</h2>", *(_figure(image, caption) for image, caption in figures)]
+        shown = [_figure(image, caption) for image, caption in figures]
+        body += ["<h2>Figures</h2>", '<div class="figures">', *shown, "</div>"]
     if metrics:
         lines = [_line([format_number(value) for value in row.values()]) for row in metrics]
         body += ["<h2>Epoch by epoch</h2>", _table([_line(list(metrics[0]), "th"), *lines])]
     lines = [_line([name.replace("_", " "), str(fact)]) for name, fact in facts.items()]
     body += ["<h2>How it was made</h2>", _table(lines)]
     with written_whole(path) as unfinished:
-        unfinished.write_text(_page(title, "\n".join(body)), encoding="utf-8")
+        unfinished.write_text(_page(title, "\n".join(body), columns), encoding="utf-8")
 
 
 def results_table(
@@ -96,11 +100,13 @@ def format_number(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:.5g}"
 
 
-def _page(title: str, body: str) -> str:
+def _page(title: str, body: str, columns: int) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n"
+        f'<body style="--columns: {columns}">\n'
+        f"{body}\n</body>\n</html>\n"
     )
 
 

@@ -99,8 +99,10 @@ class Run:
         device: str,
         references: Sequence[Reference] = (),
         text: str = "",
+        columns: int = 1,
     ) -> None:
-        """Write ``results.json`` and ``report.html``, and print the results beside their reference values.
+        """Write ``results.json`` and ``report.html``, and print the results beside their reference values. The
+        report has its figures in ``columns``.
 
         Raises ``ValueError`` where a result is not finite, naming it: JSON has no such number, and a reader no use
         for it.
@@ -122,6 +124,7 @@ class Run:
             figures=[(self.out / name, caption) for name, caption in self._figures.items()],
             metrics=self.rows,
             facts={"command": command()} | facts,
+            columns=columns,
         )
         print_results(numbers, references)
         print(f"\n{self.seconds:.0f} seconds; figures, numbers and report.html are in {self.out}")

@@ -7,8 +7,8 @@ from tinygen.data import DataLoader
 from tinygen.data.loader import Batch
 from tinygen.models import VAE
 from tinygen.operations.reductions import mean
-from tinygen.optim import Optimizer
-from tinygen.training.loop import train
+from tinygen.optim import ExponentialMovingAverage, Optimizer
+from tinygen.training.loop import Stateful, train
 from tinygen.training.run import Run
 
 
@@ -22,14 +22,16 @@ def train_vae(
     schedule: Callable[[int], float] | None = None,
     path_gradient: bool = False,
     kl_weight: float = 1.0,
+    average: ExponentialMovingAverage | None = None,
     evaluate: Callable[[], Mapping[str, float]] = dict,
 ) -> list[dict[str, float]]:
     """Train ``model`` on the images of ``loader``, taken as they are; returns the rows of metrics, one an epoch.
 
     The loss of an image is -log p(x|z) + kl_weight KL(q(z|x) || p(z)), z ~ q(z|x), the negative ELBO where the weight
     is 1 (another weight: Higgins et al. 2017). ``schedule`` gives the learning rate of each step, counted from 0 over
-    all epochs; ``path_gradient`` is ``VAE.elbo_terms``'s. The metrics, in nats an image: ``train_elbo``, whatever the
-    weight, ``train_kl``, and what ``evaluate()`` adds; so what the training images' log p(x|z) is, is their sum.
+    all epochs; ``path_gradient`` is ``VAE.elbo_terms``'s; ``average``, if given, takes in the weights of each step.
+    The metrics, in nats an image: ``train_elbo``, whatever the weight, ``train_kl``, and what ``evaluate()`` adds; so
+    what the training images' log p(x|z) is, is their sum.
     """
     device = model.parameters()[0].device
 
@@ -43,6 +45,11 @@ def train_vae(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        if average is not None:
+            average.update()
         return {"train_elbo": -negative_elbo.item(), "train_kl": kl.numpy().mean()}
 
-    return train(run, loader, step, epochs=epochs, parts={"model": model, "optimizer": optimizer}, evaluate=evaluate)
+    parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer}
+    if average is not None:
+        parts["average"] = average
+    return train(run, loader, step, epochs=epochs, parts=parts, evaluate=evaluate)

@@ -1,0 +1,36 @@
+"""The nearest training image: found exactly, at its distance, whatever type the images are of."""
+
+import numpy as np
+import pytest
+
+from tinygen import data, evaluation
+from tinygen.evaluation import neighbours
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).integers(0, 256, (25, 3, 4, 4), np.uint8)
+
+
+@pytest.mark.parametrize("block", [7, 2_000])
+def test_the_nearest_of_all_is_found_with_its_distance(images, block, monkeypatch):
+    monkeypatch.setattr(neighbours, "BLOCK", block)
+    numbers = data.centred(images)
+    samples = np.random.default_rng(1).uniform(-1, 1, (9, 3, 4, 4)).astype("float32")
+    distances = np.sqrt(np.square(samples[:, None] - numbers).mean(axis=(2, 3, 4)))
+    for given in (images, numbers):
+        index, distance = evaluation.nearest(samples, given)
+        np.testing.assert_array_equal(index, distances.argmin(axis=1))
+        np.testing.assert_allclose(distance, distances.min(axis=1), rtol=1e-4)
+
+
+def test_an_image_is_nearest_to_itself(images):
+    index, distance = evaluation.nearest(data.centred(images), images)
+    np.testing.assert_array_equal(index, np.arange(25))
+    np.testing.assert_allclose(distance, 0, atol=1e-3)
+
+
+@pytest.mark.parametrize(("count", "shape"), [(0, (3, 4, 4)), (5, (1, 4, 4))])
+def test_no_images_and_images_of_another_shape_are_refused(count, shape):
+    with pytest.raises(ValueError, match=r"^nearest: samples \(2, 3, 4, 4\) and images"):
+        evaluation.nearest(np.zeros((2, 3, 4, 4), "float32"), np.zeros((count, *shape), "uint8"))

@@ -1,0 +1,67 @@
+"""What a classifier makes of samples: can digits be read in them, are all ten there, how far are real ones?"""
+
+from pathlib import Path
+
+import numpy as np
+
+from tinygen import checkpoint
+from tinygen.data import Dataset
+from tinygen.evaluation.extraction import image_features
+from tinygen.evaluation.frechet import calculate_fid_score
+from tinygen.evaluation.kid import calculate_kid_score
+from tinygen.models import SVHNClassifier
+from tinygen.nn import Module
+from tinygen.training.classifier import accuracy, probabilities, train_classifier
+from tinygen.training.run import Run
+
+
+def load_classifier(path: str | Path) -> SVHNClassifier:
+    """The classifier of house numbers with the weights in ``path``: a file of PyTorch's, such as the assignment hands
+    out, or a checkpoint of its training here.
+
+    Raises ``ValueError`` where they are those of another network, and the errors of ``checkpoint``.
+    """
+    classifier = SVHNClassifier()
+    if Path(path).suffix in (".h5", ".hdf5"):
+        parts = checkpoint.load(path)
+        state = parts.get("parts", parts).get("model")
+    else:
+        state = checkpoint.read_torch(path)
+    try:
+        classifier.load_state_dict(state or {})
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{path} does not hold the weights of the classifier of house numbers: {error}") from error
+    return classifier
+
+
+def obtain_classifier(
+    path: str | Path | None, run: Run, train_set: Dataset, valid_set: Dataset, *, device: str = "cpu"
+) -> SVHNClassifier:
+    """The classifier in ``path``, or, without one, a classifier trained on ``train_set`` for two epochs, whose training
+    is a run in a folder within that of ``run``, resumed if that was."""
+    if path is not None:
+        return load_classifier(path).to(device)
+    classifier = SVHNClassifier().to(device)
+    train_classifier(Run(run.out / "classifier", resume=run.resumed), classifier, train_set, valid_set)
+    return classifier
+
+
+def read_digits(classifier: Module, images: np.ndarray) -> dict[str, float]:
+    """What ``classifier`` reads in ``images`` (N, C, H, W): ``mean_top_probability``, how sure it is of its first
+    choice; ``least_share``, that of the class that it chooses least; and ``share_of_0``, ... of each."""
+    chances = probabilities(classifier, images)
+    shares = np.bincount(chances.argmax(axis=1), minlength=chances.shape[1]) / len(images)
+    each = {f"share_of_{digit}": float(share) for digit, share in enumerate(shares)}
+    return {"mean_top_probability": float(chances.max(axis=1).mean()), "least_share": float(shares.min())} | each
+
+
+def judge_samples(classifier: SVHNClassifier, samples: np.ndarray, test_set: Dataset) -> dict[str, float]:
+    """``samples`` (N, 3, 32, 32) in [-1, 1] as ``classifier`` sees them: what ``read_digits`` finds, each name with
+    ``samples_`` before it; the ``fid`` and the ``kid`` (with its standard error) between them and ``test_set``, by the
+    classifier's features; and its ``classifier_accuracy`` on that set."""
+    found = {f"samples_{name}": value for name, value in read_digits(classifier, samples).items()}
+    ours, real = (np.concatenate(list(image_features(classifier, x))) for x in (samples, test_set.images))
+    found["fid"] = calculate_fid_score(ours, real)
+    kid, kid_standard_error = calculate_kid_score(ours, real, blocks=min(10, len(ours) // 2, len(real) // 2))
+    found |= {"kid": kid, "kid_standard_error": kid_standard_error}
+    return found | {"classifier_accuracy": accuracy(classifier, test_set)}

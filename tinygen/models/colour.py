@@ -1,0 +1,71 @@
+"""Networks for colour images of 32 x 32 pixels in [-1, 1]: one generator, which a VAE and a GAN share, and one reader.
+
+The shapes are those of DCGAN (Radford, Metz and Chintala 2016): each layer doubles or halves the image's side, by a
+convolution of 4 x 4 with stride 2, while the channels go the other way. The reader has no batch normalisation, so it
+can be a critic under a gradient penalty, where each example must be judged by itself (Gulrajani et al. 2017, section
+4); the VAE's encoder is the same network with more to say.
+"""
+
+from tinygen import nn
+from tinygen.autograd.tensor import Tensor
+from tinygen.models.pixels import GaussianPixels, Pixels
+from tinygen.models.vae import VAE
+
+SHAPE = (3, 32, 32)
+WIDTH = 48  # channels beside the image: with 64 only half as many rounds fit into the same minutes
+
+
+class Generator(nn.Module):
+    """Latents to images: a linear layer to 4 x 4, then three transposed convolutions; ends in tanh."""
+
+    def __init__(self, latent_size: int = 100, width: int = WIDTH) -> None:
+        self.layers = nn.Sequential(
+            nn.Linear(latent_size, 4 * width * 4 * 4),
+            nn.Unflatten(1, (4 * width, 4, 4)),
+            nn.BatchNorm2d(4 * width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(4 * width, 2 * width, 4, stride=2, padding=1),
+            nn.BatchNorm2d(2 * width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(width, SHAPE[0], 4, stride=2, padding=1),
+            nn.Tanh(),
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(N, latent_size) -> (N, 3, 32, 32) in (-1, 1)."""
+        return self.layers(z)
+
+
+class Critic(nn.Module):
+    """Images to ``outputs`` numbers each: three convolutions and a linear layer, no batch normalisation."""
+
+    def __init__(self, outputs: int = 1, width: int = WIDTH) -> None:
+        self.layers = nn.Sequential(
+            nn.Conv2d(SHAPE[0], width, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(2 * width, 4 * width, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Flatten(),
+            nn.Linear(4 * width * 4 * 4, outputs),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, 32, 32) -> (N, outputs)."""
+        return self.layers(x)
+
+
+class ColourVAE(VAE):
+    """A VAE of colour images: the generator is its decoder, and gives the pixels' means; N(x; g(z), I) unless told."""
+
+    image_shape = SHAPE
+
+    def __init__(self, latent_size: int = 100, pixels: Pixels | None = None, width: int = WIDTH) -> None:
+        self.latent_size = latent_size
+        self.encoder = Critic(2 * latent_size, width)
+        self.decoder = Generator(latent_size, width)
+        self.pixels = GaussianPixels() if pixels is None else pixels
