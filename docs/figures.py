@@ -7,6 +7,7 @@ matplotlib draw equal files.
 import math
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,10 @@ from matplotlib.patches import Ellipse, FancyArrowPatch, FancyBboxPatch, Rectang
 
 import tinygen as tg
 import tinygen.functional as F
-from tinygen import data, evaluation, likelihoods
+from tinygen import data, evaluation, likelihoods, nn
+from tinygen.objectives import GAMES
+from tinygen.optim import SGD
+from tinygen.training import Players
 
 INK, FAINT, LEAF, OPERATION = "#333333", "#bbbbbb", "#fbe3c0", "#dbe7f5"
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"  # Okabe and Ito's: for all eyes
@@ -291,6 +295,45 @@ def bounds() -> Figure:
     return figure
 
 
+# Chapter 7 -----------------------------------------------------------------------------------------------------------
+
+
+def small_games() -> Figure:
+    """The bilinear game, both players at once and in turns; and theta in the five games between two numbers."""
+    figure, (left, right) = new_figure(9.0, 3.6, 2, width_ratios=(1, 1.7))
+    for in_turns, colour, label in ((False, ORANGE, "at once"), (True, BLUE, "in turns")):
+        theta, psi = 1.0, 0.0
+        way = [(theta, psi)]
+        for _ in range(100):
+            climbed = psi + 0.1 * theta
+            theta -= 0.1 * (climbed if in_turns else psi)
+            psi = climbed
+            way.append((theta, psi))
+        left.plot(*zip(*way, strict=True), color=colour, linewidth=1.1, label=label)
+    left.plot(0, 0, "o", color=INK, markersize=4)
+    left.set(aspect="equal", xlabel=r"$\theta$", ylabel=r"$\psi$", xlim=(-2, 2), ylim=(-2, 2))
+    left.legend(frameon=False, fontsize=8.5, loc="lower right")
+
+    colours = (ORANGE, BLUE, INK, GREEN, "#cc79a7")
+    for (name, game), colour in zip(GAMES.items(), colours, strict=True):
+        generator, critic = nn.Linear(1, 1), nn.Linear(1, 1, bias=False)
+        generator.weight.data, critic.weight.data = np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32)
+        generator.bias.data = np.ones(1, np.float32)
+        optimizers = SGD([generator.bias], 0.1), SGD(critic.parameters(), 0.1)
+        players = Players(replace(game, n_critic=1), generator, critic, 1, *optimizers)
+        thetas = [1.0]
+        for _ in range(200):
+            players.round(tg.zeros(1, 1))
+            thetas.append(generator.bias.item())
+        right.plot(thetas, color=colour, linewidth=1.2, label=name.replace("_", " "))
+    right.axhline(0, color=FAINT, linewidth=1, zorder=0)
+    right.set(xlabel="rounds", ylabel=r"$\theta$", xlim=(0, 200), ylim=(-1.7, 1.2))
+    right.legend(frameon=False, fontsize=8.5, loc="lower center", ncols=3, columnspacing=1.2, handlelength=1.5)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 # Chapter 8 -----------------------------------------------------------------------------------------------------------
 
 
@@ -344,6 +387,7 @@ FIGURES = {
     "convolution-matrices.png": convolution_matrices,
     "memory-order.png": memory_order,
     "bounds.png": bounds,
+    "small-games.png": small_games,
     "fid-bias.png": bias,
     "street.png": street,
 }

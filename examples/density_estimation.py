@@ -21,7 +21,7 @@ from tinygen import divergences, objectives, plotting
 from tinygen.data import samplers
 from tinygen.models import MLP
 from tinygen.optim import Adam, cosine_schedule
-from tinygen.training import Reference, Run, common_arguments, train
+from tinygen.training import Reference, Run, sampler_arguments, train
 
 TITLE = "A density from a discriminator"
 STEPS = 100  # an epoch
@@ -42,15 +42,12 @@ REFERENCES = [
 
 def arguments() -> argparse.Namespace:
     """The common options."""
-    return common_arguments(
+    return sampler_arguments(
         TITLE,
         data="distribution4",
-        datasets=("distribution4",),
         epochs=15,
-        batch_size=512,
         out="runs/density",
         epochs_help=f"times {STEPS} training steps",
-        batch_help="samples of each distribution a training step",
         limit_help="train for the first N steps of each epoch only",
     ).parse_args()
 

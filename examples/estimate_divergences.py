@@ -21,7 +21,7 @@ import numpy as np
 import tinygen as tg
 from tinygen import divergences, plotting
 from tinygen.data.samplers import line
-from tinygen.training import Reference, Run, common_arguments, train
+from tinygen.training import Reference, Run, sampler_arguments, train
 
 TITLE = "Distances between two lines"
 THETAS = np.linspace(-1, 1, 21).round(1).tolist()
@@ -45,15 +45,12 @@ REFERENCES = [Reference(f"{name}_mean_abs_error", bound, "what the example promi
 
 def arguments() -> argparse.Namespace:
     """The common options."""
-    return common_arguments(
+    return sampler_arguments(
         TITLE,
         data="lines",
-        datasets=("lines",),
         epochs=1,
-        batch_size=512,
         out="runs/divergences",
         epochs_help=f"times {STEPS} steps for each estimate",
-        batch_help="samples of each distribution a training step",
         limit_help="estimate at the first N values of theta only",
     ).parse_args()
 

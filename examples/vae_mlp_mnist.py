@@ -54,7 +54,9 @@ def arguments() -> argparse.Namespace:
         help="a less noisy gradient of the KL (%(default)s)",
     )
     parser.add_argument("--importance-samples", type=int, default=200, metavar="K", help="draws an image (%(default)s)")
-    parser.add_argument("--likelihood-images", type=int, metavar="N", help="estimate log p(x) of the first N images")
+    parser.add_argument(
+        "--likelihood-images", type=int, metavar="N", help="estimate log p(x) of N images of each split"
+    )
     return parser.parse_args()
 
 
@@ -87,7 +89,7 @@ def main() -> None:
     results = evaluation.measure_likelihoods(model, splits, options.importance_samples, options.likelihood_images)
     path = run.figure("samples.png", "Samples from the prior: the pixels' means.")
     plotting.image_grid(model.sample(100).numpy(), path, columns=10)
-    images = test_set.images[:: max(1, len(test_set) // 20)][:20]  # some of each digit, where they come sorted
+    images = data.spread(test_set.images, 20)
     path = run.figure("reconstructions.png", "Test images, and below each its reconstruction.")
     plotting.pairs_grid(images, evaluation.reconstruct(model, images), path)
     path = run.figure("curves.png", "The ELBO, epoch by epoch.")

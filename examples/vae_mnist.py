@@ -74,7 +74,9 @@ def arguments() -> argparse.Namespace:
         "--path-gradient", action=argparse.BooleanOptionalAction, help="a less noisy gradient of the KL"
     )
     parser.add_argument("--importance-samples", type=int, default=200, metavar="K", help="draws an image (%(default)s)")
-    parser.add_argument("--likelihood-images", type=int, metavar="N", help="estimate log p(x) of the first N images")
+    parser.add_argument(
+        "--likelihood-images", type=int, metavar="N", help="estimate log p(x) of N images of each split"
+    )
     options = parser.parse_args()
     for name, value in vars(RECIPES[options.recipe]).items():
         if getattr(options, name) is None:
@@ -159,8 +161,7 @@ def read_samples(
 
 def draw(run: Run, model: ConvVAE, test_set: data.Dataset) -> None:
     """Samples, reconstructions, a way through latent space, and the training curves."""
-    apart = max(1, len(test_set) // 20)  # the binarised test images come sorted by digit: take some of each
-    images = test_set.images[::apart][:20]
+    images = data.spread(test_set.images, 20)
     samples = model.sample(100).numpy()
     plotting.image_grid(samples, run.figure("samples.png", "Samples from the prior: the pixels' means."), columns=10)
     path = run.figure("reconstructions.png", "Test images, and below each its reconstruction.")

@@ -112,7 +112,7 @@ def main() -> None:
         data.load(options.data, split, root=options.data_root, limit=options.limit).binarized()
         for split in ("train", "test")
     )
-    images = test_set.images[:: max(1, len(test_set) // options.images)][: options.images]  # some of each digit
+    images = data.spread(test_set.images, options.images)
     print(f"{TITLE}, {options.data}: {len(train_set):,} images to learn from, {len(images)} to ask about")
 
     results: dict[str, float] = {}

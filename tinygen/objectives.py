@@ -23,6 +23,7 @@ from tinygen.operations.comparison import less
 from tinygen.operations.creation import rand, rand_like
 from tinygen.operations.elementwise import exp, expm1, log, sqrt
 from tinygen.operations.reductions import mean, sum
+from tinygen.operations.shaping import cat, split
 
 Map = Callable[[Tensor], Tensor]  # element by element
 Critic = Callable[[Tensor], Tensor]  # examples (N, ...) -> scores (N, 1) or (N,)
@@ -213,7 +214,10 @@ class Game:
 
     def critic_terms(self, critic: Critic, real: Tensor, fake: Tensor) -> CriticTerms:
         """The critic's loss and what it is made of, for those who watch; real and fake (N, ...)."""
-        on_real, on_fake = critic(real), critic(fake)
+        if self.on_slope is None:
+            on_real, on_fake = critic(real), critic(fake)
+        else:  # this critic treats each example by itself, so both may go through it together
+            on_real, on_fake = split(critic(cat([real, fake])), [len(real)])
         loss = mean(self._labelled(on_real, self.on_real, self.on_fake, self.soft))
         loss = loss + mean(self._labelled(on_fake, self.on_fake, self.on_real, 0.0))
         if self.on_slope is None or not self.penalty_weight:

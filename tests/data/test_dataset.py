@@ -43,6 +43,13 @@ def test_labels_of_another_number_are_refused(digits):
         data.Dataset(digits.images, digits.labels[1:])
 
 
+def test_images_at_equal_distances_are_some_of_each_kind_of_a_sorted_set():
+    images = np.repeat(np.arange(10), 7)
+    assert data.spread(images, 10).tolist() == list(range(10))
+    assert data.spread(images, 3).tolist() == [0, 3, 6]
+    assert data.spread(images, 70) is data.spread(images, None) is data.spread(images, 99) is images
+
+
 def test_binarize_draws_one_with_the_probability_that_the_grey_says():
     grey = np.broadcast_to(np.array([0, 51, 128, 204, 255], np.uint8), (2_500, 1, 8, 5))
     binary = data.binarize(grey, 3)

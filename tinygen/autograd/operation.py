@@ -56,9 +56,9 @@ class Node:
         value = (Tensor(self.output, node=self),) if operation.keeps_output else ()
         product = vjp(gradient, *([index] if operation.variadic else []), *value, *inputs, **self.options)
         x, name = inputs[index], operation.arguments.name(index)
-        if product.shape != x.shape:
+        if product.data.shape != x.data.shape:
             raise ValueError(f"{operation.name}: the gradient of {name} has shape {product.shape}, {name} {x.shape}")
-        return product if product.dtype == x.dtype else product.astype(x.dtype)
+        return product if product.data.dtype == x.data.dtype else product.astype(x.dtype)
 
     def check_unchanged(self) -> None:
         """Raise ``RuntimeError`` if an input's ``data`` was replaced since: the gradient would be of something else."""

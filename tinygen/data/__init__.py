@@ -5,8 +5,8 @@ fit for a Bernoulli model. ``samplers`` are distributions from which there is al
 """
 
 from tinygen.data import samplers
-from tinygen.data.dataset import Dataset, binarize
+from tinygen.data.dataset import Dataset, binarize, spread
 from tinygen.data.loader import DataLoader
 from tinygen.data.loading import load, names
 
-__all__ = ["DataLoader", "Dataset", "binarize", "load", "names", "samplers"]
+__all__ = ["DataLoader", "Dataset", "binarize", "load", "names", "samplers", "spread"]

@@ -46,6 +46,14 @@ class Dataset:
         return f"Dataset({self.name!r}, {self.split!r}, images {self.images.shape} {self.images.dtype})"
 
 
+def spread(images: np.ndarray, count: int | None) -> np.ndarray:
+    """``count`` of ``images`` at equal distances (all where None, or where there are no more): of a set that comes
+    sorted by its labels, as the binarised MNIST's test images do, some of each kind."""
+    if count is None or count >= len(images):
+        return images
+    return images[np.arange(count) * len(images) // count]
+
+
 def binarize(images: np.ndarray, seed: int = 0) -> np.ndarray:
     """Grey images as 0/1 images for a Bernoulli model: each pixel is 1 with probability grey / 255.
 

@@ -13,6 +13,8 @@ from tinygen.evaluation.likelihood import estimate_log_likelihood as estimate_lo
 from tinygen.evaluation.likelihood import log_likelihood as log_likelihood
 from tinygen.evaluation.likelihood import log_weights as log_weights
 from tinygen.evaluation.likelihood import measure_likelihoods as measure_likelihoods
+from tinygen.evaluation.mixtures import ModeCoverage as ModeCoverage
+from tinygen.evaluation.mixtures import mode_coverage as mode_coverage
 from tinygen.evaluation.pictures import encode as encode
 from tinygen.evaluation.pictures import interpolate as interpolate
 from tinygen.evaluation.pictures import manifold as manifold

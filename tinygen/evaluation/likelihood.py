@@ -17,6 +17,7 @@ import numpy as np
 
 from tinygen.autograd.recording import no_grad
 from tinygen.autograd.tensor import Tensor, tensor
+from tinygen.data import spread
 from tinygen.likelihoods import log_likelihood_normal, log_mean_exp
 from tinygen.models.vae import VAE
 from tinygen.operations.creation import randn, zeros_like
@@ -141,12 +142,12 @@ def measure_likelihoods(
     model: VAE, splits: Mapping[str, Any], num_samples: int = 200, likelihood_images: int | None = None
 ) -> dict[str, float]:
     """The numbers that a VAE is compared by, of each of ``splits`` (name -> images): ``<name>_elbo``, and
-    ``<name>_log_likelihood`` by ``estimate_log_likelihood`` over the first ``likelihood_images`` (all where None), with
-    its standard error."""
+    ``<name>_log_likelihood`` by ``estimate_log_likelihood`` over ``likelihood_images`` of them at equal distances (all
+    where None), with its standard error."""
     results: dict[str, float] = {}
     for name, images in splits.items():
         results[f"{name}_elbo"] = elbo(model, images)
         results[f"{name}_log_likelihood"], results[f"{name}_log_likelihood_standard_error"] = estimate_log_likelihood(
-            model, images[:likelihood_images], num_samples, description=f"log p(x), {name}, K = {num_samples}"
+            model, spread(images, likelihood_images), num_samples, description=f"log p(x), {name}, K = {num_samples}"
         )
     return results

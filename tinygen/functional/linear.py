@@ -8,11 +8,9 @@ from tinygen.operations.shaping import transpose
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``x W^T + b`` over the last axis: x (..., in), weight (out, in) or (in,), bias (out,) -> (..., out)."""
     if weight.ndim not in (1, 2) or x.ndim == 0 or x.shape[-1] != weight.shape[-1]:
-        raise ValueError(
-            f"linear: weight expects {weight.shape[-1:]} inputs, x has {x.shape[-1:]} (x {x.shape}, weight "
-            f"{weight.shape})"
-        )
-    if bias is not None and x.ndim == weight.ndim == 2:
+        shapes = f"(x {x.shape}, weight {weight.shape})"
+        raise ValueError(f"linear: weight expects {weight.shape[-1:]} inputs, x has {x.shape[-1:]} {shapes}")
+    if x.ndim == weight.ndim == 2:
         return affine(x, weight, bias)
     y = matmul(x, transpose(weight))
     return y if bias is None else y + bias

@@ -7,8 +7,8 @@ one lock, which NumPy gives back for every call and must wait for after it: so a
 
 A choice between two values (``where``) stalls the processor at every element whose sign surprises it, for ten times
 the cost of an addition. So the fast versions choose by ``clip`` and ``maximum`` (``minimum`` and ``maximum`` with a
-number are slower than ``clip`` with two). ``expm1`` and ``log1p`` are slow, and ``exp``, ``log`` and ``tanh`` are fast,
-so the first two are said in terms of the last three, without loss of accuracy.
+number are slower than ``clip`` with two). ``expm1`` and ``log1p`` are slow: here the first is made of sums and
+products, to a few roundings, the second of ``log``, which is fast, without loss of accuracy.
 """
 
 from collections.abc import Callable
@@ -25,24 +25,23 @@ def blocked(function: Callable[..., object], out: np.ndarray, *arrays: np.ndarra
     """Let ``function(out, *arrays)`` fill ``out``, block by block; it must compute element by element.
 
     Arrays that lie in memory in the same order are walked through as they lie, whatever that order is. Where orders
-    differ, or one is broadcast, the function gets the arrays whole.
+    differ, or one is broadcast, or they are small, the function gets the arrays whole, with a new axis in front: NumPy
+    makes a number, which has no place to write to, of a result without axes.
     """
-    lines = _as_lines(out, *arrays)
+    size = out.size
+    lines = _as_lines(out, *arrays) if size >= WORTH_SHARING else None
     if lines is None:
-        function(out, *arrays)
+        function(*(array[np.newaxis] for array in (out, *arrays)))
         return out
-
-    size, worth_sharing = out.size, out.size >= WORTH_SHARING
     blocks = -(-size // BLOCK)
-    if worth_sharing:
-        blocks += -blocks % threads()
+    blocks += -blocks % threads()
 
     def work(first: int, last: int) -> None:
         for block in range(first, last):
             part = slice(size * block // blocks, size * (block + 1) // blocks)
             function(*(line[part] for line in lines))
 
-    parallel(work, blocks, minimum=2 if worth_sharing else blocks + 1)
+    parallel(work, blocks)
     return out
 
 
@@ -61,12 +60,19 @@ def _has_fast_version(*arrays: Array) -> bool:
 
 
 def _expm1(x: np.ndarray) -> None:
-    """x <- e^x - 1 = 2 t / (1 - t) with t = tanh(x / 2), in place, for x <= 0: the denominator lies in [1, 2]."""
-    x *= 0.5
-    np.tanh(x, out=x)
-    denominator = np.subtract(1, x)
-    x += x
-    x /= denominator
+    """x <- e^x - 1, in place, in single precision, for -20 <= x <= 0.
+
+    For h = x / 32 it is Pade's fraction, 12 h / ((h - 3)^2 + 3), here with 32^2 times both parts; and from h to 2h,
+    five times, e^2h - 1 = t (t + 2) with t = e^h - 1, which loses no digits, since t + 2 lies in [1, 2].
+    """
+    factor = x - 96
+    factor *= factor
+    factor += 3072
+    x *= 384
+    x /= factor
+    for _ in range(5):
+        np.add(x, 2, out=factor)
+        x *= factor
 
 
 def _log1p(x: np.ndarray) -> None:
@@ -88,11 +94,11 @@ def _empty_like(*arrays: np.ndarray) -> np.ndarray:
 
 def elu(x: Array, alpha: float) -> Array:
     """x where x > 0, else alpha (e^x - 1)."""
-    if not (_has_fast_version(x) and 0 < alpha <= 1):
+    if not (is_numpy(x) and x.dtype == np.float32 and 0 < alpha <= 1):
         return elu_plain(x, alpha)
 
     def block(y: np.ndarray, x: np.ndarray) -> None:
-        np.clip(x, -np.inf, 0, out=y)
+        np.clip(x, -20, 0, out=y)  # e^-20 is nothing beside 1
         _expm1(y)
         if alpha != 1:
             y *= alpha
@@ -208,7 +214,8 @@ def leaky_relu_derivative(g: Array, x: Array, slope: float) -> Array:
         return leaky_relu_derivative_plain(g, x, slope)
 
     def block(out: np.ndarray, g: np.ndarray, x: np.ndarray) -> None:
-        np.clip((x > 0).astype(out.dtype), slope, 1, out=out)
+        np.greater(x, 0, out=out)
+        out.clip(slope, 1, out=out)
         out *= g
 
     return blocked(block, _empty_like(x), g, x)
@@ -253,10 +260,9 @@ def adam_update(
         square *= betas[1]
         square += new
         xp.sqrt(square, out=new)
-        new /= spread
-        new += eps
+        new += eps * spread
         xp.divide(mean, new, out=new)
-        new *= -rate
+        new *= -rate * spread  # = m^ / (sqrt(v^) + eps), both parts times the root of 1 - b2^t
         new += parameter
 
     new = xp.empty_like(parameter)

@@ -7,7 +7,7 @@ import numpy as np
 from tinygen.backend import Array, array_module, is_numpy, one_blas_thread, parallel
 
 BLAS_ALONE = 8_000  # multiplications up to which the BLAS uses one thread of its own accord
-WORTH_SHARING = 4_000_000  # multiplications: some 80 microseconds of a core
+WORTH_SHARING = 5_000_000  # multiplications: some 100 microseconds of a core
 
 
 def share(work: Callable[[int, int], None], count: int, multiplications: int) -> None:
@@ -25,6 +25,9 @@ def matmul(x: Array, y: Array) -> Array:
     (*batch, M, _), N = x.shape, y.shape[-1]
     if x.size * N <= BLAS_ALONE or not (is_numpy(x) and is_numpy(y)):
         return array_module(x).matmul(x, y)
+    if x.size * N < WORTH_SHARING:
+        with one_blas_thread():
+            return np.matmul(x, y)
     out = np.empty((*batch, M, N), np.result_type(x, y))
 
     def work(first: int, last: int) -> None:

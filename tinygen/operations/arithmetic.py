@@ -56,25 +56,19 @@ def abs(x: Array) -> Array:
     return array_module(x).abs(x)
 
 
-@constant
-def _share_of_first(x: Array, y: Array, dtype: Any) -> Array:
-    """1 where x > y, a half where they tie, 0 elsewhere."""
-    return ((x > y) + 0.5 * (x == y)).astype(dtype)
+def _if_larger(g: Tensor, x: Any, y: Any) -> Tensor:
+    """``g`` where x > y, half of it where they tie, 0 elsewhere."""
+    share = constant(lambda x, y: ((x > y) + 0.5 * (x == y)).astype(g.dtype))
+    return g * share(x, y)
 
 
-@elementwise(
-    lambda g, x, y: g * _share_of_first(x, y, dtype=g.dtype),
-    lambda g, x, y: g * _share_of_first(y, x, dtype=g.dtype),
-)
+@elementwise(_if_larger, lambda g, x, y: _if_larger(g, y, x))
 def maximum(x: Array, y: Array) -> Array:
     """The larger of ``x`` and ``y``, element by element; a tie shares the gradient evenly."""
     return array_module(x, y).maximum(x, y)
 
 
-@elementwise(
-    lambda g, x, y: g * _share_of_first(y, x, dtype=g.dtype),
-    lambda g, x, y: g * _share_of_first(x, y, dtype=g.dtype),
-)
+@elementwise(lambda g, x, y: _if_larger(g, y, x), _if_larger)
 def minimum(x: Array, y: Array) -> Array:
     """The smaller of ``x`` and ``y``, element by element; a tie shares the gradient evenly."""
     return array_module(x, y).minimum(x, y)

@@ -13,7 +13,7 @@ from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor, tensor
 from tinygen.backend import Array, array_module
 from tinygen.kernels import products as kernels
-from tinygen.operations.shaping import expand_dims, reshape, squeeze, swapaxes, transpose
+from tinygen.operations.shaping import expand_dims, reshape, squeeze, swapaxes
 
 
 @operation(
@@ -27,13 +27,12 @@ def _matmul(x: Array, y: Array) -> Array:
 
 @operation(
     lambda g, x, weight, bias: _matmul(g, weight),
-    lambda g, x, weight, bias: _matmul(transpose(g), x),
+    lambda g, x, weight, bias: _matmul(swapaxes(g, 0, 1), x),
     lambda g, x, weight, bias: sum_to(g, shape=bias.shape),
 )
-def affine(x: Array, weight: Array, bias: Array) -> Array:
-    """``x W^T + b`` for matrices x and W and a vector b, in one operation: the weight's gradient comes as the weight
-    lies in memory."""
-    return kernels.affine(x, weight, bias)
+def affine(x: Array, weight: Array, bias: Array | None) -> Array:
+    """``x W^T + b``: x (N, in), weight (out, in), bias (out,) or None -> (N, out)."""
+    return kernels.matmul(x, weight.T) if bias is None else kernels.affine(x, weight, bias)
 
 
 def _tensors(*operands: Any) -> list[Tensor]:

@@ -51,6 +51,8 @@ def _wide(x: Tensor, dtype: type) -> Tensor:
 def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The sum over ``axis``."""
     axes = _axes("sum", x, axis)
+    if len(axes) == x.ndim and not keepdims:
+        return sum_to(x, shape=())
     return _drop(sum_to(x, shape=_kept(x, axes)), axes, keepdims)
 
 
@@ -63,8 +65,7 @@ def _count(name: str, x: Tensor, axes: tuple[int, ...]) -> int:
 
 def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The arithmetic mean over ``axis``; an empty one is a ``ValueError``."""
-    count = _count("mean", x, _axes("mean", x, axis))
-    return sum(x, axis, keepdims) / count
+    return sum(x, axis, keepdims) / _count("mean", x, _axes("mean", x, axis))
 
 
 def var(x: Tensor, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:

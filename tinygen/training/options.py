@@ -52,6 +52,32 @@ def common_arguments(
     return parser
 
 
+def sampler_arguments(
+    description: str,
+    *,
+    data: str,
+    epochs: int,
+    out: str,
+    epochs_help: str,
+    limit_help: str,
+    batch_size: int = 512,
+    datasets: Sequence[str] | None = None,
+) -> argparse.ArgumentParser:
+    """``common_arguments`` of an example whose data are samplers: batches are new samples, and an epoch is so many
+    steps as ``epochs_help`` says. ``datasets``: the names that ``--data`` may have, ``data`` alone unless told."""
+    return common_arguments(
+        description,
+        data=data,
+        datasets=datasets or (data,),
+        epochs=epochs,
+        batch_size=batch_size,
+        out=out,
+        epochs_help=epochs_help,
+        batch_help="samples of each distribution a training step",
+        limit_help=limit_help,
+    )
+
+
 def _data_help(datasets: Sequence[str] | None) -> str:
     return "the data set" + (f": {', '.join(datasets)}" if datasets else "") + " (%(default)s)"
 

@@ -54,7 +54,7 @@ def write_report(
 ) -> None:
     """Write the page to ``path``, whole or not at all.
 
-    ``text`` holds paragraphs set apart by empty lines; ``figures`` are PNG files with their captions; ``metrics`` are
+    ``text`` holds paragraphs set apart by empty lines; ``figures`` are PNG or GIF files and captions; ``metrics`` are
     rows with the same names; ``facts`` say how the numbers were made (the command, versions, the seed).
     """
     body = [f"<h1>{escape(title)}</h1>"]
@@ -105,9 +105,9 @@ def _page(title: str, body: str) -> str:
 
 
 def _figure(path: Path, caption: str) -> str:
-    image = base64.b64encode(Path(path).read_bytes()).decode()
+    image = base64.b64encode(path.read_bytes()).decode()
     return (
-        f'<figure><img src="data:image/png;base64,{image}" alt="{escape(caption)}">'
+        f'<figure><img src="data:image/{path.suffix[1:]};base64,{image}" alt="{escape(caption)}">'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 

@@ -1,8 +1,4 @@
-"""Figures: pictures on a grid, and curves of a training.
-
-Every function takes NumPy arrays and writes one PNG file, whole or not at all. Equal arrays give equal files, bit for
-bit: a figure says nothing of when it was drawn. Figures are drawn without ``pyplot``, so they need no display and
-leave no trace in a notebook's state.
+"""Pictures on a grid, and curves of a training: one PNG file each.
 
 Pictures are shown pixel by pixel: each pixel becomes a square of whole screen pixels, nothing is blurred.
 """
@@ -137,7 +133,7 @@ def curves(
     axes.set_xlim(min(positions) - 0.5, max(positions) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
     _dress(axes, title)
-    _write(figure, path)
+    write(figure, path)
 
 
 Curve = tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray]  # positions and heights
@@ -180,7 +176,7 @@ def panels(parts: Sequence[Panel], path: str | Path, *, columns: int = 2) -> Non
         axes.set_ylabel(part.ylabel, fontdict=FONT)
         axes.set(xscale=part.xscale, yscale=part.yscale)
         _dress(axes, part.title)
-    _write(figure, path)
+    write(figure, path)
 
 
 def fid_lines(fits: Mapping[str, "FIDInfinity"], path: str | Path, *, title: str | None = None) -> None:
@@ -217,7 +213,7 @@ def scatter(points: np.ndarray, labels: np.ndarray, path: str | Path, *, title: 
     axes.set_ylabel("z\N{SUBSCRIPT TWO}", fontdict=FONT)
     axes.set_aspect("equal", adjustable="datalim")
     _dress(axes, title, markerscale=4, loc="upper right")
-    _write(figure, path)
+    write(figure, path)
 
 
 def _dress(axes: Axes, title: str | None, **legend: Any) -> None:
@@ -283,9 +279,10 @@ def _draw_tiles(tiles: np.ndarray, columns: int, path: str | Path, title: str | 
     figure.figimage(page, 0, 0, origin="upper")
     if title:
         figure.text(GAP / page.shape[1], 1 - 0.6 * head / total, title, size=15, va="center", fontdict=FONT)
-    _write(figure, path)
+    write(figure, path)
 
 
-def _write(figure: Figure, path: str | Path) -> None:
+def write(figure: Figure, path: str | Path) -> None:
+    """Write ``figure`` as PNG, whole or not at all, without a word on what drew it."""
     with written_whole(path) as unfinished:
         figure.savefig(unfinished, format="png", dpi=figure.dpi, facecolor="white", metadata={"Software": None})

@@ -1,0 +1,115 @@
+"""How many steps an estimate of a distance takes, and what makes them few.
+
+    python benchmarks/estimator_steps.py
+
+The networks of ``examples/estimate_divergences.py``, trained in other ways: with plain gradient descent instead of
+Adam, at a constant rate instead of half a cosine, from PyTorch's usual start instead of a flat one, and from the
+network of the pair before. A row for each, with mean absolute errors over a few pairs of lines and over seeds: of the
+Jensen-Shannon divergence (nats) and of the Wasserstein distance (units of x), and the largest of them.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from common import print_table
+
+import tinygen as tg
+from tinygen import divergences, nn
+from tinygen.data.samplers import line
+from tinygen.models import MLP
+from tinygen.objectives import F_DIVERGENCES, GAMES
+from tinygen.optim import SGD, Adam, Optimizer, cosine_schedule
+
+THETAS = (1.0, 0.1)  # each after its neighbour, for the warm start
+SEEDS = (0,)
+BATCH, SAMPLES = 128, 10_000
+
+Loss = Callable[[nn.Module, tg.Tensor, tg.Tensor], tg.Tensor]
+
+
+class Way(NamedTuple):
+    """One way to train, and the row's name."""
+
+    name: str
+    steps: int = 100
+    optimizer: str = "Adam"
+    flat: bool = True
+    cosine: bool = True
+    warm: bool = False
+
+
+WAYS = [
+    *(Way("as the example does it", steps) for steps in (30, 100, 300)),
+    Way("a constant rate", cosine=False),
+    Way("the usual start", flat=False),
+    Way("from the network of the pair before", warm=True),
+    *(Way("plain gradient descent", steps, "SGD") for steps in (30, 100, 300, 1000)),
+]
+
+
+def jensen_shannon(network: nn.Module, x: tg.Tensor, y: tg.Tensor) -> tg.Tensor:
+    return -F_DIVERGENCES["jensen_shannon"].bound(network(x), network(y))
+
+
+def wasserstein(network: nn.Module, x: tg.Tensor, y: tg.Tensor) -> tg.Tensor:
+    return GAMES["wasserstein_gradient"].critic_loss(network, x, y)
+
+
+def new_optimizer(network: nn.Module, loss: Loss, way: Way) -> Optimizer:
+    """Adam as the estimators have it, or gradient descent at rates not far below those at which it diverges."""
+    if way.optimizer == "SGD":
+        return SGD(network.parameters(), 0.3 if loss is jensen_shannon else 0.01)
+    return Adam(network.parameters(), 0.01, (0.9, 0.99) if loss is jensen_shannon else (0.5, 0.9))
+
+
+def trained(network: nn.Module, loss: Loss, theta: float, way: Way) -> nn.Module:
+    """``network`` after the steps of ``way`` on the lines at 0 and ``theta``."""
+    optimizer = new_optimizer(network, loss, way)
+    peak = optimizer.lr
+    for step in range(way.steps):
+        if way.cosine:
+            optimizer.lr = cosine_schedule(step, way.steps, peak)
+        value = loss(network, tg.tensor(line(0.0)(BATCH)), tg.tensor(line(theta)(BATCH)))
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+    return network
+
+
+def errors(loss: Loss, way: Way) -> list[float]:
+    """What the estimate is off by, for every seed and theta."""
+    found = []
+    for seed in SEEDS:
+        tg.manual_seed(seed)
+        network = MLP(2, flat=way.flat)
+        for theta in THETAS:
+            if not way.warm:
+                network = MLP(2, flat=way.flat)
+            network = trained(network, loss, theta, way)
+            if loss is wasserstein:
+                estimate = divergences.measure_wasserstein(network, line(0.0), line(theta), samples=SAMPLES).estimate
+                found.append(abs(estimate - theta))
+            else:
+                with tg.no_grad():
+                    lines = tg.tensor(line(0.0)(SAMPLES)), tg.tensor(line(theta)(SAMPLES))
+                    found.append(abs(-loss(network, *lines).item() - math.log(2)))
+    return found
+
+
+def row(way: Way) -> Sequence[str]:
+    """The name, the steps, the mean and the largest error of both distances."""
+    both = [errors(loss, way) for loss in (jensen_shannon, wasserstein)]
+    numbers = [f"{number:.4f}" for found in both for number in (np.mean(found), max(found))]
+    return (way.name, str(way.steps), *numbers)
+
+
+def main() -> None:
+    """The table."""
+    header = ("networks trained", "steps", "JSD: mean error", "largest", "W: mean error", "largest")
+    print_table(header, [row(way) for way in WAYS])
+
+
+if __name__ == "__main__":
+    main()

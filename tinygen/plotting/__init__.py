@@ -1,0 +1,19 @@
+"""Figures: pictures on a grid, curves, and what a critic says in the plane, still or moving.
+
+Every function takes NumPy arrays and writes one file, whole or not at all. Equal arrays give equal files, bit for bit:
+a figure says nothing of when it was drawn. Figures are drawn without ``pyplot``, so they need no display and leave no
+trace in a notebook's state.
+"""
+
+from tinygen.plotting.fields import Field as Field
+from tinygen.plotting.fields import field_animation as field_animation
+from tinygen.plotting.fields import fields as fields
+from tinygen.plotting.figures import Curve as Curve
+from tinygen.plotting.figures import Panel as Panel
+from tinygen.plotting.figures import curves as curves
+from tinygen.plotting.figures import fid_lines as fid_lines
+from tinygen.plotting.figures import image_grid as image_grid
+from tinygen.plotting.figures import interpolation_grid as interpolation_grid
+from tinygen.plotting.figures import pairs_grid as pairs_grid
+from tinygen.plotting.figures import panels as panels
+from tinygen.plotting.figures import scatter as scatter

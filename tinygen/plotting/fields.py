@@ -1,0 +1,117 @@
+"""What a critic says at each point of the plane, as shades, with samples over it: as a figure, or moving.
+
+A generator's samples move down the slope of its loss, which is the slope of what the critic says. So a picture of the
+critic's field with the samples on it shows where they will go next, or why they will stay.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from tinygen.checkpoint import written_whole
+from tinygen.plotting.figures import FONT, INK, write
+
+SHADES = "RdBu"  # low is red, high is blue, and the middle white
+SAMPLES = "#111111"
+DATA = "#e69f00"
+SIDE = 2.4  # of one field, in inches
+DPI = 100
+
+
+class Field(NamedTuple):
+    """What is drawn in one square: ``values`` (H, W) at a lattice over it, rows from below, in shades between ``low``
+    and ``high``; generated ``samples`` (n, 2) in black, and ``data`` (m, 2) in yellow below them."""
+
+    title: str
+    values: np.ndarray
+    samples: np.ndarray
+    data: np.ndarray
+    low: float = 0.0
+    high: float = 1.0
+
+
+def fields(parts: Sequence[Field], path: str | Path, *, reach: float, columns: int = 5) -> None:
+    """Draw ``parts``, ``columns`` in a row, each the square of the plane from -``reach`` to ``reach``, into a PNG file.
+
+    Raises ``ValueError`` where there is none, or one is not a lattice of finite numbers with points (n, 2).
+    """
+    write(_figure("fields", parts, reach, columns), path)
+
+
+def field_animation(
+    frames: Sequence[Sequence[Field]], path: str | Path, *, reach: float, columns: int = 5, seconds: float = 0.15
+) -> None:
+    """Draw each of ``frames`` as ``fields`` does, and put them one after the other, ``seconds`` each and the last ten
+    times as long, into a GIF file that begins again for ever. Errors are those of ``fields``."""
+    if not frames:
+        raise ValueError("field_animation: there is no frame, expected one at least")
+    images = []
+    for parts in frames:
+        canvas = FigureCanvasAgg(_figure("field_animation", parts, reach, columns))
+        canvas.draw()
+        images.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]))
+    # One palette for all frames, made of a few pixels of each: a shade means the same throughout, nothing flickers
+    palette = Image.fromarray(np.concatenate([np.asarray(image)[::3, ::3] for image in images])).quantize(96)
+    first, *others = (image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images)
+    milliseconds = round(1000 * seconds)
+    durations = [milliseconds] * len(others) + [10 * milliseconds]
+    with written_whole(path) as unfinished:
+        first.save(unfinished, format="GIF", save_all=True, append_images=others, duration=durations, loop=0)
+
+
+def _figure(function: str, parts: Sequence[Field], reach: float, columns: int) -> Figure:
+    if not parts:
+        raise ValueError(f"{function}: there is no field, expected one at least")
+    columns = min(columns, len(parts))
+    rows = math.ceil(len(parts) / columns)
+    head = 0.3  # for the titles, in inches
+    figure = Figure(figsize=(columns * SIDE, rows * (SIDE + head)), dpi=DPI, facecolor="white")
+    for place, part in enumerate(parts):
+        _check(function, part)
+        row, column = divmod(place, columns)
+        height = 1 / rows
+        box = (column / columns, 1 - (row + 1) * height, 1 / columns, height * SIDE / (SIDE + head))
+        _draw(figure.add_axes(_inset(box, columns, rows)), part, reach)
+    return figure
+
+
+def _inset(box: tuple[float, float, float, float], columns: int, rows: int) -> tuple[float, float, float, float]:
+    """The box less a narrow margin, the same in inches on all sides."""
+    left, bottom, width, height = box
+    x, y = 0.02 / columns, 0.02 / rows
+    return left + x, bottom + y, width - 2 * x, height - 2 * y
+
+
+def _draw(axes: Axes, part: Field, reach: float) -> None:
+    square = (-reach, reach, -reach, reach)
+    axes.imshow(
+        part.values,
+        cmap=SHADES,
+        vmin=part.low,
+        vmax=part.high,
+        extent=square,
+        origin="lower",
+        interpolation="bilinear",
+        aspect="auto",
+    )
+    for points, colour, size in ((part.data, DATA, 1.5), (part.samples, SAMPLES, 1.8)):
+        axes.plot(*points.T, linestyle="none", marker="o", markersize=size, markeredgewidth=0, color=colour, alpha=0.8)
+    axes.set(xlim=square[:2], ylim=square[2:], xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set_color(INK)
+    axes.set_title(part.title, fontdict=FONT | {"size": 9}, loc="left", pad=3)
+
+
+def _check(function: str, part: Field) -> None:
+    if part.values.ndim != 2 or part.values.size == 0 or not np.isfinite(part.values).all():
+        raise ValueError(f"{function}: the values of {part.title!r} must be finite and (H, W), got {part.values.shape}")
+    for name, points in (("samples", part.samples), ("data", part.data)):
+        if points.ndim != 2 or points.shape[1] != 2:
+            raise ValueError(f"{function}: the {name} of {part.title!r} must be (n, 2), got {points.shape}")
