@@ -3,17 +3,19 @@
     python examples/vae_mlp_mnist.py                      the fixed binarised MNIST, 20 epochs
     python examples/vae_mlp_mnist.py --data strokes       the embedded digits, nothing to download
     python examples/vae_mlp_mnist.py --no-path-gradient   the gradient with all its noise
+    python examples/vae_mlp_mnist.py --schedule cosine --learning-rate 1e-3
 
 The encoder is 784-300-300-2x100, the decoder 100-300-300-784, with ELUs between their layers. A digit is mostly
 background, and the decoder says so from the start: its last bias begins at -5, so a pixel is 1 with probability 0.007.
 """
 
 import argparse
+from functools import partial
 
 import tinygen as tg
 from tinygen import data, evaluation, plotting
 from tinygen.models import MLPVAE
-from tinygen.optim import Adam
+from tinygen.optim import Adam, cosine_schedule
 from tinygen.training import Reference, Run, common_arguments, train_vae
 
 TITLE = "A VAE of two perceptrons"
@@ -36,6 +38,12 @@ def arguments() -> argparse.Namespace:
         datasets=("binarized-mnist", "mnist", "fashion-mnist", "strokes"),
     )
     parser.add_argument("--learning-rate", type=float, default=3e-4, metavar="X", help="Adam's (%(default)s)")
+    parser.add_argument(
+        "--schedule",
+        choices=("constant", "cosine"),
+        default="constant",
+        help="the learning rate over time: as it is, or down half a cosine to 0 (%(default)s)",
+    )
     parser.add_argument(
         "--output-bias", type=float, default=-5.0, metavar="X", help="where the logits begin (%(default)s)"
     )
@@ -64,12 +72,15 @@ def main() -> None:
     print(f"{TITLE} on {options.data}: {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
 
     model = MLPVAE(latent_size=100, hidden=(300, 300), output_bias=options.output_bias).to(options.device)
+    loader = data.DataLoader(train_set, options.batch_size, shuffle=True)
+    falling = partial(cosine_schedule, total=options.epochs * len(loader), peak=options.learning_rate)
     train_vae(
         run,
         model,
-        data.DataLoader(train_set, options.batch_size, shuffle=True),
+        loader,
         Adam(model.parameters(), lr=options.learning_rate),
         epochs=options.epochs,
+        schedule=falling if options.schedule == "cosine" else None,
         path_gradient=options.path_gradient,
         evaluate=lambda: {"valid_elbo": evaluation.elbo(model, valid_set.images)},
     )

@@ -87,7 +87,8 @@ def test_why_importance_sampling_compares_both_kinds_of_draws_with_the_truth(exa
         assert results[f"elbo_{size}"] < results[f"encoder_{size}"] + 1e-6
         for name in ("prior", "encoder"):
             assert 1 <= results[f"{name}_{size}_effective_sample_size"] <= 200
-    assert results["quadrature_2"] == pytest.approx(results["prior_2"], abs=3)  # after one epoch q and prior are near
+    for name in ("elbo_2", "prior_2", "encoder_2"):
+        assert results[name] < results["quadrature_2"] + 1  # bounds and logarithms of means lie below, on average
     assert 0 <= results["encoder_2_within_two_standard_errors"] <= 1
     assert (out / "why_importance_sampling.png").exists()
 
@@ -95,14 +96,14 @@ def test_why_importance_sampling_compares_both_kinds_of_draws_with_the_truth(exa
 @pytest.mark.parametrize("pixels", ["binary", "mean"])
 def test_m1_writes_every_fit_and_the_mean_accuracies(example, pixels):
     out = example(
-        "semi_supervised_m1", "m1", "--draws", 2, "--pixels", pixels, epochs=1, limit=80, LABELS=(20, 50, 3000)
+        "semi_supervised_m1", "m1", "--draws", 2, "--pixels", pixels, epochs=1, limit=80, LABELS=(50, 60, 3000)
     )
     with open(out / "svm.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     views = {"latents", "latents_drawn", "latents_standardised", "latents_cross_validated"}
     views |= {"principal_components", "pixels"}
     assert {row["view"] for row in rows} == views
-    assert {(row["labels"], row["draw"]) for row in rows} == {(n, d) for n in ("20", "50") for d in ("0", "1")}
+    assert {(row["labels"], row["draw"]) for row in rows} == {(n, d) for n in ("50", "60") for d in ("0", "1")}
     results = results_of(out)
     for view in views:
         found = [float(row["accuracy"]) for row in rows if (row["view"], row["labels"]) == (view, "50")]
