@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinygen import plotting
 from tinygen.evaluation import FIDInfinity
 from tinygen.plotting import Panel, curves, fid_lines, image_grid, interpolation_grid, pairs_grid, panels, scatter
 
@@ -191,7 +190,12 @@ def test_panels_needs_one_at_least(tmp_path):
 
 def test_fid_lines_draws_each_fit_s_scores_and_its_line_down_to_infinitely_many_samples(tmp_path, monkeypatch):
     drawn_panels = []
-    monkeypatch.setattr(plotting, "panels", lambda parts, path: drawn_panels.extend(parts) or panels(parts, path))
+
+    def both(parts, path):
+        drawn_panels.extend(parts)
+        panels(parts, path)
+
+    monkeypatch.setattr("tinygen.plotting.figures.panels", both)
     sizes = np.array([100, 200, 400])
     fits = {name: FIDInfinity(e, 0.01, s, sizes, e + s / sizes) for name, e, s in (("a", 0.5, 100), ("b", -0.1, 200))}
     fid_lines(fits, tmp_path / "lines.png", title="two generators")
