@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -17,10 +16,7 @@ from tinygen.training.classifier import accuracy, probabilities, train_classifie
 from tinygen.training.run import Run
 
 
-Judge = TypeVar("Judge", bound=Classifier)
-
-
-def load_classifier(path: str | Path, make: Callable[[], Judge] = SVHNClassifier) -> Judge:
+def load_classifier(path: str | Path, make: Callable[[], Classifier] = SVHNClassifier) -> Classifier:
     """The classifier that ``make`` makes, unless told that of house numbers, with the weights in ``path``: a file of
     PyTorch's, such as the assignment hands out, or a checkpoint of its training here.
 
@@ -46,11 +42,11 @@ def obtain_classifier(
     train_set: Dataset,
     valid_set: Dataset,
     *,
-    make: Callable[[], Judge] = SVHNClassifier,
+    make: Callable[[], Classifier] = SVHNClassifier,
     epochs: int = 2,
     resume: bool | None = None,
     device: str = "cpu",
-) -> Judge:
+) -> Classifier:
     """The classifier in ``path``, or, without one, what ``make`` makes, trained on ``train_set`` for some ``epochs``.
     Its training is a run in a folder within that of ``run``, resumed if that was, unless ``resume`` says otherwise."""
     if path is not None:
