@@ -10,8 +10,8 @@ MNIST is resized to 64 x 64. So that the discriminator is never sure, the labels
 U[0.7, 1.2], and for 5 % of them from U[0, 0.3]; those of fake images are 0 (after Salimans et al. 2016). Samples are
 drawn with an average of the generator's weights, and brought back to 28 x 28 for a classifier to read.
 
-How to read the curves. The discriminator's loss is between the dashed lines: log 4, where it knows nothing, and the
-price of the noise in its labels, which it pays even where it can tell every sample. The generator's loss climbs while
+How to read the curves. The discriminator's loss is between the dashed lines: what it pays where it knows nothing,
+and the price of the noise in its labels, which it pays even where it can tell every sample. The generator's loss climbs while
 the discriminator is ahead, and says nothing of the samples. The ways between two samples are drawn twice: straight
 through latent space, and on a great circle, where the draws of a normal in 100 dimensions lie.
 """
@@ -154,15 +154,19 @@ def draw(
     def level(value: float) -> tuple[list[float], list[float]]:
         return [epochs[0], epochs[-1]], [value, value]
 
-    noise = -LABELS.mean * math.log(LABELS.mean) - (1 - LABELS.mean) * math.log(1 - LABELS.mean)
     losses = {"discriminator": column("critic_loss"), "generator": column("generator_loss")}
-    known = {"log 4": level(math.log(4)), "labels' noise": level(noise)}
+    known = {"knows nothing": level(2 * entropy(LABELS.mean / 2)), "knows everything": level(entropy(LABELS.mean))}
     gap = {"gap": column("score_gap")}
     parts = [
         plotting.Panel("The losses", "epoch", "nats", losses, known),
         plotting.Panel("The gap between the scores", "epoch", "E[logit(real)] - E[logit(fake)]", gap),
     ]
     plotting.panels(parts, run.figure("curves.png", "The game, epoch by epoch."))
+
+
+def entropy(y: float) -> float:
+    """That of a label which is 1 with probability y: what the best answer, D = y, pays for it, in nats."""
+    return -y * math.log(y) - (1 - y) * math.log(1 - y)
 
 
 if __name__ == "__main__":

@@ -97,8 +97,9 @@ def arguments() -> argparse.Namespace:
     )
     options = parser.parse_args()
     for name in ("steps", "n_critic", "width"):
-        if (getattr(options, name) or 1) < 1:
-            parser.error(f"--{name.replace('_', '-')} must be at least 1, got {getattr(options, name)}")
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            parser.error(f"--{name.replace('_', '-')} must be at least 1, got {value}")
     return options
 
 
@@ -197,7 +198,7 @@ def draw(
         path = run.figure(f"{name}-samples.png", f"{name}: samples.")
         plotting.image_grid(game.samples[:100], path, columns=10)
     for name, game in games.items():
-        plotting.panels(curves(game.rows), run.figure(f"{name}-curves.png", f"{name}: the game's curves."), columns=1)
+        plotting.panels(curves(game.rows), run.figure(f"{name}-curves.png", f"{name}: the game's curves."))
     for name, game in games.items():
         moments, images = game.snapshots.rows(10)
         caption = f"{name}: the same ten latents after {', '.join(f'{moment:,}' for moment in moments)} steps."
@@ -238,9 +239,7 @@ def curves(rows: list[dict[str, float]]) -> list[plotting.Panel]:
     if "slope" in rows[0]:
         one = {"1": ([steps[0], steps[-1]], [1.0, 1.0])}
         slope = {"slope": column("slope")}
-        panels.append(
-            plotting.Panel("The slopes", "steps of the generator", "E ||grad T||", slope, one, markers=False)
-        )
+        panels.append(plotting.Panel("The slopes", "steps of the generator", "E ||grad T||", slope, one, markers=False))
     return panels
 
 

@@ -66,11 +66,11 @@ def read_digits(classifier: Module, images: np.ndarray) -> dict[str, float]:
     return {"mean_top_probability": float(chances.max(axis=1).mean()), "least_share": float(shares.min())} | each
 
 
-def sort_by_class(images: np.ndarray, chances: np.ndarray, count: int) -> np.ndarray:
+def sort_by_class(images: np.ndarray, chances: np.ndarray, count: int, blank: float = 255) -> np.ndarray:
     """The first ``count`` of ``images`` (N, ...) in each class, as the classifier chooses by ``chances`` (N, K) ->
-    (K, count, ...). Where a class has fewer, the places left are the largest number there is in images: white."""
+    (K, count, ...). Where a class has fewer, the places left are ``blank``, unless told the white of bytes."""
     chosen = chances.argmax(axis=1)
-    rows = np.full((chances.shape[1], count, *images.shape[1:]), images.max(), images.dtype)
+    rows = np.full((chances.shape[1], count, *images.shape[1:]), blank, images.dtype)
     for row, each in enumerate(rows):
         found = images[chosen == row][:count]
         each[: len(found)] = found

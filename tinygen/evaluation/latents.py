@@ -39,9 +39,7 @@ def effects(traversals: np.ndarray, original: np.ndarray) -> np.ndarray:
     return np.sqrt(np.square(traversals - original).mean(axis=(1, 2, 3, 4)))
 
 
-def interpolate_latents(
-    generator: Module, z0: Any, z1: Any, steps: int = 11, *, spherical: bool = False
-) -> np.ndarray:
+def interpolate_latents(generator: Module, z0: Any, z1: Any, steps: int = 11, *, spherical: bool = False) -> np.ndarray:
     """``g(alpha z0 + (1 - alpha) z1)`` for alpha = 0, ..., 1: latents (N, L) -> (N, steps, C, H, W). What lies between
     is made by the generator, so it is an image as good as any; ``spherical``, the way is that of ``slerp``."""
     z0, z1 = _array(z0), _array(z1)

@@ -1,4 +1,4 @@
-"""Training: the one loop, two players at a game, the run's folder and report, pictures kept on the way, common options."""
+"""Training: the one loop, two players at a game, the run's folder and report, pictures on the way, common options."""
 
 from tinygen.training.game import Players as Players
 from tinygen.training.loop import train as train
