@@ -84,7 +84,7 @@ def pytorch_round(case: Case, memory_format: str) -> Callable[..., float]:
 
 
 def chance(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What tinygen's next round draws: the critic's latents, labels or interpolates' places, the generator's latents."""
+    """What tinygen's next round draws: the critic's latents, labels or places, the generator's latents."""
     z = tg.randn(case.batch, case.latent_size)
     if case.game.labels:
         given = case.game.labels.draw(tg.zeros(case.batch, 1))

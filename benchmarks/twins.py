@@ -395,7 +395,7 @@ def game_round(
     """A critic's step and a generator's of the non-saturating game, whose real examples have ``labels``, or without
     any of WGAN-GP; both by Adam at 2e-4. ``round(real, chance=None)`` -> the two losses, summed.
 
-    ``chance``: the critic's latents, the labels (N, 1) or the interpolates' places (N, 1, 1, 1), the generator's latents.
+    ``chance``: the critic's latents, labels (N, 1) or interpolates' places (N, 1, 1, 1), the generator's latents.
     """
     of_generator, of_critic = (
         torch.optim.Adam(player.parameters(), lr=2e-4, betas=(0.5, 0.999)) for player in (generator, critic)

@@ -10,10 +10,10 @@ MNIST is resized to 64 x 64. So that the discriminator is never sure, the labels
 U[0.7, 1.2], and for 5 % of them from U[0, 0.3]; those of fake images are 0 (after Salimans et al. 2016). Samples are
 drawn with an average of the generator's weights, and brought back to 28 x 28 for a classifier to read.
 
-How to read the curves. The discriminator's loss is between the dashed lines: what it pays where it knows nothing,
-and the price of the noise in its labels, which it pays even where it can tell every sample. The generator's loss climbs while
-the discriminator is ahead, and says nothing of the samples. The ways between two samples are drawn twice: straight
-through latent space, and on a great circle, where the draws of a normal in 100 dimensions lie.
+How to read the curves. The discriminator's loss is between the dashed lines: what it pays where it knows nothing, and
+the price of the noise in its labels, which it pays even where it can tell every sample. The generator's loss climbs
+while the discriminator is ahead, and says nothing of the samples. The ways between two samples are drawn twice:
+straight through latent space, and on a great circle, where the draws of a normal in 100 dimensions lie.
 """
 
 import argparse

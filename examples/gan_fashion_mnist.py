@@ -82,8 +82,8 @@ def arguments() -> argparse.Namespace:
         "--steps",
         type=int,
         metavar="N",
-        help="the generator's steps in each game, whatever --epochs says; 6 epochs are 10,000 where the critic makes one "
-        "step to its one, and 2,000 where it makes five",
+        help="the generator's steps in each game, in place of --epochs; 6 epochs are 10,000, or 2,000 where the critic "
+        "makes five to its one",
     )
     parser.add_argument("--n-critic", type=int, metavar="N", help="critic's steps a round (1; wasserstein-clip: 5)")
     parser.add_argument("--learning-rate", type=float, default=2e-4, metavar="X", help="of both (%(default)s)")

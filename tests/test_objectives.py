@@ -319,10 +319,10 @@ def test_clipping_puts_the_weights_into_a_box_and_only_that_game_clips():
         (
             "minimax",
             {"soft": 0.1, "labels": NoisyLabels()},
-            "where labels are drawn, soft and flipped must be 0, got 0.1",
+            "beside labels soft and flipped must be 0, got 0.1",
         ),
-        ("wasserstein_clip", {"labels": NoisyLabels()}, "only a game with labels can soften, flip or draw them"),
-        ("wasserstein_clip", {"soft": 0.1}, "only a game with labels can soften, flip or draw them"),
+        ("wasserstein_clip", {"labels": NoisyLabels()}, "only a game with labels can soften or draw them"),
+        ("wasserstein_clip", {"soft": 0.1}, "only a game with labels can soften or draw them"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(name, options, problem):

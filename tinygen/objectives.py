@@ -247,13 +247,9 @@ class Game:
         if not (0 <= self.soft < 1 and 0 <= self.flipped < 1):
             raise ValueError(f"Game: soft and flipped must lie in [0, 1), got {self.soft} and {self.flipped}")
         if self.labels and (self.soft or self.flipped):
-            raise ValueError(
-                f"Game: where labels are drawn, soft and flipped must be 0, got {self.soft}, {self.flipped}"
-            )
+            raise ValueError(f"Game: beside labels soft and flipped must be 0, got {self.soft} and {self.flipped}")
         if not self.has_labels and (self.soft or self.flipped or self.labels):
-            raise ValueError(
-                "Game: only a game with labels can soften, flip or draw them, a Wasserstein critic has none"
-            )
+            raise ValueError("Game: only a game with labels can soften or draw them, a Wasserstein critic has none")
 
     def critic_loss(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
         """What the critic is to make small, one number, its penalty included; real and fake (N, ...)."""

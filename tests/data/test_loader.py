@@ -115,5 +115,5 @@ def test_stretches_go_over_as_many_passes_as_they_need_and_draw_when_they_begin(
 
 
 def test_a_stretch_of_no_step_is_refused(dataset):
-    with pytest.raises(ValueError, match="^Repeated: steps must be at least 1, got 0$"):
+    with pytest.raises(ValueError, match=r"^Repeated: steps must be at least 1, got 0$"):
         data.Repeated(data.DataLoader(dataset, 5), 0)

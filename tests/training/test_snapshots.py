@@ -27,5 +27,5 @@ def test_rows_are_even_from_the_first_to_the_last():
 
 
 def test_where_there_is_none_there_are_no_rows():
-    with pytest.raises(ValueError, match="^rows: there is no snapshot"):
+    with pytest.raises(ValueError, match=r"^rows: there is no snapshot"):
         Snapshots().rows(3)

@@ -64,8 +64,8 @@ class Repeated:
     """The batches of ``loader`` in stretches of ``steps``, each over as many passes as it takes: for trainings that
     count steps. What is left of a stretch's last pass is left out.
 
-    All that a stretch draws by chance it draws when it begins, as an epoch of the loader does. Raises ``ValueError`` for
-    ``steps`` below 1.
+    All that a stretch draws by chance it draws when it begins, as an epoch of the loader does. Raises ``ValueError``
+    for ``steps`` below 1.
     """
 
     def __init__(self, loader: DataLoader, steps: int) -> None:

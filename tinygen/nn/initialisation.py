@@ -20,8 +20,8 @@ def uniform(shape: tuple[int, ...], fan_in: int) -> Parameter:
 
 
 def normal_weights(module: Module, standard_deviation: float) -> None:
-    """Draw all weights of ``module`` that are matrices or kernels anew, from N(0, standard_deviation^2); biases, and the
-    scales and shifts of a normalisation, stay as they are (Radford et al. 2016, section 4)."""
+    """Draw all weights of ``module`` that are matrices or kernels anew, from N(0, standard_deviation^2); biases, and
+    the scales and shifts of a normalisation, stay as they are (Radford et al. 2016, section 4)."""
     for parameter in module.parameters():
         if parameter.ndim > 1:
             drawn = backend.generator().normal(0.0, standard_deviation, parameter.shape)
