@@ -163,6 +163,14 @@ def critic_of_points(width: int) -> nn.Sequential:
     return perceptron((2, *(width,) * 3, 1), partial(nn.LeakyReLU, 0.2))
 
 
+def gradient_penalty(critic: nn.Module, x: torch.Tensor, y: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """The mean of (slope - 1)^2 at the interpolates that are placed by ``share`` (N, 1, ...)."""
+    between = (share * x + (1 - share) * y).requires_grad_()
+    (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    norm = torch.sqrt((slope * slope).sum(dim=tuple(range(1, x.ndim))) + 1e-12)
+    return ((norm - 1) ** 2).mean()
+
+
 def critic_step(
     critic: nn.Module, memory_format: str, *, together: bool, betas: tuple[float, float] = (0.5, 0.9)
 ) -> Callable[..., float]:
@@ -174,10 +182,7 @@ def critic_step(
         x, y = images(real, memory_format), images(fake, memory_format)
         scores = critic(torch.cat([x, y])).split(len(x)) if together else (critic(x), critic(y))
         share = torch.rand(len(x), *(1,) * (x.ndim - 1)) if a is None else torch.from_numpy(a)
-        between = (share * x + (1 - share) * y).requires_grad_()
-        (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-        norm = torch.sqrt((slope * slope).sum(dim=tuple(range(1, x.ndim))) + 1e-12)
-        loss = scores[1].mean() - scores[0].mean() + 10 * ((norm - 1) ** 2).mean()
+        loss = scores[1].mean() - scores[0].mean() + 10 * gradient_penalty(critic, x, y, share)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -272,3 +277,156 @@ def generator_step(generator: nn.Module, critic: nn.Module, batch: int, latent_s
         return loss.item()
 
     return step
+
+
+class GreyGenerator(nn.Module):
+    """The twin of ``models.GreyGenerator``."""
+
+    def __init__(self, latent_size: int = 128, width: int = 64) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(latent_size, 4 * width * 4 * 4),
+            nn.Unflatten(1, (4 * width, 4, 4)),
+            nn.BatchNorm2d(4 * width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(4 * width, 2 * width, 5, stride=2, padding=2),
+            nn.BatchNorm2d(2 * width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(2 * width, width, 5, stride=2, padding=2, output_padding=1),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(width, 1, 5, stride=2, padding=2, output_padding=1),
+            nn.Tanh(),
+        )
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        """(N, latent_size) -> (N, 1, 28, 28)."""
+        return self.layers(z)
+
+
+class GreyCritic(nn.Module):
+    """The twin of ``models.GreyCritic``."""
+
+    def __init__(self, width: int = 64, normalised: bool = True) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *reading(1, width, 5, normalised),
+            *reading(width, 2 * width, 5, normalised),
+            *reading(2 * width, 4 * width, 5, normalised),
+            nn.Flatten(),
+            nn.Linear(4 * width * 4 * 4, 1),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, 1, 28, 28) -> (N, 1)."""
+        return self.layers(x)
+
+
+class DCGANGenerator(nn.Module):
+    """The twin of ``models.DCGANGenerator``."""
+
+    def __init__(self, latent_size: int = 100, width: int = 128) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(latent_size, 8 * width * 4 * 4),
+            nn.Unflatten(1, (8 * width, 4, 4)),
+            nn.BatchNorm2d(8 * width),
+            nn.LeakyReLU(0.2),
+            *drawing(8 * width, 4 * width),
+            *drawing(4 * width, 2 * width),
+            *drawing(2 * width, width),
+            nn.ConvTranspose2d(width, 1, 4, stride=2, padding=1),
+            nn.Tanh(),
+        )
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        """(N, latent_size) -> (N, 1, 64, 64)."""
+        return self.layers(z)
+
+
+class DCGANCritic(nn.Module):
+    """The twin of ``models.DCGANCritic``."""
+
+    def __init__(self, width: int = 128) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *reading(1, width, 4),
+            *reading(width, 2 * width, 4),
+            *reading(2 * width, 4 * width, 4),
+            *reading(4 * width, 8 * width, 4),
+            nn.Flatten(),
+            nn.Linear(8 * width * 4 * 4, 1),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, 1, 64, 64) -> (N, 1)."""
+        return self.layers(x)
+
+
+def drawing(inputs: int, outputs: int) -> list[nn.Module]:
+    """A layer of the DCGAN's generator."""
+    return [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)]
+
+
+def reading(inputs: int, outputs: int, kernel: int, normalised: bool = True) -> list[nn.Module]:
+    """A layer of the grey images' critics."""
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride=2, padding=(kernel - 1) // 2)
+    return [convolution, *([nn.BatchNorm2d(outputs)] if normalised else []), nn.LeakyReLU(0.2)]
+
+
+def ones(n: int) -> torch.Tensor:
+    """The labels of n real examples."""
+    return torch.ones(n, 1)
+
+
+def noisy_labels(n: int) -> torch.Tensor:
+    """The twin of ``objectives.NoisyLabels``, with its defaults."""
+    usual, flipped = 0.7 + 0.5 * torch.rand(n, 1), 0.3 * torch.rand(n, 1)
+    return torch.where(torch.rand(n, 1) < 0.05, flipped, usual)
+
+
+def game_round(
+    generator: nn.Module,
+    critic: nn.Module,
+    latent_size: int,
+    memory_format: str,
+    labels: Callable[[int], torch.Tensor] | None,
+) -> Callable[..., float]:
+    """A critic's step and a generator's of the non-saturating game, whose real examples have ``labels``, or without
+    any of WGAN-GP; both by Adam at 2e-4. ``round(real, chance=None)`` -> the two losses, summed.
+
+    ``chance``: the critic's latents, labels (N, 1) or interpolates' places (N, 1, 1, 1), the generator's latents.
+    """
+    of_generator, of_critic = (
+        torch.optim.Adam(player.parameters(), lr=2e-4, betas=(0.5, 0.999)) for player in (generator, critic)
+    )
+    entropy = F.binary_cross_entropy_with_logits
+
+    def drawn(n: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        between = torch.rand(n, 1, 1, 1) if labels is None else labels(n)
+        return torch.randn(n, latent_size), between, torch.randn(n, latent_size)
+
+    def round(real: np.ndarray, chance: Sequence[np.ndarray] | None = None) -> float:
+        x = images(real, memory_format)
+        z, given, next_z = drawn(len(x)) if chance is None else map(torch.from_numpy, chance)
+        with torch.no_grad():
+            fake = generator(z)
+        on_real, on_fake = critic(x), critic(fake)
+        if labels is None:
+            critic_loss = on_fake.mean() - on_real.mean() + 10 * gradient_penalty(critic, x, fake, given)
+        else:
+            critic_loss = entropy(on_real, given) + entropy(on_fake, torch.zeros_like(on_fake))
+        of_critic.zero_grad()
+        critic_loss.backward()
+        of_critic.step()
+
+        critic.requires_grad_(False)
+        scores = critic(generator(next_z))
+        loss = -scores.mean() if labels is None else entropy(scores, torch.ones_like(scores))
+        of_generator.zero_grad()
+        loss.backward()
+        of_generator.step()
+        critic.requires_grad_(True)
+        return critic_loss.item() + loss.item()
+
+    return round

@@ -13,6 +13,7 @@ from tinygen import nn
 from tinygen.objectives import (
     F_DIVERGENCES,
     GAMES,
+    NoisyLabels,
     gradient_norms,
     gradient_penalty,
     interpolates,
@@ -258,6 +259,46 @@ def test_flipped_labels_are_turned_round_for_their_share_of_examples():
     assert abs(found - sum(each.mean() for each in right)) > 0.1
 
 
+def test_a_score_pays_the_cross_entropy_of_its_label():
+    labels = NoisyLabels(usual=(0.8, 0.8), share_flipped=0.0)
+    critic, generator, v_real, v_fake = losses("non_saturating", labels=labels)
+    D_real, D_fake = special.expit(v_real), special.expit(v_fake)
+    expected = -(0.8 * np.log(D_real) + 0.2 * np.log(1 - D_real)).mean() - np.log(1 - D_fake).mean()
+    assert critic == pytest.approx(expected, abs=1e-12)
+    assert generator == pytest.approx(-np.log(D_fake).mean(), abs=1e-12)
+
+
+def test_noisy_labels_are_drawn_for_each_real_example_and_are_on_average_their_mean():
+    labels = NoisyLabels()
+    assert labels.mean == pytest.approx(0.95 * 0.95 + 0.05 * 0.15)
+    found, _, v_real, v_fake = losses("non_saturating", labels=labels)
+    expected = (np.log1p(np.exp(v_real)) - labels.mean * v_real).mean() + np.log1p(np.exp(v_fake)).mean()
+    variance = 0.95 * 0.5**2 / 12 + 0.05 * 0.3**2 / 12 + 0.95 * 0.05 * 0.8**2  # within the parts, and between them
+    assert abs(found - expected) < 4 * math.sqrt(variance * np.square(v_real).sum()) / len(v_real)
+
+
+def test_noisy_labels_lie_in_their_ranges_in_their_shares():
+    y = NoisyLabels(share_flipped=0.3).draw(tg.zeros(5000, 1, dtype="float64")).numpy()
+    turned = y[y < 0.5]
+    assert abs(len(turned) / 5000 - 0.3) < 4 * math.sqrt(0.3 * 0.7 / 5000)
+    assert stats.kstest(turned, stats.uniform(0.0, 0.3).cdf).pvalue > 1e-3
+    assert stats.kstest(y[y > 0.5], stats.uniform(0.7, 0.5).cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"usual": (1.0, 0.7)}, r"usual must be a range \(low, high\), got \(1.0, 0.7\)"),
+        ({"flipped": (0.3, math.nan)}, r"flipped must be a range \(low, high\), got \(0.3, nan\)"),
+        ({"share_flipped": 1.5}, r"share_flipped must lie in \[0, 1\], got 1.5"),
+        ({"usual": (0.9, 1.2)}, "the mean of all labels must lie between 0 and 1, it is 1.005"),
+    ],
+)
+def test_labels_that_make_no_sense_are_refused(options, problem):
+    with pytest.raises(ValueError, match=f"^NoisyLabels: {problem}$"):
+        NoisyLabels(**options)
+
+
 def test_clipping_puts_the_weights_into_a_box_and_only_that_game_clips():
     for name, game in GAMES.items():
         critic = linear_critic(2.0)
@@ -275,7 +316,13 @@ def test_clipping_puts_the_weights_into_a_box_and_only_that_game_clips():
         ("wasserstein_clip", {"clip": 0.0}, "clip must be a positive number, got 0.0"),
         ("minimax", {"n_critic": 0}, "n_critic must be at least 1, got 0"),
         ("minimax", {"soft": 1.5}, r"soft and flipped must lie in \[0, 1\), got 1.5 and 0.0"),
-        ("wasserstein_clip", {"soft": 0.1}, "only a game with labels can soften or flip them"),
+        (
+            "minimax",
+            {"soft": 0.1, "labels": NoisyLabels()},
+            "beside labels soft and flipped must be 0, got 0.1",
+        ),
+        ("wasserstein_clip", {"labels": NoisyLabels()}, "only a game with labels can soften or draw them"),
+        ("wasserstein_clip", {"soft": 0.1}, "only a game with labels can soften or draw them"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(name, options, problem):

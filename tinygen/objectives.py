@@ -170,6 +170,44 @@ class CriticTerms(NamedTuple):
 
 
 @dataclass(frozen=True)
+class NoisyLabels:
+    """Labels y of real examples, drawn one by one: from U[``usual``), and for a ``share_flipped`` of them from
+    U[``flipped``), near the label of a fake one.
+
+    To label real examples below 1 is one-sided label smoothing (Salimans et al. 2016, section 3.4); noise keeps the
+    critic from being sure of any. A score whose label is above 1 pays the less the higher it is, without an end; so
+    the ``mean`` of all labels must be below 1, for there to be a best score: D = mean where no fake example is.
+
+    Raises ``ValueError`` for a range whose ends are not in order, a share outside [0, 1], or a mean outside (0, 1).
+    """
+
+    usual: tuple[float, float] = (0.7, 1.2)
+    flipped: tuple[float, float] = (0.0, 0.3)
+    share_flipped: float = 0.05
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in (("usual", self.usual), ("flipped", self.flipped)):
+            if not low <= high:
+                raise ValueError(f"NoisyLabels: {name} must be a range (low, high), got {(low, high)}")
+        if not 0 <= self.share_flipped <= 1:
+            raise ValueError(f"NoisyLabels: share_flipped must lie in [0, 1], got {self.share_flipped}")
+        if not 0 < self.mean < 1:
+            raise ValueError(f"NoisyLabels: the mean of all labels must lie between 0 and 1, it is {self.mean:.4g}")
+
+    @property
+    def mean(self) -> float:
+        """The mean of all labels."""
+        usual, flipped = (low + (high - low) / 2 for low, high in (self.usual, self.flipped))
+        return usual + self.share_flipped * (flipped - usual)
+
+    def draw(self, scores: Tensor) -> Tensor:
+        """A label for each of ``scores``: a tensor of their shape, type and device."""
+        usual, flipped = (low + (high - low) * rand_like(scores) for low, high in (self.usual, self.flipped))
+        turned = less(rand_like(scores), self.share_flipped).astype(scores.dtype)
+        return usual + turned * (flipped - usual)
+
+
+@dataclass(frozen=True)
 class Game:
     """One row of the table of games: what the critic pays for its score of an example, what the generator pays, and
     what keeps the critic in bounds.
@@ -179,10 +217,12 @@ class Game:
     interpolates z, joins its loss, weighed by ``penalty_weight``; ``clip`` bounds its weights after each step.
     Options, to be set with ``dataclasses.replace``: ``n_critic``, the critic's steps for each of the generator's;
     ``soft``, how much of a real example's label is taken from it (one-sided label smoothing, Salimans et al. 2016);
-    ``flipped``, the share of examples whose label is turned round.
+    ``flipped``, the share of examples whose label is turned round; or, in place of both, ``labels``, from which that of
+    each real example is drawn. A score whose label is y, between 0 for fake and 1 for real, pays
+    ``y on_real + (1 - y) on_fake``: the cross entropy of y.
 
     Raises ``ValueError`` for a negative weight, a clip that is not positive, n_critic below 1, ``soft`` or ``flipped``
-    outside [0, 1), and where a game without labels is to soften or flip them.
+    outside [0, 1), either beside ``labels``, and where a game without labels is to soften, flip or draw them.
     """
 
     on_real: Map
@@ -195,6 +235,7 @@ class Game:
     has_labels: bool = False
     soft: float = 0.0
     flipped: float = 0.0
+    labels: NoisyLabels | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.penalty_weight < math.inf:
@@ -205,8 +246,10 @@ class Game:
             raise ValueError(f"Game: n_critic must be at least 1, got {self.n_critic}")
         if not (0 <= self.soft < 1 and 0 <= self.flipped < 1):
             raise ValueError(f"Game: soft and flipped must lie in [0, 1), got {self.soft} and {self.flipped}")
-        if not self.has_labels and (self.soft or self.flipped):
-            raise ValueError("Game: only a game with labels can soften or flip them, a Wasserstein critic has none")
+        if self.labels and (self.soft or self.flipped):
+            raise ValueError(f"Game: beside labels soft and flipped must be 0, got {self.soft} and {self.flipped}")
+        if not self.has_labels and (self.soft or self.flipped or self.labels):
+            raise ValueError("Game: only a game with labels can soften or draw them, a Wasserstein critic has none")
 
     def critic_loss(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
         """What the critic is to make small, one number, its penalty included; real and fake (N, ...)."""
@@ -218,8 +261,7 @@ class Game:
             on_real, on_fake = critic(real), critic(fake)
         else:  # this critic treats each example by itself, so both may go through it together
             on_real, on_fake = split(critic(cat([real, fake])), [len(real)])
-        loss = mean(self._labelled(on_real, self.on_real, self.on_fake, self.soft))
-        loss = loss + mean(self._labelled(on_fake, self.on_fake, self.on_real, 0.0))
+        loss = mean(self._real(on_real)) + mean(self._labelled(on_fake, self.on_fake, self.on_real, 0.0))
         if self.on_slope is None or not self.penalty_weight:
             return CriticTerms(loss, on_real, on_fake)
         slopes = gradient_norms(critic, interpolates(real, fake), create_graph=True)
@@ -235,6 +277,13 @@ class Game:
         if self.clip is not None:
             for parameter in critic.parameters():
                 parameter.data = clip(parameter.detach(), -self.clip, self.clip).data
+
+    def _real(self, scores: Tensor) -> Tensor:
+        """The loss of real examples' scores (N, 1) by their labels."""
+        if self.labels is None:
+            return self._labelled(scores, self.on_real, self.on_fake, self.soft)
+        y = self.labels.draw(scores)
+        return y * self.on_real(scores) + (1 - y) * self.on_fake(scores)
 
     def _labelled(self, scores: Tensor, right: Map, wrong: Map, soft: float) -> Tensor:
         """The loss of scores (N, 1) whose label is right but for ``soft`` of it, and for the share that is flipped."""

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import tinygen as tg
 from tinygen import backend, data
 
 
@@ -96,3 +97,23 @@ def test_a_batch_holds_what_the_transform_makes_of_its_images(dataset):
     images = np.concatenate([images for images, _ in loader])
     np.testing.assert_array_equal(images, data.centred(dataset.images))
     np.testing.assert_array_equal(order(loader), np.arange(23))
+
+
+def test_stretches_go_over_as_many_passes_as_they_need_and_draw_when_they_begin(dataset):
+    loader = data.DataLoader(dataset, 5, shuffle=True, drop_last=True)
+    stretches = data.Repeated(loader, 10)
+    assert len(stretches) == 10
+    tg.manual_seed(0)
+    batches = iter(stretches)
+    after = backend.get_rng_state()
+    seen = np.concatenate([labels for _, labels in batches])
+    assert backend.get_rng_state() == after
+    tg.manual_seed(0)
+    expected = np.concatenate([order(loader) for _ in range(3)])  # two passes and a half
+    np.testing.assert_array_equal(seen, expected[:50])
+    assert len(list(data.Repeated(loader, 3))) == 3
+
+
+def test_a_stretch_of_no_step_is_refused(dataset):
+    with pytest.raises(ValueError, match=r"^Repeated: steps must be at least 1, got 0$"):
+        data.Repeated(data.DataLoader(dataset, 5), 0)

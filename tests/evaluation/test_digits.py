@@ -6,7 +6,8 @@ import pytest
 import tinygen as tg
 from tinygen import evaluation, nn
 from tinygen.data import Dataset
-from tinygen.models import SVHNClassifier
+from tinygen.models import DigitClassifier, SVHNClassifier
+from tinygen.training import Run
 
 
 class Brightness(nn.Module):
@@ -57,3 +58,37 @@ def test_the_test_set_itself_is_at_distance_zero_from_it():
     assert same["fid"] == pytest.approx(0, abs=1e-3)
     assert darker["fid"] > 10 * abs(same["fid"])
     assert {"kid", "kid_standard_error", "classifier_accuracy", "samples_mean_top_probability"} <= same.keys()
+
+
+def test_features_are_what_the_last_layer_reads_the_class_from():
+    tg.manual_seed(0)
+    classifier = DigitClassifier().eval()
+    x = tg.rand(3, 1, 28, 28)
+    features = classifier.features(x)
+    assert features.shape == (3, 128)
+    np.testing.assert_array_equal(classifier.layers[-1](features).numpy(), classifier(x).numpy())
+
+
+def test_another_classifier_is_obtained_from_its_file_or_trained_as_long_as_told(tmp_path):
+    tg.manual_seed(0)
+    images = Dataset(np.random.default_rng(0).integers(0, 256, (6, 1, 28, 28), np.uint8), np.arange(6))
+    run = Run(tmp_path)
+    trained = evaluation.obtain_classifier(None, run, images, images, make=DigitClassifier, epochs=3)
+    assert len((tmp_path / "classifier" / "metrics.csv").read_text().splitlines()) == 1 + 3
+    again = evaluation.obtain_classifier(None, run, images, images, make=DigitClassifier, epochs=3, resume=True)
+    path = tmp_path / "classifier" / "checkpoint.h5"
+    read = evaluation.obtain_classifier(path, run, images, images, make=DigitClassifier)
+    for other in (again, read):
+        np.testing.assert_equal(other.state_dict(), trained.state_dict())
+    with pytest.raises(ValueError, match=r"does not hold the weights of the classifier SVHNClassifier"):
+        evaluation.load_classifier(path)
+
+
+def test_images_are_sorted_by_class_and_by_how_sure_their_reader_is():
+    images = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1)
+    chances = np.array([[0.9, 0.1, 0], [0.4, 0.6, 0], [0.5, 0.5, 0], [0.8, 0.2, 0], [0.3, 0.7, 0]])
+    rows = evaluation.sort_by_class(images, chances, 2)
+    assert rows.shape == (3, 2, 1, 1, 1)
+    assert rows.dtype == np.uint8
+    assert rows[..., 0, 0, 0].tolist() == [[0, 2], [1, 4], [255, 255]]
+    assert evaluation.least_recognisable(images, chances, 3).ravel().tolist() == [2, 1, 4]

@@ -61,6 +61,46 @@ def test_the_two_ways_agree_for_a_linear_generator_and_part_for_another(generato
     assert np.abs(ways[0] - ways[1])[:, 1:-1].max() > 0.01
 
 
+def test_a_spherical_way_is_the_arc_in_even_steps():
+    angles = np.array([0.3, 2.4])  # of two points of the unit circle, and two on circles of 2 and 3
+    z0, z1 = (
+        np.array([[np.cos(a), np.sin(a)]] * 2) * [[1], [length]] for a, length in zip(angles, (2, 3), strict=True)
+    )
+    for alpha in (0.0, 0.25, 0.5, 1.0):
+        found = evaluation.slerp(z0, z1, alpha)
+        at = alpha * angles[0] + (1 - alpha) * angles[1]
+        np.testing.assert_allclose(found[0], [np.cos(at), np.sin(at)], atol=1e-12)
+    np.testing.assert_allclose([evaluation.slerp(z0, z1, 1.0)[1], evaluation.slerp(z0, z1, 0.0)[1]], [z0[1], z1[1]])
+
+
+def test_halfway_a_straight_way_is_too_near_the_middle_and_a_spherical_one_is_not():
+    z0, z1 = np.random.default_rng(0).normal(size=(2, 500, 100))
+    straight, arc = (np.square(z).sum(axis=1).mean() / 100 for z in ((z0 + z1) / 2, evaluation.slerp(z0, z1, 0.5)))
+    assert straight == pytest.approx(0.5, rel=4 * np.sqrt(2 / 50_000))
+    assert arc == pytest.approx(1.0, rel=0.02)
+
+
+def test_ways_between_latents_of_one_direction_are_one_and_the_type_stays():
+    z0, z1 = np.full((1, 4), 1, "float32"), np.full((1, 4), 3, "float32")
+    found = evaluation.slerp(z0, z1, 0.25)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, 0.25 * z0 + 0.75 * z1)
+
+
+@pytest.mark.parametrize(("z1", "problem"), [(-1.0, "two latents are opposite"), (0.0, "a latent is 0")])
+def test_where_no_arc_is_the_shortest_there_is_no_way(z1, problem):
+    with pytest.raises(ValueError, match=f"^slerp: {problem}"):
+        evaluation.slerp(np.ones((2, 3)), np.array([[1.0] * 3, [z1] * 3]), 0.5)
+
+
+def test_spherical_interpolations_are_the_generators_images_on_the_arc(generator):
+    z0, z1 = tg.randn(2, 4), tg.randn(2, 4)
+    way = evaluation.interpolate_latents(generator, z0, z1, steps=3, spherical=True)
+    middle = evaluation.slerp(z0.numpy(), z1.numpy(), 0.5) @ weight(generator).T
+    np.testing.assert_allclose(way[:, 1].reshape(2, 6), middle, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(way[:, 0], evaluation.generate(generator, z1), rtol=1e-4, atol=1e-6)
+
+
 def test_a_unit_is_active_where_its_mean_varies_over_images():
     tg.manual_seed(0)
     vae, images = ToyVAE(latent_size=3), np.random.default_rng(0).integers(0, 2, (200, 1, 2, 3)).astype("float32")

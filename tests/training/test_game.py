@@ -9,10 +9,11 @@ from training.stopped_runs import Stopped
 
 import tinygen as tg
 from tinygen import nn
-from tinygen.models import MLP
-from tinygen.objectives import GAMES
+from tinygen.data import DataLoader, Dataset, Repeated, as_bytes, centred
+from tinygen.models import MLP, DCGANCritic, DCGANGenerator
+from tinygen.objectives import GAMES, NoisyLabels
 from tinygen.optim import Adam, ExponentialMovingAverage
-from tinygen.training import Players, Run, train
+from tinygen.training import Players, Run, Snapshots, train
 
 every_game = pytest.mark.parametrize("name", GAMES)
 
@@ -160,3 +161,40 @@ def test_a_game_stopped_in_its_middle_ends_with_the_same_bits(tmp_path, stop_at)
     play(tmp_path / "parts", resume=True)
     for name in ("checkpoint.h5", "metrics.csv"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.parametrize("stop_at", [2, 5])
+def test_a_dcgan_with_noisy_labels_stopped_in_its_middle_ends_with_the_same_bits(tmp_path, stop_at):
+    """Both networks with their running means, both optimisers, the average, the pictures, the order of the images in
+    the passes of a stretch, and chance, which draws latents and labels."""
+    dataset = Dataset(np.random.default_rng(0).integers(0, 256, (6, 1, 64, 64), np.uint8))
+    loader = Repeated(DataLoader(dataset, 2, shuffle=True, transform=centred), 4)
+
+    def play(out, stop=None, resume=False):
+        tg.manual_seed(0)
+        generator, critic = DCGANGenerator(3, width=1), DCGANCritic(width=1)
+        optimizers = (Adam(player.parameters(), 1e-3, betas=(0.5, 0.999)) for player in (generator, critic))
+        game = replace(GAMES["non_saturating"], labels=NoisyLabels())
+        pair = Players(game, generator, critic, 3, *optimizers, ExponentialMovingAverage(generator, 0.9))
+        run, snapshots = Run(out, resume=resume), Snapshots()
+
+        def step(batch, index):
+            if index == stop:
+                raise Stopped
+            return pair.round(tg.tensor(batch[0]))
+
+        def evaluate():
+            snapshots[len(run.rows) + 1] = as_bytes(pair.generate(tg.ones(2, 3)))
+            return {}
+
+        parts = {**pair.parts, "snapshots": snapshots}
+        train(run, loader, step, epochs=2, parts=parts, evaluate=evaluate, minutes=0.0)
+        return snapshots
+
+    whole = play(tmp_path / "whole")
+    with pytest.raises(Stopped):
+        play(tmp_path / "parts", stop=stop_at)
+    parts = play(tmp_path / "parts", resume=True)
+    for name in ("checkpoint.h5", "metrics.csv"):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    np.testing.assert_equal(dict(parts), dict(whole))

@@ -1,6 +1,8 @@
 """Batches: the order in which training sees the images."""
 
+import math
 from collections.abc import Callable, Iterator
+from itertools import chain, islice
 
 import numpy as np
 
@@ -56,3 +58,24 @@ class DataLoader:
     def _batch(self, indices: np.ndarray) -> Batch:
         images, labels = self.dataset.images[indices], self.dataset.labels
         return images if self.transform is None else self.transform(images), None if labels is None else labels[indices]
+
+
+class Repeated:
+    """The batches of ``loader`` in stretches of ``steps``, each over as many passes as it takes: for trainings that
+    count steps. What is left of a stretch's last pass is left out.
+
+    All that a stretch draws by chance it draws when it begins, as an epoch of the loader does. Raises ``ValueError``
+    for ``steps`` below 1.
+    """
+
+    def __init__(self, loader: DataLoader, steps: int) -> None:
+        if steps < 1:
+            raise ValueError(f"Repeated: steps must be at least 1, got {steps}")
+        self.loader, self.steps = loader, steps
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[Batch]:
+        passes = [iter(self.loader) for _ in range(math.ceil(self.steps / len(self.loader)))]
+        return islice(chain.from_iterable(passes), self.steps)

@@ -1,9 +1,11 @@
 """Evaluation: what a trained model is worth, in numbers and in pictures' raw material."""
 
 from tinygen.evaluation.digits import judge_samples as judge_samples
+from tinygen.evaluation.digits import least_recognisable as least_recognisable
 from tinygen.evaluation.digits import load_classifier as load_classifier
 from tinygen.evaluation.digits import obtain_classifier as obtain_classifier
 from tinygen.evaluation.digits import read_digits as read_digits
+from tinygen.evaluation.digits import sort_by_class as sort_by_class
 from tinygen.evaluation.extraction import image_features as image_features
 from tinygen.evaluation.folders import read_images as read_images
 from tinygen.evaluation.folders import write_images as write_images
@@ -17,6 +19,7 @@ from tinygen.evaluation.latents import active_units as active_units
 from tinygen.evaluation.latents import effects as effects
 from tinygen.evaluation.latents import interpolate_images as interpolate_images
 from tinygen.evaluation.latents import interpolate_latents as interpolate_latents
+from tinygen.evaluation.latents import slerp as slerp
 from tinygen.evaluation.latents import traversals as traversals
 from tinygen.evaluation.likelihood import effective_sample_size as effective_sample_size
 from tinygen.evaluation.likelihood import elbo as elbo

@@ -1,5 +1,6 @@
-"""What a classifier makes of samples: can digits be read in them, are all ten there, how far are real ones?"""
+"""What a classifier makes of samples: can classes be read in them, are all there, how far are real ones?"""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,19 +10,19 @@ from tinygen.data import Dataset
 from tinygen.evaluation.extraction import image_features
 from tinygen.evaluation.frechet import calculate_fid_score
 from tinygen.evaluation.kid import calculate_kid_score
-from tinygen.models import SVHNClassifier
+from tinygen.models import Classifier, SVHNClassifier
 from tinygen.nn import Module
 from tinygen.training.classifier import accuracy, probabilities, train_classifier
 from tinygen.training.run import Run
 
 
-def load_classifier(path: str | Path) -> SVHNClassifier:
-    """The classifier of house numbers with the weights in ``path``: a file of PyTorch's, such as the assignment hands
-    out, or a checkpoint of its training here.
+def load_classifier(path: str | Path, make: Callable[[], Classifier] = SVHNClassifier) -> Classifier:
+    """The classifier that ``make`` makes, unless told that of house numbers, with the weights in ``path``: a file of
+    PyTorch's, such as the assignment hands out, or a checkpoint of its training here.
 
     Raises ``ValueError`` where they are those of another network, and the errors of ``checkpoint``.
     """
-    classifier = SVHNClassifier()
+    classifier = make()
     if Path(path).suffix in (".h5", ".hdf5"):
         parts = checkpoint.load(path)
         state = parts.get("parts", parts).get("model")
@@ -30,19 +31,29 @@ def load_classifier(path: str | Path) -> SVHNClassifier:
     try:
         classifier.load_state_dict(state or {})
     except (KeyError, ValueError) as error:
-        raise ValueError(f"{path} does not hold the weights of the classifier of house numbers: {error}") from error
+        name = type(classifier).__name__
+        raise ValueError(f"{path} does not hold the weights of the classifier {name}: {error}") from error
     return classifier
 
 
 def obtain_classifier(
-    path: str | Path | None, run: Run, train_set: Dataset, valid_set: Dataset, *, device: str = "cpu"
-) -> SVHNClassifier:
-    """The classifier in ``path``, or, without one, a classifier trained on ``train_set`` for two epochs, whose training
-    is a run in a folder within that of ``run``, resumed if that was."""
+    path: str | Path | None,
+    run: Run,
+    train_set: Dataset,
+    valid_set: Dataset,
+    *,
+    make: Callable[[], Classifier] = SVHNClassifier,
+    epochs: int = 2,
+    resume: bool | None = None,
+    device: str = "cpu",
+) -> Classifier:
+    """The classifier in ``path``, or, without one, what ``make`` makes, trained on ``train_set`` for some ``epochs``.
+    Its training is a run in a folder within that of ``run``, resumed if that was, unless ``resume`` says otherwise."""
     if path is not None:
-        return load_classifier(path).to(device)
-    classifier = SVHNClassifier().to(device)
-    train_classifier(Run(run.out / "classifier", resume=run.resumed), classifier, train_set, valid_set)
+        return load_classifier(path, make).to(device)
+    classifier = make().to(device)
+    folder = Run(run.out / "classifier", resume=run.resumed if resume is None else resume)
+    train_classifier(folder, classifier, train_set, valid_set, epochs=epochs)
     return classifier
 
 
@@ -55,10 +66,26 @@ def read_digits(classifier: Module, images: np.ndarray) -> dict[str, float]:
     return {"mean_top_probability": float(chances.max(axis=1).mean()), "least_share": float(shares.min())} | each
 
 
-def judge_samples(classifier: SVHNClassifier, samples: np.ndarray, test_set: Dataset) -> dict[str, float]:
-    """``samples`` (N, 3, 32, 32) in [-1, 1] as ``classifier`` sees them: what ``read_digits`` finds, each name with
-    ``samples_`` before it; the ``fid`` and the ``kid`` (with its standard error) between them and ``test_set``, by the
-    classifier's features; and its ``classifier_accuracy`` on that set."""
+def sort_by_class(images: np.ndarray, chances: np.ndarray, count: int, blank: float = 255) -> np.ndarray:
+    """The first ``count`` of ``images`` (N, ...) in each class, as the classifier chooses by ``chances`` (N, K) ->
+    (K, count, ...). Where a class has fewer, the places left are ``blank``, unless told the white of bytes."""
+    chosen = chances.argmax(axis=1)
+    rows = np.full((chances.shape[1], count, *images.shape[1:]), blank, images.dtype)
+    for row, each in enumerate(rows):
+        found = images[chosen == row][:count]
+        each[: len(found)] = found
+    return rows
+
+
+def least_recognisable(images: np.ndarray, chances: np.ndarray, count: int) -> np.ndarray:
+    """The ``count`` of ``images`` (N, ...) whose highest of ``chances`` (N, K) is lowest, the lowest first."""
+    return images[chances.max(axis=1).argsort(kind="stable")[:count]]
+
+
+def judge_samples(classifier: Classifier, samples: np.ndarray, test_set: Dataset) -> dict[str, float]:
+    """``samples`` (N, C, H, W), bytes or in its range, as ``classifier`` sees them: what ``read_digits`` finds, each
+    name with ``samples_`` before it; the ``fid`` and the ``kid`` (with its standard error) between them and
+    ``test_set``, by the classifier's features; and its ``classifier_accuracy`` on that set."""
     found = {f"samples_{name}": value for name, value in read_digits(classifier, samples).items()}
     ours, real = (np.concatenate(list(image_features(classifier, x))) for x in (samples, test_set.images))
     found["fid"] = calculate_fid_score(ours, real)

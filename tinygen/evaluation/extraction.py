@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinygen.models.classifier import SVHNClassifier
+from tinygen.models.classifier import Classifier
 from tinygen.training.classifier import in_batches
 
 
-def image_features(classifier: SVHNClassifier, images: np.ndarray, batch_size: int = 500) -> Iterator[np.ndarray]:
+def image_features(classifier: Classifier, images: np.ndarray, batch_size: int = 500) -> Iterator[np.ndarray]:
     """The features of ``images`` (N, C, H, W) that ``classifier.features`` finds, as arrays (batch_size, D) in their
     order, the last perhaps shorter.
 

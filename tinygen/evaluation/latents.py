@@ -39,13 +39,37 @@ def effects(traversals: np.ndarray, original: np.ndarray) -> np.ndarray:
     return np.sqrt(np.square(traversals - original).mean(axis=(1, 2, 3, 4)))
 
 
-def interpolate_latents(generator: Module, z0: Any, z1: Any, steps: int = 11) -> np.ndarray:
+def interpolate_latents(generator: Module, z0: Any, z1: Any, steps: int = 11, *, spherical: bool = False) -> np.ndarray:
     """``g(alpha z0 + (1 - alpha) z1)`` for alpha = 0, ..., 1: latents (N, L) -> (N, steps, C, H, W). What lies between
-    is made by the generator, so it is an image as good as any."""
+    is made by the generator, so it is an image as good as any; ``spherical``, the way is that of ``slerp``."""
     z0, z1 = _array(z0), _array(z1)
-    between = np.stack([alpha * z0 + (1 - alpha) * z1 for alpha in np.linspace(0, 1, steps, dtype=z0.dtype)], axis=1)
-    images = generate(generator, between.reshape(-1, z0.shape[1]))
+    alphas = np.linspace(0, 1, steps, dtype=z0.dtype)
+    ways = [slerp(z0, z1, alpha) if spherical else alpha * z0 + (1 - alpha) * z1 for alpha in alphas]
+    images = generate(generator, np.stack(ways, axis=1).reshape(-1, z0.shape[1]))
     return images.reshape(len(z0), steps, *images.shape[1:])
+
+
+def slerp(z0: np.ndarray, z1: np.ndarray, alpha: float) -> np.ndarray:
+    """The point of a great circle's arc that lies ``1 - alpha`` of the way from z0 to z1, for each of (N, L):
+
+        sin(alpha w) / sin(w) z0  +  sin((1 - alpha) w) / sin(w) z1,    w the angle between the two
+
+    (Shoemake 1985; White 2016). Nearly all of a normal in many dimensions lies near a sphere of radius sqrt(L), and so
+    does this way; the straight one leads through the inside, where there are next to no draws: halfway between two
+    draws its length is about sqrt(L / 2). Where the angle is 0 the two ways are one. Raises ``ValueError`` where a z
+    is 0, or two are opposite: no arc is the shortest.
+    """
+    lengths = [np.linalg.norm(z, axis=-1, keepdims=True) for z in (z0, z1)]
+    if not all(length.all() for length in lengths):
+        raise ValueError("slerp: a latent is 0, and lies in no direction")
+    cosine = ((z0 / lengths[0]) * (z1 / lengths[1])).sum(axis=-1, keepdims=True)
+    w = np.arccos(cosine.clip(-1, 1))
+    if np.any(np.sin(w) < 1e-6, where=cosine < 0):
+        raise ValueError("slerp: two latents are opposite, and no way between them is the shortest")
+    near = np.sin(w) < 1e-6
+    sine = np.where(near, 1, np.sin(w))
+    first, second = (np.where(near, share, np.sin(share * w) / sine) for share in (alpha, 1 - alpha))
+    return (first * z0 + second * z1).astype(z0.dtype)
 
 
 def interpolate_images(generator: Module, z0: Any, z1: Any, steps: int = 11) -> np.ndarray:

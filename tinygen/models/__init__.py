@@ -1,10 +1,15 @@
 """Models: lists of layers, and what they promise (a VAE encodes, decodes, samples and bounds its likelihood)."""
 
+from tinygen.models.classifier import Classifier as Classifier
 from tinygen.models.classifier import DigitClassifier as DigitClassifier
 from tinygen.models.classifier import SVHNClassifier as SVHNClassifier
 from tinygen.models.colour import ColourVAE as ColourVAE
 from tinygen.models.colour import Critic as Critic
 from tinygen.models.colour import Generator as Generator
+from tinygen.models.grey import DCGANCritic as DCGANCritic
+from tinygen.models.grey import DCGANGenerator as DCGANGenerator
+from tinygen.models.grey import GreyCritic as GreyCritic
+from tinygen.models.grey import GreyGenerator as GreyGenerator
 from tinygen.models.mlp import MLP as MLP
 from tinygen.models.pixels import BernoulliPixels as BernoulliPixels
 from tinygen.models.pixels import GaussianPixels as GaussianPixels

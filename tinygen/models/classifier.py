@@ -1,4 +1,4 @@
-"""Classifiers of digits: they read what the generative models draw, and so judge them."""
+"""Classifiers: they read what the generative models draw, and so judge them."""
 
 from typing import ClassVar
 
@@ -6,10 +6,19 @@ from tinygen import nn
 from tinygen.autograd.tensor import Tensor
 
 
-class DigitClassifier(nn.Module):
-    """A small convolutional network from 28 x 28 images in [0, 1] to the logits of ten digits."""
+class Classifier(nn.Module):
+    """The interface: images whose numbers lie in ``pixel_range`` to the logits of classes, and on the way features."""
 
-    pixel_range: ClassVar = (0.0, 1.0)
+    pixel_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Images (N, C, H, W) -> (N, D), what the last layer reads the class from."""
+        raise NotImplementedError(f"{type(self).__name__} has no features()")
+
+
+class DigitClassifier(Classifier):
+    """A small convolutional network from 28 x 28 images in [0, 1] to the logits of ten classes: digits, or as many
+    kinds of clothes."""
 
     def __init__(self) -> None:
         self.layers = nn.Sequential(
@@ -24,12 +33,18 @@ class DigitClassifier(nn.Module):
             nn.Linear(128, 10),
         )
 
+    def features(self, x: Tensor) -> Tensor:
+        """(N, 1, 28, 28) -> (N, 128), what the hidden linear layer makes of the image."""
+        for layer in self.layers.items[:-1]:
+            x = layer(x)
+        return x
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, 1, 28, 28) -> (N, 10)."""
-        return self.layers(x)
+        return self.layers.items[-1](self.features(x))
 
 
-class SVHNClassifier(nn.Module):
+class SVHNClassifier(Classifier):
     """The network whose features judge house numbers: from 32 x 32 colour images in [-1, 1] to ten digits' logits.
 
     It is the one that the assignment hands out trained (IFT6135, 2019, assignment 3, problem 3), with its names, so
@@ -38,7 +53,7 @@ class SVHNClassifier(nn.Module):
         classifier.load_state_dict(checkpoint.read_torch("svhn_classifier.pt"))
     """
 
-    pixel_range: ClassVar = (-1.0, 1.0)
+    pixel_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
 
     def __init__(self) -> None:
         self.conv_stack = nn.Sequential(

@@ -1,4 +1,4 @@
-"""Training: the one loop, two players at a game, the run's folder and report, the options that all examples share."""
+"""Training: the one loop, two players at a game, the run's folder and report, pictures on the way, common options."""
 
 from tinygen.training.game import Players as Players
 from tinygen.training.loop import train as train
@@ -8,4 +8,5 @@ from tinygen.training.report import Reference as Reference
 from tinygen.training.run import Run as Run
 from tinygen.training.run import print_results as print_results
 from tinygen.training.run import progress as progress
+from tinygen.training.snapshots import Snapshots as Snapshots
 from tinygen.training.vae import train_vae as train_vae

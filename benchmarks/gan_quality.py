@@ -1,0 +1,113 @@
+"""How good are the samples? The non-saturating game on Fashion-MNIST, here and in PyTorch, on equal terms.
+
+    python benchmarks/gan_quality.py                       2,000 rounds, three seeds a side: about half an hour
+    python benchmarks/gan_quality.py --steps 200           a first look
+
+Both sides have the same networks, initial weights from the same distributions (each from its own chance), the same
+batches in the same order, the same optimisers, and the last weights draw the samples, in evaluation mode. The distance
+of 10,000 samples to the test images is measured by the same features, those of one classifier, which is trained once
+and kept in ``--out``. The ratio is that of the mean distances; the spread of either side says what it is worth.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import common
+import numpy as np
+from common import PYTORCH, TINYGEN
+
+import tinygen as tg
+from tinygen import data, evaluation
+from tinygen.models import Classifier, DigitClassifier, GreyCritic, GreyGenerator
+from tinygen.objectives import GAMES
+from tinygen.optim import Adam
+from tinygen.training import Players, Run, progress
+
+GOAL = 1.10
+LATENT_SIZE, BATCH = 128, 32
+
+
+def arguments() -> argparse.Namespace:
+    """How long, how often, where."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--steps", type=int, default=2000, metavar="N", help="rounds a training (%(default)s)")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="trainings a side (%(default)s)")
+    parser.add_argument("--limit", type=int, metavar="N", help="use the first N images of each split only")
+    parser.add_argument("--out", type=Path, default=Path("runs/gan_quality"), metavar="DIR", help="(%(default)s)")
+    return parser.parse_args()
+
+
+def batches(train_set: data.Dataset, steps: int, seed: int, name: str) -> Iterator[np.ndarray]:
+    """Real images in the order of a seed, the same for both sides."""
+    tg.manual_seed(seed)
+    loader = data.DataLoader(train_set, BATCH, shuffle=True, drop_last=True, transform=data.centred)
+    drawn = iter(data.Repeated(loader, steps))
+    return (images for images, _ in progress(drawn, f"{name}, seed {seed}", steps))
+
+
+def tinygen_samples(train_set: data.Dataset, steps: int, seed: int, count: int) -> np.ndarray:
+    """Train tinygen's side; its samples (count, 1, 28, 28) in [-1, 1]."""
+    real = batches(train_set, steps, seed, TINYGEN)
+    generator, critic = GreyGenerator(LATENT_SIZE), GreyCritic()
+    optimizers = (Adam(player.parameters(), 2e-4, (0.5, 0.999)) for player in (generator, critic))
+    players = Players(GAMES["non_saturating"], generator, critic, LATENT_SIZE, *optimizers)
+    for images in real:
+        players.round(tg.tensor(images))
+    return players.generate(players.latents(count))
+
+
+def pytorch_samples(train_set: data.Dataset, steps: int, seed: int, count: int) -> np.ndarray:
+    """The same by PyTorch, from its own initial weights."""
+    twins: Any = common.pytorch_side()
+    real = batches(train_set, steps, seed, PYTORCH)
+    twins.torch.manual_seed(seed)
+    generator, critic = twins.GreyGenerator(LATENT_SIZE), twins.GreyCritic()
+    step = twins.game_round(generator, critic, LATENT_SIZE, "contiguous_format", twins.ones)
+    for images in real:
+        step(images)
+    generator.eval()
+    with twins.torch.no_grad():
+        return np.concatenate([generator(z).numpy() for z in twins.torch.randn(count, LATENT_SIZE).split(500)])
+
+
+def features(classifier: Classifier, images: np.ndarray) -> np.ndarray:
+    """What the judge sees in ``images``, bytes (N, 1, 28, 28)."""
+    return np.concatenate(list(evaluation.image_features(classifier, images)))
+
+
+def main() -> None:
+    """The judge, the trainings, the table."""
+    options = arguments()
+    common.describe_machine()
+    train_set, valid_set, test_set = (
+        data.load("fashion-mnist", split, limit=options.limit) for split in ("train", "valid", "test")
+    )
+    tg.manual_seed(0)
+    classifier = evaluation.obtain_classifier(
+        None, Run(options.out), train_set, valid_set, make=DigitClassifier, epochs=5, resume=True
+    )
+    real = features(classifier, test_set.images)
+    rows = []
+    for seed in range(options.seeds):
+        scores = [
+            evaluation.calculate_fid_score(
+                features(classifier, data.as_bytes(train(train_set, options.steps, seed, len(test_set)))), real
+            )
+            for train in (tinygen_samples, pytorch_samples)
+        ]
+        rows.append((f"seed {seed}", *scores))
+        print("  ".join(f"{each:.4g}" if isinstance(each, float) else each for each in rows[-1]), flush=True)
+    ours, theirs = np.array([row[1:] for row in rows]).T
+    spreads = [each.std(ddof=1) if len(rows) > 1 else float("nan") for each in (ours, theirs)]
+    rows += [("mean", ours.mean(), theirs.mean()), ("standard deviation", *spreads)]
+    own = evaluation.calculate_fid_score(features(classifier, train_set.images[: len(test_set)]), real)
+    rows.append(("training images", own, own))
+    print()
+    common.print_table((f"FID after {options.steps:,} rounds", TINYGEN, PYTORCH), rows)
+    common.conclude(ours.mean() / theirs.mean(), GOAL)
+
+
+if __name__ == "__main__":
+    main()

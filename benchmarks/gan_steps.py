@@ -1,0 +1,132 @@
+"""A round of each game on grey images, a step of the critic and one of the generator, here and in PyTorch.
+
+The networks for 28 x 28, batch 32, at the non-saturating game, both normalised by the batch, and at WGAN-GP, whose
+critic is not (with clipped weights the steps are those of the first, but for the clipping); and DCGAN for 64 x 64 with
+the example's width and noisy labels, batch 64. The losses of both sides are compared over three rounds from the same
+weights with the same chance. The last ratio is the geometric mean of the games'.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import common
+import numpy as np
+from common import FORMATS, TINYGEN
+
+import tinygen as tg
+from tinygen.models import DCGANCritic, DCGANGenerator, GreyCritic, GreyGenerator
+from tinygen.nn import Module
+from tinygen.objectives import GAMES, Game, NoisyLabels
+from tinygen.optim import Adam
+from tinygen.training import Players
+
+GOAL = 1.00
+WIDTH = 16  # of the DCGAN
+
+
+class Case(NamedTuple):
+    """A game, its networks by the names that both sides give them, with their options, and the batch."""
+
+    game: Game
+    generator: tuple[type[Module], dict[str, Any]]
+    critic: tuple[type[Module], dict[str, Any]]
+    latent_size: int
+    batch: int
+    side: int
+
+
+DCGAN = replace(GAMES["non_saturating"], labels=NoisyLabels())
+WGAN_GP = replace(GAMES["wasserstein_gradient"], n_critic=1)
+CASES = {
+    "non-saturating, 28 x 28": Case(GAMES["non_saturating"], (GreyGenerator, {}), (GreyCritic, {}), 128, 32, 28),
+    "WGAN-GP, 28 x 28": Case(WGAN_GP, (GreyGenerator, {}), (GreyCritic, {"normalised": False}), 128, 32, 28),
+    "DCGAN, 64 x 64": Case(DCGAN, (DCGANGenerator, {"width": WIDTH}), (DCGANCritic, {"width": WIDTH}), 100, 64, 64),
+}
+
+
+def images(case: Case) -> np.ndarray:
+    """Real images: chance will do, the time does not depend on it."""
+    shape = (case.batch, 1, case.side, case.side)
+    return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+
+
+def networks(case: Case) -> list[Module]:
+    """The generator and the critic, always with the same weights."""
+    tg.manual_seed(0)
+    return [make(**options) for make, options in (case.generator, case.critic)]
+
+
+def tinygen_round(case: Case) -> Callable[[], float]:
+    """tinygen's round, as the examples make it -> both losses, summed."""
+    generator, critic = networks(case)
+    optimizers = (Adam(player.parameters(), 2e-4, (0.5, 0.999)) for player in (generator, critic))
+    players, real = Players(case.game, generator, critic, case.latent_size, *optimizers), images(case)
+
+    def step() -> float:
+        told = players.round(tg.tensor(real))
+        return told["critic_loss"] + told["generator_loss"]
+
+    return step
+
+
+def pytorch_round(case: Case, memory_format: str) -> Callable[..., float]:
+    """PyTorch's twin of it, from the same weights."""
+    twins, real = common.pytorch_side(), images(case)
+    pair = [
+        twins.exchanged(getattr(twins, make.__name__)(**options), network.state_dict(), memory_format)
+        for (make, options), network in zip((case.generator, case.critic), networks(case), strict=True)
+    ]
+    labels = None if not case.game.has_labels else twins.noisy_labels if case.game.labels else twins.ones
+    step = twins.game_round(*pair, case.latent_size, memory_format, labels)
+    return lambda chance=None: step(real, chance)
+
+
+def chance(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What tinygen's next round draws: the critic's latents, labels or places, the generator's latents."""
+    z = tg.randn(case.batch, case.latent_size)
+    if case.game.labels:
+        given = case.game.labels.draw(tg.zeros(case.batch, 1))
+    else:
+        given = tg.ones(case.batch, 1) if case.game.has_labels else tg.rand(case.batch, 1, 1, 1)
+    return z.numpy(), given.numpy(), tg.randn(case.batch, case.latent_size).numpy()
+
+
+def build(name: str, place: int) -> Callable[[], float]:
+    """One contestant's round in the case at ``place``."""
+    case = list(CASES.values())[place]
+    return tinygen_round(case) if name == TINYGEN else pytorch_round(case, FORMATS[name])
+
+
+def compare_losses(case: Case) -> None:
+    """Three rounds from the same weights with the same chance."""
+    step, twin_step = tinygen_round(case), pytorch_round(case, "contiguous_format")
+    ours, theirs = [], []
+    for seed in range(3):
+        tg.manual_seed(seed)
+        drawn = chance(case)
+        tg.manual_seed(seed)
+        ours.append(step())
+        theirs.append(twin_step(drawn))
+    common.check_agreement(ours, theirs)
+
+
+def main() -> None:
+    """For each game agreement, time and memory; the ratios."""
+    common.describe_machine()
+    rows, ratios = [], []
+    for place, (name, case) in enumerate(CASES.items()):
+        compare_losses(case)
+        times = common.take_turns({side: build(side, place) for side in (TINYGEN, *FORMATS)}, seconds=25)
+        best = [common.fastest(side, times) for side in (TINYGEN, common.PYTORCH)]
+        memory = [common.memory_of(side, place) for side in best]
+        ratios.append(common.ratio(times))
+        rows.append((f"{name}, batch {case.batch}", *(times[side] for side in best), *memory, ratios[-1]))
+    print()
+    common.print_table(("a round", "tinygen ms", "PyTorch ms", "tinygen MB", "PyTorch MB", "ratio"), rows)
+    common.conclude(math.prod(ratios) ** (1 / len(ratios)), GOAL)
+
+
+if __name__ == "__main__":
+    common.run(main, build)

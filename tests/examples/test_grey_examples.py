@@ -1,0 +1,123 @@
+"""The examples of games on grey images, in little: what they write, and that a resumed run leaves the same bits."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+from training.stopped_runs import Stopped
+
+import tinygen as tg
+from tinygen.models import DigitClassifier
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+IN_LITTLE = ["--data", "strokes", "--limit", 12, "--batch-size", 2, "--width", 1]
+
+
+@pytest.fixture(autouse=True)
+def _as_before(monkeypatch):
+    monkeypatch.setattr("tinygen.checkpoint.files.os.fsync", lambda file: None)
+    state = tg.get_rng_state()
+    yield
+    tg.set_rng_state(state)
+
+
+@pytest.fixture
+def example(monkeypatch, tmp_path):
+    """Run an example into a folder of its own, after ``change(module)``; returns the folder."""
+    tg.manual_seed(0)
+    tg.save(tmp_path / "classifier.h5", model=DigitClassifier().state_dict())  # it knows nothing
+
+    def run(name, out, *options, change=lambda module: None):
+        spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        change(module)
+        words = [name, *IN_LITTLE, "--out", tmp_path / out, "--classifier", tmp_path / "classifier.h5", *options]
+        monkeypatch.setattr("sys.argv", list(map(str, words)))
+        module.main()
+        return tmp_path / out
+
+    return run
+
+
+def few_looks(module):
+    module.LOOKS = 2
+
+
+def stop_at_second_grid(module):
+    draw = module.draw_progress
+    if hasattr(module, "LOOKS"):
+        few_looks(module)
+
+    def draw_or_stop(run, images):
+        if run.rows:
+            raise Stopped
+        draw(run, images)
+
+    module.draw_progress = draw_or_stop
+
+
+def files(folder):
+    """Name -> content, but for what tells the time or the command."""
+    found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {name: content for name, content in found.items() if not name.endswith(("results.json", "report.html"))}
+
+
+def results(folder):
+    """The results, but for the time that they took."""
+    return json.loads((folder / "results.json").read_text()) | {"seconds": None}
+
+
+@pytest.mark.filterwarnings("ignore:.*images for 128 features")
+def test_a_game_is_played_judged_and_resumed_to_the_same_bits(example):
+    options = ["--game", "wasserstein-gp", "--n-critic", 2, "--steps", 4]
+    whole = example("gan_fashion_mnist", "whole", *options, change=few_looks)
+    with pytest.raises(Stopped):
+        example("gan_fashion_mnist", "parts", *options, change=stop_at_second_grid)
+    parts = example("gan_fashion_mnist", "parts", *options, "--resume", change=few_looks)
+    assert files(parts) == files(whole)
+    assert results(parts) == results(whole)
+    rows = (whole / "wasserstein-gp" / "metrics.csv").read_text().splitlines()
+    assert rows[0].endswith(",generator_steps")
+    assert [row.rpartition(",")[2] for row in rows[1:]] == ["2", "4"]
+    assert "climbs slowly" in (whole / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.filterwarnings("ignore:.*images for 128 features")
+def test_games_are_played_apart_and_judged_together(example):
+    """Neither depends on the other."""
+    alone = example("gan_fashion_mnist", "alone", "--game", "non-saturating", "--steps", 2, change=few_looks)
+    names = ("wasserstein-clip", "non-saturating")
+    both = example("gan_fashion_mnist", "both", "--game", *names, "--steps", 2, change=few_looks)
+    drawn = files(both)
+    for name in ("non-saturating/model.h5", "non-saturating-samples.png"):
+        assert files(alone)[name] == drawn[name]
+    for name in names:
+        kinds = ("samples", "curves", "progress", "classes", "least-recognisable")
+        assert {f"{name}-{kind}.png" for kind in kinds} <= drawn.keys()
+        inside = {"model.h5", "checkpoint.h5", "metrics.csv", "progress/look-001.png"}
+        assert {f"{name}/{file}" for file in inside} <= drawn.keys()
+        told = {"fid", "kid", "kid_standard_error", "mean_top_probability", "least_share", "share_of_9"}
+        assert {f"{name.replace('-', '_')}_{what}" for what in told} <= results(both).keys()
+    assert "shares.png" in drawn
+
+
+@pytest.mark.parametrize("option", ["--steps", "--n-critic", "--width"])
+def test_numbers_that_make_no_sense_end_the_program_with_a_sentence(example, option, capsys):
+    with pytest.raises(SystemExit):
+        example("gan_fashion_mnist", "none", option, 0)
+    assert f"{option} must be at least 1, got 0" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:.*images for 128 features")
+def test_a_dcgan_is_trained_judged_and_resumed_to_the_same_bits(example):
+    whole = example("dcgan_mnist", "whole", "--epochs", 2)
+    with pytest.raises(Stopped):
+        example("dcgan_mnist", "parts", "--epochs", 2, change=stop_at_second_grid)
+    parts = example("dcgan_mnist", "parts", "--epochs", 2, "--resume")
+    assert files(parts) == files(whole)
+    assert results(parts) == results(whole)
+    figures = {"samples-001.png", "samples-002.png", "classes.png", "least-recognisable.png", "interpolations.png"}
+    assert figures | {"curves.png", "model.h5", "progress/epoch-002.png"} <= files(whole).keys()
+    assert {"samples_mean_top_probability", "samples_least_share", "fid", "kid"} <= results(whole).keys()

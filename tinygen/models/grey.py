@@ -1,0 +1,112 @@
+"""Two pairs of players for grey images in [-1, 1]: one for 28 x 28 pixels, and DCGAN for 64 x 64.
+
+Both double or halve an image's side by convolutions of stride 2, without pooling, and normalise by the batch (Radford,
+Metz and Chintala 2016). From 7 x 7 to 14 x 14 and 28 x 28 a kernel of 5 x 5 with padding 2 needs one row and column
+more at the end (``output_padding``); from 4 x 4 to 7 x 7 it needs none. A kernel of 4 x 4 with padding 1 doubles as it
+is, and covers every pixel equally often.
+"""
+
+from tinygen import nn
+from tinygen.autograd.tensor import Tensor
+from tinygen.nn.initialisation import normal_weights
+
+
+class GreyGenerator(nn.Module):
+    """Latents to 28 x 28: a linear layer to 4 x 4, three transposed convolutions of 5 x 5; ends in tanh."""
+
+    def __init__(self, latent_size: int = 128, width: int = 64) -> None:
+        self.layers = nn.Sequential(
+            nn.Linear(latent_size, 4 * width * 4 * 4),
+            nn.Unflatten(1, (4 * width, 4, 4)),
+            nn.BatchNorm2d(4 * width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(4 * width, 2 * width, 5, stride=2, padding=2),  # 4 -> 7
+            nn.BatchNorm2d(2 * width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(2 * width, width, 5, stride=2, padding=2, output_padding=1),  # 7 -> 14
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(width, 1, 5, stride=2, padding=2, output_padding=1),  # 14 -> 28
+            nn.Tanh(),
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(N, latent_size) -> (N, 1, 28, 28) in (-1, 1)."""
+        return self.layers(z)
+
+
+class GreyCritic(nn.Module):
+    """28 x 28 images to a score each: three convolutions of 5 x 5 and a linear unit.
+
+    ``normalised`` by the batch, unless the critic is to pay for its slopes, which are those at each example by itself.
+    """
+
+    def __init__(self, width: int = 64, normalised: bool = True) -> None:
+        self.layers = nn.Sequential(
+            *_reading(1, width, 5, normalised),  # 28 -> 14
+            *_reading(width, 2 * width, 5, normalised),  # 14 -> 7
+            *_reading(2 * width, 4 * width, 5, normalised),  # 7 -> 4
+            nn.Flatten(),
+            nn.Linear(4 * width * 4 * 4, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 1, 28, 28) -> (N, 1)."""
+        return self.layers(x)
+
+
+class DCGANGenerator(nn.Module):
+    """Latents to 64 x 64: a linear layer to 4 x 4, four transposed convolutions of 4 x 4; ends in tanh.
+
+    ``width`` is the number of channels beside the image: 128 in the paper. Of the paper are the depth, the channels
+    and the initial weights, N(0, 0.02^2); here the generator has leaky units, as the critic does.
+    """
+
+    def __init__(self, latent_size: int = 100, width: int = 128) -> None:
+        self.layers = nn.Sequential(
+            nn.Linear(latent_size, 8 * width * 4 * 4),
+            nn.Unflatten(1, (8 * width, 4, 4)),
+            nn.BatchNorm2d(8 * width),
+            nn.LeakyReLU(0.2),
+            *_drawing(8 * width, 4 * width),  # 4 -> 8
+            *_drawing(4 * width, 2 * width),  # 8 -> 16
+            *_drawing(2 * width, width),  # 16 -> 32
+            nn.ConvTranspose2d(width, 1, 4, stride=2, padding=1),  # 32 -> 64
+            nn.Tanh(),
+        )
+        normal_weights(self, 0.02)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(N, latent_size) -> (N, 1, 64, 64) in (-1, 1)."""
+        return self.layers(z)
+
+
+class DCGANCritic(nn.Module):
+    """64 x 64 images to a score each: four convolutions of 4 x 4 and a linear unit; ``width`` as the generator's.
+
+    All four are normalised by the batch; the paper leaves out the first.
+    """
+
+    def __init__(self, width: int = 128) -> None:
+        self.layers = nn.Sequential(
+            *_reading(1, width, 4),  # 64 -> 32
+            *_reading(width, 2 * width, 4),  # 32 -> 16
+            *_reading(2 * width, 4 * width, 4),  # 16 -> 8
+            *_reading(4 * width, 8 * width, 4),  # 8 -> 4
+            nn.Flatten(),
+            nn.Linear(8 * width * 4 * 4, 1),
+        )
+        normal_weights(self, 0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 1, 64, 64) -> (N, 1)."""
+        return self.layers(x)
+
+
+def _drawing(inputs: int, outputs: int) -> list[nn.Module]:
+    return [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)]
+
+
+def _reading(inputs: int, outputs: int, kernel: int, normalised: bool = True) -> list[nn.Module]:
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride=2, padding=(kernel - 1) // 2)
+    return [convolution, *([nn.BatchNorm2d(outputs)] if normalised else []), nn.LeakyReLU(0.2)]

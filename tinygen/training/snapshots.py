@@ -1,0 +1,34 @@
+"""Pictures on the way: what a model drew at some moments of its training, kept for a figure at the end."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+
+class Snapshots(dict[int, np.ndarray]):
+    """Moment (a number of epochs, or of steps) -> images, bytes (N, C, H, W) in NumPy.
+
+    As one of a training's parts it is in the checkpoint, so a resumed run shows also what came before the stop.
+    """
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of them, by the moment as text."""
+        return {str(moment): images for moment, images in self.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Those of ``state``, and no others."""
+        self.clear()
+        self.update({int(moment): images for moment, images in state.items()})
+
+    def rows(self, count: int) -> tuple[list[int], np.ndarray]:
+        """At most ``count`` of the moments, evenly from the first to the last, and their images (rows, N, C, H, W).
+
+        Raises ``ValueError`` where there is none.
+        """
+        if not self:
+            raise ValueError("rows: there is no snapshot, expected one at least")
+        moments = sorted(self)
+        places = np.unique(np.linspace(0, len(moments) - 1, min(count, len(moments))).round().astype(int))
+        shown = [moments[place] for place in places]
+        return shown, np.stack([self[moment] for moment in shown])
