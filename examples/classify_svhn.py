@@ -17,7 +17,7 @@ import numpy as np
 import tinygen as tg
 from tinygen import data, plotting
 from tinygen.models import SVHNClassifier
-from tinygen.training import Run, common_arguments
+from tinygen.training import Run, common_arguments, load_splits
 from tinygen.training.classifier import accuracy, probabilities, train_classifier
 
 TITLE = "A classifier of house numbers"
@@ -39,10 +39,7 @@ def main() -> None:
     run = Run(options.out, resume=options.resume)
     tg.manual_seed(options.seed)
 
-    train_set, valid_set, test_set = (
-        data.load(options.data, split, root=options.data_root, limit=options.limit)
-        for split in ("train", "valid", "test")
-    )
+    train_set, valid_set, test_set = load_splits(options)
     print(f"{TITLE} on {options.data}: {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
 
     classifier = SVHNClassifier().to(options.device)

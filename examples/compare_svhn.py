@@ -16,7 +16,7 @@ import numpy as np
 import tinygen as tg
 from tinygen import backend, data, evaluation, plotting
 from tinygen.models import ColourVAE, Generator
-from tinygen.training import Run, common_arguments
+from tinygen.training import Run, common_arguments, load_splits
 
 TITLE = "A VAE and a WGAN-GP of house numbers"
 JUDGED = ("samples_mean_top_probability", "samples_least_share", "fid", "kid", "kid_standard_error")
@@ -44,10 +44,7 @@ def main() -> None:
     options = arguments()
     run = Run(options.out)
     tg.manual_seed(options.seed)
-    train_set, valid_set, test_set = (
-        data.load(options.data, split, root=options.data_root, limit=options.limit)
-        for split in ("train", "valid", "test")
-    )
+    train_set, valid_set, test_set = load_splits(options)
     vae, generator = ColourVAE(), Generator()
     vae.load_state_dict(tg.load(options.vae)["model"])
     generator.load_state_dict(tg.load(options.wgan_gp)["generator"])

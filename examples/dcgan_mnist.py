@@ -28,7 +28,7 @@ from tinygen import backend, data, evaluation, plotting
 from tinygen.models import DCGANCritic, DCGANGenerator, DigitClassifier
 from tinygen.objectives import GAMES, NoisyLabels
 from tinygen.optim import Adam, ExponentialMovingAverage
-from tinygen.training import Players, Run, Snapshots, common_arguments, train
+from tinygen.training import Players, Run, Snapshots, common_arguments, load_splits, train
 from tinygen.training.classifier import probabilities
 
 TITLE = "DCGAN"
@@ -63,10 +63,7 @@ def main() -> None:
     options = arguments()
     run = Run(options.out, resume=options.resume)
     tg.manual_seed(options.seed)
-    train_set, valid_set, test_set = (
-        data.load(options.data, split, root=options.data_root, limit=options.limit)
-        for split in ("train", "valid", "test")
-    )
+    train_set, valid_set, test_set = load_splits(options)
     print(f"{TITLE} on {options.data}: {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
     loader = data.DataLoader(train_set, options.batch_size, shuffle=True, drop_last=True, transform=enlarged)
 
@@ -84,7 +81,7 @@ def main() -> None:
 
     def evaluate() -> dict[str, float]:
         epoch, images = len(run.rows) + 1, data.as_bytes(players.generate(z[:100]))
-        draw_progress(run, images)
+        plotting.image_grid(images, run.progress_figure(), columns=10)
         if epoch in (*SHOWN, options.epochs):
             snapshots[epoch] = images
         return {}
@@ -115,13 +112,6 @@ def main() -> None:
 def enlarged(images: np.ndarray) -> np.ndarray:
     """A batch of bytes (N, 1, 28, 28) as numbers in [-1, 1], (N, 1, 64, 64)."""
     return data.centred(data.resized(images, SIDE))
-
-
-def draw_progress(run: Run, images: np.ndarray) -> None:
-    """A grid of the fixed latents, as the epoch that is ending leaves them."""
-    folder = run.out / "progress"
-    folder.mkdir(exist_ok=True)
-    plotting.image_grid(images, folder / f"epoch-{len(run.rows) + 1:03d}.png", columns=10)
 
 
 def draw(

@@ -38,7 +38,7 @@ from tinygen import backend, data, evaluation, plotting
 from tinygen.models import DigitClassifier, GreyCritic, GreyGenerator
 from tinygen.objectives import GAMES as TABLE
 from tinygen.optim import Adam, ExponentialMovingAverage
-from tinygen.training import Players, Run, Snapshots, common_arguments, train
+from tinygen.training import Players, Run, Snapshots, common_arguments, load_splits, train
 from tinygen.training.classifier import probabilities
 
 TITLE = "Three games on grey images"
@@ -107,10 +107,7 @@ def main() -> None:
     """Data, games, the judge, figures, results."""
     options = arguments()
     run = Run(options.out)
-    train_set, valid_set, test_set = (
-        data.load(options.data, split, root=options.data_root, limit=options.limit)
-        for split in ("train", "valid", "test")
-    )
+    train_set, valid_set, test_set = load_splits(options)
     print(f"{TITLE}: {options.data}, {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
     games = {name: play(name, options, train_set, len(test_set)) for name in options.game}
 
@@ -173,7 +170,7 @@ def play(name: str, options: argparse.Namespace, train_set: data.Dataset, count:
         done = (len(run.rows) + 1) * rounds
         images = data.as_bytes(players.generate(z[:100]))
         snapshots[done] = images[:10]
-        draw_progress(run, images)
+        plotting.image_grid(images, run.progress_figure("look"), columns=10)
         return {"generator_steps": done}
 
     parts = {**players.parts, "snapshots": snapshots}
@@ -181,13 +178,6 @@ def play(name: str, options: argparse.Namespace, train_set: data.Dataset, count:
     with average.applied():
         tg.save(run.out / "model.h5", generator=generator.state_dict(), critic=critic.state_dict())
     return Played(run.rows, snapshots, data.as_bytes(players.generate(z))[:count])
-
-
-def draw_progress(run: Run, images: np.ndarray) -> None:
-    """A grid of the fixed latents, as they are at this look."""
-    folder = run.out / "progress"
-    folder.mkdir(exist_ok=True)
-    plotting.image_grid(images, folder / f"look-{len(run.rows) + 1:03d}.png", columns=10)
 
 
 def draw(

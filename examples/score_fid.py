@@ -17,7 +17,7 @@ import numpy as np
 import tinygen as tg
 from tinygen import data, evaluation
 from tinygen.models import Generator
-from tinygen.training import print_results
+from tinygen.training import load_splits, print_results
 
 LATENT_SIZE = 100
 
@@ -58,7 +58,7 @@ def main() -> None:
         classifier = evaluation.load_classifier(options.model).to(options.device)
     except (OSError, ValueError, tg.checkpoint.CheckpointError) as error:
         raise SystemExit(f"score_fid: {error}") from error
-    test_set = data.load(options.data, "test", root=options.data_root, limit=options.limit)
+    (test_set,) = load_splits(options, "test")
     print(f"{len(images):,} images against the {len(test_set):,} of {options.data}'s test set, by {options.model}")
 
     found, real = (np.concatenate(list(evaluation.image_features(classifier, x))) for x in (images, test_set.images))

@@ -29,7 +29,7 @@ from tinygen.checkpoint import written_whole
 from tinygen.models import MLPVAE
 from tinygen.nn import Softplus
 from tinygen.optim import Adam
-from tinygen.training import Reference, Run, common_arguments, progress, train_vae
+from tinygen.training import Reference, Run, common_arguments, load_splits, progress, train_vae
 
 try:
     from sklearn.model_selection import GridSearchCV
@@ -72,7 +72,7 @@ def arguments() -> argparse.Namespace:
 
 def load(options: argparse.Namespace, *splits: str) -> data.Dataset:
     """Some splits as one."""
-    parts = [data.load(options.data, split, root=options.data_root, limit=options.limit) for split in splits]
+    parts = load_splits(options, *splits)
     images, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("images", "labels"))
     return data.Dataset(images, labels, options.data, "+".join(splits))
 

@@ -20,7 +20,7 @@ import tinygen as tg
 from tinygen import data, evaluation, plotting
 from tinygen.models import ConvVAE, DigitClassifier
 from tinygen.optim import Adam, cosine_schedule
-from tinygen.training import Reference, Run, common_arguments, train_vae
+from tinygen.training import Reference, Run, common_arguments, load_splits, train_vae
 from tinygen.training.classifier import probabilities, train_classifier
 
 TITLE = "A convolutional VAE"
@@ -98,10 +98,7 @@ def main() -> None:
     run = Run(options.out, resume=options.resume)
     tg.manual_seed(options.seed)
 
-    train_set, valid_set, test_set = (
-        data.load(options.data, split, root=options.data_root, limit=options.limit).binarized()
-        for split in ("train", "valid", "test")
-    )
+    train_set, valid_set, test_set = (split.binarized() for split in load_splits(options))
     print(f"{TITLE} on {options.data}: {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
     loader = data.DataLoader(train_set, options.batch_size, shuffle=True)
 

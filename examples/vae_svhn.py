@@ -21,7 +21,7 @@ import tinygen as tg
 from tinygen import backend, data, evaluation, plotting
 from tinygen.models import ColourVAE, GaussianPixels
 from tinygen.optim import Adam, ExponentialMovingAverage, linear_schedule
-from tinygen.training import Run, common_arguments, train_vae
+from tinygen.training import Run, common_arguments, load_splits, train_vae
 
 TITLE = "A VAE of colour images"
 LATENT_SIZE = 100
@@ -47,10 +47,7 @@ def main() -> None:
     run = Run(options.out, resume=options.resume)
     tg.manual_seed(options.seed)
 
-    train_set, valid_set, test_set = (
-        data.load(options.data, split, root=options.data_root, limit=options.limit)
-        for split in ("train", "valid", "test")
-    )
+    train_set, valid_set, test_set = load_splits(options)
     print(f"{TITLE} on {options.data}: {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
     loader = data.DataLoader(train_set, options.batch_size, shuffle=True, drop_last=True, transform=data.centred)
 
@@ -64,7 +61,7 @@ def main() -> None:
 
     def evaluate() -> dict[str, float]:
         with average.applied():
-            draw_progress(run, evaluation.generate(model.decoder, z[:100]))
+            plotting.image_grid(evaluation.generate(model.decoder, z[:100]), run.progress_figure(), columns=10)
             return {
                 "valid_elbo": evaluation.elbo(model, unseen),
                 "active_units": evaluation.active_units(model, unseen),
@@ -103,13 +100,6 @@ def main() -> None:
         device=options.device,
         text=__doc__.split("\n\n")[2],
     )
-
-
-def draw_progress(run: Run, samples: np.ndarray) -> None:
-    """A grid of the fixed latents, as the epoch that is ending leaves them."""
-    folder = run.out / "progress"
-    folder.mkdir(exist_ok=True)
-    plotting.image_grid(samples, folder / f"epoch-{len(run.rows) + 1:03d}.png", columns=10)
 
 
 def draw(run: Run, model: ColourVAE, z: tg.Tensor, images: np.ndarray) -> None:

@@ -21,7 +21,7 @@ from tinygen import backend, data, evaluation, plotting
 from tinygen.models import Critic, Generator
 from tinygen.objectives import GAMES
 from tinygen.optim import Adam, ExponentialMovingAverage, linear_schedule
-from tinygen.training import Players, Run, common_arguments, train
+from tinygen.training import Players, Run, common_arguments, load_splits, train
 
 TITLE = "A WGAN with gradient penalty"
 LATENT_SIZE = 100
@@ -56,10 +56,7 @@ def main() -> None:
     run = Run(options.out, resume=options.resume)
     tg.manual_seed(options.seed)
 
-    train_set, valid_set, test_set = (
-        data.load(options.data, split, root=options.data_root, limit=options.limit)
-        for split in ("train", "valid", "test")
-    )
+    train_set, valid_set, test_set = load_splits(options)
     print(f"{TITLE} on {options.data}: {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
     loader = data.DataLoader(
         train_set, options.batch_size * options.n_critic, shuffle=True, drop_last=True, transform=data.centred
@@ -86,7 +83,7 @@ def main() -> None:
         return players.round(tg.tensor(batch[0], device=options.device))
 
     def evaluate() -> dict[str, float]:
-        draw_progress(run, players.generate(z[:100]))
+        plotting.image_grid(players.generate(z[:100]), run.progress_figure(), columns=10)
         return {"valid_score_gap": score_gap(players, unseen, players.generate(z[:1000], averaged=False))}
 
     train(run, loader, step, epochs=options.epochs, parts=players.parts, evaluate=evaluate)
@@ -118,13 +115,6 @@ def score_gap(players: Players, real: np.ndarray, fake: np.ndarray) -> float:
     device = players.critic.parameters()[0].device
     on_real, on_fake = (players.critic(tg.tensor(images, device=device)).numpy().mean() for images in (real, fake))
     return float(on_real - on_fake)
-
-
-def draw_progress(run: Run, samples: np.ndarray) -> None:
-    """A grid of the fixed latents, as the epoch that is ending leaves them."""
-    folder = run.out / "progress"
-    folder.mkdir(exist_ok=True)
-    plotting.image_grid(samples, folder / f"epoch-{len(run.rows) + 1:03d}.png", columns=10)
 
 
 def draw(run: Run, samples: np.ndarray) -> None:

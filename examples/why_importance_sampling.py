@@ -24,7 +24,7 @@ from tinygen.likelihoods import log_mean_exp
 from tinygen.models import MLPVAE
 from tinygen.nn import ReLU
 from tinygen.optim import Adam
-from tinygen.training import Run, common_arguments, progress, train_vae
+from tinygen.training import Run, common_arguments, load_splits, progress, train_vae
 
 TITLE = "Why importance sampling"
 LATENT_SIZES = (2, 20)
@@ -108,10 +108,7 @@ def main() -> None:
     """Data, two models, weights, the truth in the plane, one figure."""
     options = arguments()
     run = Run(options.out, resume=options.resume)
-    train_set, test_set = (
-        data.load(options.data, split, root=options.data_root, limit=options.limit).binarized()
-        for split in ("train", "test")
-    )
+    train_set, test_set = (split.binarized() for split in load_splits(options, "train", "test"))
     images = data.spread(test_set.images, options.images)
     print(f"{TITLE}, {options.data}: {len(train_set):,} images to learn from, {len(images)} to ask about")
 

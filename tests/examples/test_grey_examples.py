@@ -46,16 +46,16 @@ def few_looks(module):
 
 
 def stop_at_second_grid(module):
-    draw = module.draw_progress
     if hasattr(module, "LOOKS"):
         few_looks(module)
 
-    def draw_or_stop(run, images):
-        if run.rows:
-            raise Stopped
-        draw(run, images)
+    class StoppedRun(module.Run):
+        def progress_figure(self, what="epoch"):
+            if self.rows:
+                raise Stopped
+            return super().progress_figure(what)
 
-    module.draw_progress = draw_or_stop
+    module.Run = StoppedRun
 
 
 def files(folder):

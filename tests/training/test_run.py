@@ -9,7 +9,7 @@ import pytest
 
 from tinygen import backend
 from tinygen.checkpoint import load, save
-from tinygen.training.options import common_arguments
+from tinygen.training.options import common_arguments, load_splits
 from tinygen.training.report import Reference
 from tinygen.training.run import Run, command, print_results, progress
 
@@ -250,3 +250,22 @@ def test_an_option_that_makes_no_sense_is_refused_with_a_sentence(capsys, wrong,
     with pytest.raises(SystemExit):
         parser.parse_args(wrong.split())
     assert message in capsys.readouterr().err
+
+
+def test_pictures_on_the_way_are_named_after_the_epoch_that_is_ending(tmp_path):
+    run = Run(tmp_path)
+    assert run.progress_figure() == tmp_path / "progress" / "epoch-001.png"
+    run.log(1, loss=0.5)
+    assert run.progress_figure("look") == tmp_path / "progress" / "look-002.png"
+    assert (tmp_path / "progress").is_dir()
+
+
+def test_splits_are_those_that_the_common_options_ask_for():
+    parser = common_arguments("A test", data="strokes", epochs=1, out="runs/test")
+    options = parser.parse_args(["--limit", "20"])
+    train, valid, test = load_splits(options)
+    assert [(each.name, each.split, len(each)) for each in (train, valid, test)] == [
+        ("strokes", split, 20) for split in ("train", "valid", "test")
+    ]
+    (alone,) = load_splits(options, "test")
+    np.testing.assert_array_equal(alone.images, test.images)

@@ -3,6 +3,7 @@
 from tinygen.training.game import Players as Players
 from tinygen.training.loop import train as train
 from tinygen.training.options import common_arguments as common_arguments
+from tinygen.training.options import load_splits as load_splits
 from tinygen.training.options import sampler_arguments as sampler_arguments
 from tinygen.training.report import Reference as Reference
 from tinygen.training.run import Run as Run

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tinygen.backend import DeviceError, to_device
+from tinygen.data import Dataset, load
 
 
 def common_arguments(
@@ -76,6 +77,13 @@ def sampler_arguments(
         batch_help="samples of each distribution a training step",
         limit_help=limit_help,
     )
+
+
+def load_splits(options: argparse.Namespace, *splits: str) -> list[Dataset]:
+    """The ``splits`` (all three, unless named) of the data set that the common options ask for, as far as ``--limit``
+    goes."""
+    names = splits or ("train", "valid", "test")
+    return [load(options.data, split, root=options.data_root, limit=options.limit) for split in names]
 
 
 def _data_help(datasets: Sequence[str] | None) -> str:

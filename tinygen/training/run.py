@@ -90,6 +90,13 @@ class Run:
         self._figures[name] = caption
         return self.out / name
 
+    def progress_figure(self, what: str = "epoch") -> Path:
+        """Where to draw what the epoch that is ending looks like, ``progress/epoch-003.png``; the report leaves it out.
+        ``what`` is another word for an epoch, where a row of metrics is something else."""
+        folder = self.out / "progress"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{what}-{len(self.rows) + 1:03d}.png"
+
     def finish(
         self,
         title: str,
