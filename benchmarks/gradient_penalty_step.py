@@ -41,14 +41,14 @@ def critic() -> nn.Sequential:
     )
 
 
-def critic_step(critic: nn.Module, *, together: bool) -> Callable[[np.ndarray, np.ndarray], float]:
+def critic_step(critic: nn.Module, *, together: bool, device: str = "cpu") -> Callable[[np.ndarray, np.ndarray], float]:
     """One step of the critic: ``step(real, fake)`` -> the loss."""
     optimizer = optim.Adam(critic.parameters(), lr=1e-4, betas=(0.5, 0.9))
 
     def step(real: np.ndarray, fake: np.ndarray) -> float:
-        x, y = tg.tensor(real), tg.tensor(fake)
+        x, y = (tg.tensor(each, device=device) for each in (real, fake))
         scores = tg.split(critic(tg.cat([x, y])), 2) if together else (critic(x), critic(y))
-        a = tg.rand(len(x), 1, 1, 1)
+        a = tg.rand(len(x), 1, 1, 1, device=device)
         between = a * x + (1 - a) * y
         between.requires_grad = True
         (slope,) = tg.grad(critic(between).sum(), between, create_graph=True)

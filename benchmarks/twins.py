@@ -29,9 +29,14 @@ def exchanged(model: nn.Module, weights: Mapping[str, np.ndarray], memory_format
     return model.to(memory_format=getattr(torch, memory_format))
 
 
-def images(batch: np.ndarray, memory_format: str) -> torch.Tensor:
+def images(batch: np.ndarray, memory_format: str, device: str | torch.device = "cpu") -> torch.Tensor:
     """A batch (N, C, H, W) as PyTorch's tensor in the memory format."""
-    return torch.from_numpy(batch).contiguous(memory_format=getattr(torch, memory_format))
+    return torch.from_numpy(batch).to(device).contiguous(memory_format=getattr(torch, memory_format))
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's parameters live."""
+    return next(model.parameters()).device
 
 
 class VAE(nn.Module):
@@ -119,10 +124,11 @@ def adam(vae: VAE) -> torch.optim.Adam:
 
 def vae_step(vae: VAE, memory_format: str) -> Callable[..., float]:
     """One training step: ``step(batch, noise=None)`` -> the loss."""
-    optimizer = adam(vae)
+    optimizer, device = adam(vae), device_of(vae)
 
     def step(batch: np.ndarray, noise: np.ndarray | None = None) -> float:
-        loss = vae.loss(images(batch, memory_format), None if noise is None else torch.from_numpy(noise))
+        x = images(batch, memory_format, device)
+        loss = vae.loss(x, None if noise is None else torch.from_numpy(noise).to(device))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -176,12 +182,13 @@ def critic_step(
 ) -> Callable[..., float]:
     """One step of a critic of images or points: ``step(real, fake, a=None)`` -> the loss; real and fake ``together`` in
     one pass or each in its own. ``a`` (N, 1, ...) places the interpolates."""
-    optimizer = torch.optim.Adam(critic.parameters(), lr=1e-4, betas=betas)
+    optimizer, device = torch.optim.Adam(critic.parameters(), lr=1e-4, betas=betas), device_of(critic)
 
     def step(real: np.ndarray, fake: np.ndarray, a: np.ndarray | None = None) -> float:
-        x, y = images(real, memory_format), images(fake, memory_format)
+        x, y = (images(each, memory_format, device) for each in (real, fake))
         scores = critic(torch.cat([x, y])).split(len(x)) if together else (critic(x), critic(y))
-        share = torch.rand(len(x), *(1,) * (x.ndim - 1)) if a is None else torch.from_numpy(a)
+        places = (len(x), *(1,) * (x.ndim - 1))
+        share = torch.rand(places, device=device) if a is None else torch.from_numpy(a).to(device)
         loss = scores[1].mean() - scores[0].mean() + 10 * gradient_penalty(critic, x, y, share)
         optimizer.zero_grad()
         loss.backward()

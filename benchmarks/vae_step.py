@@ -19,17 +19,17 @@ GOAL = 0.80
 BATCH, LATENT = 64, 100
 
 
-def batch() -> np.ndarray:
+def batch(size: int = BATCH) -> np.ndarray:
     """Images of 0/1 pixels, as many of them 1 as in binarised MNIST."""
-    return (np.random.default_rng(0).random((BATCH, 1, 28, 28)) < 0.13).astype(np.float32)
+    return (np.random.default_rng(0).random((size, 1, 28, 28)) < 0.13).astype(np.float32)
 
 
-def vae_step(vae: models.VAE) -> Callable[[np.ndarray], float]:
+def vae_step(vae: models.VAE, device: str = "cpu") -> Callable[[np.ndarray], float]:
     """One training step: ``step(batch)`` -> the loss, the negative ELBO an image."""
     optimizer = optim.Adam(vae.parameters(), lr=3e-4)
 
     def step(batch: np.ndarray) -> float:
-        loss = -vae.elbo(tg.tensor(batch)).mean()
+        loss = -vae.elbo(tg.tensor(batch, device=device)).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -1,0 +1,120 @@
+"""Training steps on a GPU, here and in PyTorch: the convolutional VAE, and a WGAN-GP critic with its double backprop.
+
+    python benchmarks/gpu_steps.py       a machine with an NVIDIA GPU, CuPy and PyTorch's CUDA build; about two minutes
+
+Both sides multiply in full float32 (PyTorch's TF32 is off, CuPy's by default) and copy each batch from the CPU's
+memory; a step ends with the loss on the CPU, so the times include all that the GPU was given to do. Small batches
+measure how fast a library hands out work, large ones how well the GPU does it. Memory is what each side's pool took
+from the GPU. The last ratio is the geometric mean of all.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import common
+import numpy as np
+from common import FORMATS, PYTORCH, TINYGEN
+from gradient_penalty_step import batches, critic, critic_step
+from vae_step import LATENT, batch, vae_step
+
+import tinygen as tg
+from tinygen import models
+
+GOAL = 1.00
+VAE, CRITIC = "VAE", "critic with gradient penalty"
+CASES = ((VAE, 64), (VAE, 512), (CRITIC, 64), (CRITIC, 512))
+
+Step = Callable[..., float]  # step() or, to compare losses, step(chance)
+
+
+def inputs(kind: str, size: int) -> tuple[np.ndarray, ...]:
+    """A batch of 0/1 images, or one of real and one of fake ones."""
+    return (batch(size),) if kind == VAE else tuple(np.resize(each, (size, 3, 32, 32)) for each in batches())
+
+
+def tinygen_step(kind: str, size: int) -> Step:
+    """tinygen's step."""
+    tg.manual_seed(0)
+    images = inputs(kind, size)
+    if kind == VAE:
+        step: Step = vae_step(models.ConvVAE(LATENT).to("gpu"), "gpu")
+    else:
+        step = critic_step(critic().to("gpu"), together=True, device="gpu")
+    return lambda: step(*images)
+
+
+def pytorch_step(kind: str, size: int, memory_format: str) -> Step:
+    """PyTorch's twin of it, from the same weights."""
+    tg.manual_seed(0)
+    twins, images = common.pytorch_side(), inputs(kind, size)
+    if kind == VAE:
+        model = twins.exchanged(twins.ConvVAE(LATENT), models.ConvVAE(LATENT).state_dict(), memory_format)
+        step: Step = twins.vae_step(model.to("cuda"), memory_format)
+    else:
+        model = twins.exchanged(twins.critic(), critic().state_dict(), memory_format)
+        step = twins.critic_step(model.to("cuda"), memory_format, together=True)
+    return lambda *chance: step(*images, *chance)
+
+
+def compare_losses(kind: str, size: int) -> None:
+    """Three steps from the same weights with the same chance."""
+    step, twin_step = tinygen_step(kind, size), pytorch_step(kind, size, "contiguous_format")
+    ours, theirs = [], []
+    for seed in range(3):
+        tg.manual_seed(seed)
+        chance = (tg.randn(size, LATENT) if kind == VAE else tg.rand(size, 1, 1, 1)).numpy()
+        tg.manual_seed(seed)
+        ours.append(step())
+        theirs.append(twin_step(chance))
+    common.check_agreement(ours, theirs)
+
+
+def pools(torch: Any) -> dict[str, Callable[[], float]]:
+    """Each side's memory on the GPU, in MB."""
+    import cupy
+
+    return {
+        TINYGEN: lambda: cupy.get_default_memory_pool().total_bytes() / 1e6,
+        PYTORCH: lambda: torch.cuda.memory_reserved() / 1e6,
+    }
+
+
+def memory_of(side: str, build: Callable[[], Step]) -> float:
+    """What three steps make the side's pool take from the GPU, in MB."""
+    torch = common.pytorch_side().torch
+    import cupy
+
+    cupy.get_default_memory_pool().free_all_blocks()
+    torch.cuda.empty_cache()
+    held, step = pools(torch)[side], build()
+    for _ in range(3):
+        step()
+    return held()
+
+
+def main() -> None:
+    """For each step agreement, time and memory; the ratios."""
+    twins = common.pytorch_side()
+    twins.torch.backends.cuda.matmul.allow_tf32 = twins.torch.backends.cudnn.allow_tf32 = False
+    print(twins.torch.cuda.get_device_name())
+    common.describe_machine()
+    rows, ratios = [], []
+    for kind, size in CASES:
+        compare_losses(kind, size)
+        steps = {TINYGEN: tinygen_step(kind, size)}
+        steps |= {name: pytorch_step(kind, size, memory_format) for name, memory_format in FORMATS.items()}
+        times = common.take_turns(steps, seconds=15)
+        steps.clear()
+        ours = memory_of(TINYGEN, lambda kind=kind, size=size: tinygen_step(kind, size))
+        best = common.fastest(PYTORCH, times)
+        theirs = memory_of(PYTORCH, lambda kind=kind, size=size, best=best: pytorch_step(kind, size, FORMATS[best]))
+        ratios.append(common.ratio(times))
+        rows.append((f"{kind}, batch {size}", times[TINYGEN], times[best], ours, theirs, ratios[-1]))
+    print()
+    common.print_table(("a step", "tinygen ms", "PyTorch ms", "tinygen MB", "PyTorch MB", "ratio"), rows)
+    common.conclude(math.prod(ratios) ** (1 / len(ratios)), GOAL)
+
+
+if __name__ == "__main__":
+    main()
