@@ -119,6 +119,11 @@ def size(a: ndarray, axis: int | None = None) -> int:
     return a.size if axis is None else a.shape[axis]
 
 
+def fuse(function: Callable) -> Callable:
+    """A function made one kernel: here it goes on as it is."""
+    return function
+
+
 def _namespace(section: str, home: Any, **others: Any) -> SimpleNamespace:
     functions = {name: _function(name, signature, home) for name, signature in signatures(section).items()}
     return SimpleNamespace(**functions, **others)
@@ -130,6 +135,7 @@ _OWN: dict[str, Any] = {
     "asarray": asarray,
     "array": array,
     "asnumpy": asnumpy,
+    "fuse": fuse,
     "get_array_module": get_array_module,
     "size": size,
     "take": take,

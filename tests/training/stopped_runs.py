@@ -35,7 +35,15 @@ class NoisyVAE(ToyVAE):
 
     def __init__(self) -> None:
         super().__init__(latent_size=2, dropout=0.3)
-        layers = [nn.Linear(2, 5), nn.BatchNorm1d(5), nn.Tanh(), nn.Linear(5, 6), nn.Unflatten(1, self.image_shape)]
+        # Without a bias in front of the normalisation, whose gradient is 0: of what rounding leaves instead Adam makes
+        # whole steps, different ones on each device.
+        layers = [
+            nn.Linear(2, 5, bias=False),
+            nn.BatchNorm1d(5),
+            nn.Tanh(),
+            nn.Linear(5, 6),
+            nn.Unflatten(1, self.image_shape),
+        ]
         self.decoder = nn.Sequential(*layers)
 
 

@@ -11,6 +11,7 @@ The adjoint in x is what other libraries call transposed convolution. These thre
 the derivative of any of them is another of them.
 """
 
+import math
 from collections.abc import Sequence
 
 from tinygen.backend import Array, array_module, is_numpy
@@ -56,41 +57,23 @@ def _is_common(first: Array, second: Array, dilation: Pair, groups: int) -> bool
     return is_numpy(first) and dilation == (1, 1) and groups == 1 and first.size > 0 and second.size > 0
 
 
-# The same for any array module: all patches in one gather, then one matrix product (a batch of them with groups) ---
-
-
-def _patches(
-    x: Array, kernel_size: Sequence[int], stride: Pair, padding: Pair, dilation: Pair, output_size: Sequence[int]
-) -> Array:
-    """What each kernel element meets: (N, C, H, W) -> (C, kh, kw, H_out, W_out, N)."""
-    xp = array_module(x)
-    N, C, H, W = x.shape
-    top, left = padding
-    padded = xp.zeros((C, H + 2 * top, W + 2 * left, N), x.dtype)
-    padded[:, top : top + H, left : left + W] = x.transpose(1, 2, 3, 0)
-    rows, columns = (
-        dilation[axis] * xp.arange(kernel_size[axis])[:, None] + stride[axis] * xp.arange(output_size[axis])
-        for axis in (0, 1)
-    )  # (kh, H_out), (kw, W_out)
-    return padded[:, rows[:, None, :, None], columns[:, None, :]]
+# The same for any array module: all patches in one copy, then one matrix product (a batch of them with groups) -------
 
 
 def conv2d_plain(
     x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
-    """``conv2d`` on any array module: all patches, one product."""
-    (N, C, *size), (O, _, *kernel_size) = x.shape, w.shape
+    """``conv2d`` on any array module: the kernel times all patches."""
+    (N, _, *size), (O, _, *kernel_size) = x.shape, w.shape
     H_out, W_out = (
         (size[axis] + 2 * padding[axis] - dilation[axis] * (kernel_size[axis] - 1) - 1) // stride[axis] + 1
         for axis in (0, 1)
     )
-    fan_in = C // groups * kernel_size[0] * kernel_size[1]
-    patches = _patches(x, kernel_size, stride, padding, dilation, (H_out, W_out))
-    y = w.reshape(groups, O // groups, fan_in) @ patches.reshape(groups, fan_in, H_out * W_out * N)
-    y = y.reshape(O, H_out, W_out, N)
+    patches = _patches(x, kernel_size, stride, padding, dilation, (H_out, W_out), groups)
+    y = _by_group(w.reshape(groups, O // groups, patches.shape[1]), patches).reshape(O, N, H_out, W_out)
     if bias is not None:
         y = y + bias.reshape(O, 1, 1, 1)
-    return y.transpose(3, 0, 1, 2)
+    return y.swapaxes(0, 1)
 
 
 def conv2d_adjoint_x_plain(
@@ -103,22 +86,34 @@ def conv2d_adjoint_x_plain(
     groups: int,
     bias: Array | None = None,
 ) -> Array:
-    """The pixels of g set ``stride`` apart, between zeros, and convolved with the kernel turned by 180 degrees."""
-    (N, O, H_out, W_out), (_, C, kh, kw) = g.shape, w.shape  # C counts the channels of one group
-    reach = (dilation[0] * (kh - 1), dilation[1] * (kw - 1))
-    apart = array_module(g).zeros(
-        (N, O, size[0] + 2 * padding[0] + reach[0], size[1] + 2 * padding[1] + reach[1]), g.dtype
-    )
-    apart[
-        :,
-        :,
-        reach[0] : reach[0] + stride[0] * H_out : stride[0],
-        reach[1] : reach[1] + stride[1] * W_out : stride[1],
-    ] = g
-    apart = apart[:, :, padding[0] : padding[0] + size[0] + reach[0], padding[1] : padding[1] + size[1] + reach[1]]
-    turned = w.reshape(groups, O // groups, C, kh, kw).swapaxes(1, 2)[..., ::-1, ::-1]
-    turned = turned.reshape(groups * C, O // groups, kh, kw)
-    return conv2d_plain(apart, turned, bias, (1, 1), (0, 0), dilation, groups)
+    """``conv2d_adjoint_x`` on any array module: one convolution of g, of stride 1, whose channels are then pixels.
+
+    Pixel s a + r of the padded x hears of output a - t by the kernel's element s t + r: for each phase r < s, that is a
+    convolution over t with every s-th element, backwards. All phases are one product, whose results are laid side by
+    side (the sub-pixel convolution of Shi et al. 2016), and none multiplies the zeros that a stride leaves out.
+    """
+    (N, O, *seen), (_, C, *kernel_size) = g.shape, w.shape  # C counts the channels of one group
+    reach = [dilation[axis] * (kernel_size[axis] - 1) + 1 for axis in (0, 1)]
+    turns = [-(-reach[axis] // stride[axis]) for axis in (0, 1)]  # the values of t
+    first = [padding[axis] // stride[axis] for axis in (0, 1)]  # the first and the last a
+    last = [(padding[axis] + size[axis] - 1) // stride[axis] for axis in (0, 1)]
+
+    kernel = array_module(g).zeros((O, C, turns[0] * stride[0], turns[1] * stride[1]), w.dtype)
+    kernel[:, :, : reach[0] : dilation[0], : reach[1] : dilation[1]] = w
+    phases = kernel.reshape(groups, O // groups, C, turns[0], stride[0], turns[1], stride[1])[:, :, :, ::-1, :, ::-1]
+    phases = phases.transpose(0, 2, 4, 6, 1, 3, 5).reshape(-1, O // groups, *turns)  # one channel for each C and r
+
+    before = [turn - 1 for turn in turns]
+    after = [max(0, last[axis] + 1 - seen[axis]) for axis in (0, 1)]
+    heard = _surrounded(g, before, after)[:, :, first[0] : last[0] + turns[0], first[1] : last[1] + turns[1]]
+    y = conv2d_plain(heard, phases, None, (1, 1), (0, 0), (1, 1), groups)
+
+    H, W = y.shape[2:]
+    x = y.reshape(N, groups * C, *stride, H, W).transpose(0, 1, 4, 2, 5, 3)
+    x = x.reshape(N, groups * C, H * stride[0], W * stride[1])
+    top, left = (padding[axis] - stride[axis] * first[axis] for axis in (0, 1))
+    x = x[:, :, top : top + size[0], left : left + size[1]]
+    return x if bias is None else x + bias.reshape(-1, 1, 1)
 
 
 def conv2d_adjoint_w_plain(
@@ -126,7 +121,42 @@ def conv2d_adjoint_w_plain(
 ) -> Array:
     """``conv2d_adjoint_w`` on any array module: the output's gradient times all patches."""
     C, (N, O, H_out, W_out) = x.shape[1], g.shape
-    fan_in, pixels = C // groups * kernel_size[0] * kernel_size[1], H_out * W_out * N
-    patches = _patches(x, kernel_size, stride, padding, dilation, (H_out, W_out)).reshape(groups, fan_in, pixels)
-    w = g.transpose(1, 2, 3, 0).reshape(groups, O // groups, pixels) @ patches.swapaxes(1, 2)
-    return w.reshape(O, C // groups, *kernel_size)
+    patches = _patches(x, kernel_size, stride, padding, dilation, (H_out, W_out), groups)
+    seen = g.swapaxes(0, 1).reshape(groups, O // groups, N * H_out * W_out)
+    return _by_group(seen, patches.swapaxes(1, 2)).reshape(O, C // groups, *kernel_size)
+
+
+def _patches(
+    x: Array,
+    kernel_size: Sequence[int],
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    output_size: Sequence[int],
+    groups: int,
+) -> Array:
+    """What each kernel element meets: x (N, C, H, W) -> (groups, C / groups kh kw, N H_out W_out)."""
+    N, C = x.shape[:2]
+    padded = _surrounded(x, padding, padding)
+    image, channel, down, right = padded.strides
+    patches = array_module(x).lib.stride_tricks.as_strided(
+        padded,
+        (C, *kernel_size, N, *output_size),
+        (channel, dilation[0] * down, dilation[1] * right, image, stride[0] * down, stride[1] * right),
+    )
+    return patches.reshape(groups, C // groups * math.prod(kernel_size), N * math.prod(output_size))
+
+
+def _surrounded(x: Array, before: Sequence[int], after: Sequence[int]) -> Array:
+    """x (N, C, H, W) with so many zeros above and to the left, and below and to the right; itself without any."""
+    (N, C, H, W), (top, left), (bottom, right) = x.shape, before, after
+    if not (top or left or bottom or right):
+        return x
+    y = array_module(x).zeros((N, C, top + H + bottom, left + W + right), x.dtype)
+    y[:, :, top : top + H, left : left + W] = x
+    return y
+
+
+def _by_group(a: Array, b: Array) -> Array:
+    """Products of matrices, a batch of them; a single one without the batch, for then a transpose costs no copy."""
+    return (a[0] @ b[0])[None] if len(a) == 1 else a @ b

@@ -16,6 +16,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tinygen.backend import Array, array_module, is_numpy, parallel, threads
+from tinygen.kernels.fusion import fused
 
 BLOCK = 262_144  # elements: a megabyte of float32 for each array
 WORTH_SHARING = 100_000  # elements: below, handing half of the work to another thread costs more than it saves
@@ -107,6 +108,7 @@ def elu(x: Array, alpha: float) -> Array:
     return blocked(block, _empty_like(x), x)
 
 
+@fused
 def elu_plain(x: Array, alpha: float) -> Array:
     """``elu`` on any array module."""
     xp = array_module(x)
@@ -126,6 +128,7 @@ def elu_derivative(g: Array, y: Array, alpha: float) -> Array:
     return blocked(block, _empty_like(y, g), g, y)
 
 
+@fused
 def elu_derivative_plain(g: Array, y: Array, alpha: float) -> Array:
     """``elu_derivative`` on any array module."""
     return g * array_module(y).where(y > 0, 1, y + alpha)
@@ -148,6 +151,7 @@ def sigmoid(x: Array) -> Array:
     return blocked(block, _empty_like(x), x)
 
 
+@fused
 def sigmoid_plain(x: Array) -> Array:
     """``sigmoid`` on any array module."""
     xp, x = array_module(x), _floating(x)
@@ -169,6 +173,7 @@ def softplus(x: Array) -> Array:
     return blocked(block, _empty_like(x), x)
 
 
+@fused
 def softplus_plain(x: Array) -> Array:
     """``softplus`` on any array module."""
     xp, x = array_module(x), _floating(x)
@@ -202,6 +207,7 @@ def leaky_relu(x: Array, slope: float) -> Array:
     return blocked(block, _empty_like(x), x)
 
 
+@fused
 def leaky_relu_plain(x: Array, slope: float) -> Array:
     """``leaky_relu`` on any array module."""
     xp = array_module(x)
@@ -221,6 +227,7 @@ def leaky_relu_derivative(g: Array, x: Array, slope: float) -> Array:
     return blocked(block, _empty_like(x), g, x)
 
 
+@fused
 def leaky_relu_derivative_plain(g: Array, x: Array, slope: float) -> Array:
     """``leaky_relu_derivative`` on any array module."""
     return array_module(x).where(x > 0, g, slope * g)
@@ -247,26 +254,42 @@ def adam_update(
     """
     mean_rate, square_rate = 1 - betas[0], 1 - betas[1]
     rate, spread = lr / (1 - betas[0] ** step), (1 - betas[1] ** step) ** 0.5
-    xp = array_module(parameter)
+    if weight_decay:
+        gradient = gradient + weight_decay * parameter
+    if not is_numpy(parameter):
+        return _adam_plain(parameter, gradient, mean, square, mean_rate, square_rate, rate * spread, eps * spread)
 
-    def block(new: Array, parameter: Array, gradient: Array, mean: Array, square: Array) -> None:
-        if weight_decay:
-            gradient = gradient + weight_decay * parameter
-        xp.subtract(gradient, mean, out=new)
+    def block(
+        new: np.ndarray, parameter: np.ndarray, gradient: np.ndarray, mean: np.ndarray, square: np.ndarray
+    ) -> None:
+        np.subtract(gradient, mean, out=new)
         new *= mean_rate
         mean += new
-        xp.multiply(gradient, gradient, out=new)
+        np.multiply(gradient, gradient, out=new)
         new *= square_rate
         square *= betas[1]
         square += new
-        xp.sqrt(square, out=new)
+        np.sqrt(square, out=new)
         new += eps * spread
-        xp.divide(mean, new, out=new)
+        np.divide(mean, new, out=new)
         new *= -rate * spread  # = m^ / (sqrt(v^) + eps), both parts times the root of 1 - b2^t
         new += parameter
 
-    new = xp.empty_like(parameter)
-    if is_numpy(parameter):
-        return blocked(block, new, parameter, gradient, mean, square)
-    block(new, parameter, gradient, mean, square)
-    return new
+    return blocked(block, np.empty_like(parameter), parameter, gradient, mean, square)
+
+
+@fused
+def _adam_plain(
+    parameter: Array,
+    gradient: Array,
+    mean: Array,
+    square: Array,
+    mean_rate: float,
+    square_rate: float,
+    rate: float,
+    eps: float,
+) -> Array:
+    """The same on any array module."""
+    mean += mean_rate * (gradient - mean)
+    square += square_rate * (gradient * gradient - square)
+    return parameter - rate * mean / (array_module(square).sqrt(square) + eps)

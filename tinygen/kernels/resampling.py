@@ -61,7 +61,15 @@ def _nearest(size_in: int, size_out: int, scale: float | None) -> tuple[np.ndarr
 
 def resize(x: Array, rows: Array, columns: Array) -> Array:
     """x (N, C, H, W), rows (H_out, H), columns (W_out, W) -> rows @ x @ columns^T, (N, C, H_out, W_out)."""
-    return _resize_cpu(x, rows, columns) if is_numpy(x) and x.size else rows @ x @ columns.T
+    return _resize_cpu(x, rows, columns) if is_numpy(x) and x.size else resize_plain(x, rows, columns)
+
+
+def resize_plain(x: Array, rows: Array, columns: Array) -> Array:
+    """``resize`` on any array module: two products of matrices, for which the images stand one below the other."""
+    (N, C, H, W), H_out, W_out = x.shape, len(rows), len(columns)
+    wide = (x.reshape(N * C * H, W) @ columns.T).reshape(N, C, H, W_out)
+    tall = wide.swapaxes(2, 3).reshape(N * C * W_out, H) @ rows.T
+    return tall.reshape(N, C, W_out, H_out).swapaxes(2, 3)
 
 
 def _resize_cpu(x: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
