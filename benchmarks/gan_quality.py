@@ -2,6 +2,7 @@
 
     python benchmarks/gan_quality.py                       2,000 rounds, three seeds a side: about half an hour
     python benchmarks/gan_quality.py --steps 200           a first look
+    python benchmarks/gan_quality.py --device gpu          both sides on a GPU, in minutes
 
 Both sides have the same networks, initial weights from the same distributions (each from its own chance), the same
 batches in the same order, the same optimisers, and the last weights draw the samples, in evaluation mode. The distance
@@ -35,6 +36,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=2000, metavar="N", help="rounds a training (%(default)s)")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="trainings a side (%(default)s)")
     parser.add_argument("--limit", type=int, metavar="N", help="use the first N images of each split only")
+    parser.add_argument(
+        "--device", choices=("cpu", "gpu"), default="cpu", help="where both sides compute (%(default)s)"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/gan_quality"), metavar="DIR", help="(%(default)s)")
     return parser.parse_args()
 
@@ -47,29 +51,31 @@ def batches(train_set: data.Dataset, steps: int, seed: int, name: str) -> Iterat
     return (images for images, _ in progress(drawn, f"{name}, seed {seed}", steps))
 
 
-def tinygen_samples(train_set: data.Dataset, steps: int, seed: int, count: int) -> np.ndarray:
+def tinygen_samples(train_set: data.Dataset, steps: int, seed: int, count: int, device: str) -> np.ndarray:
     """Train tinygen's side; its samples (count, 1, 28, 28) in [-1, 1]."""
     real = batches(train_set, steps, seed, TINYGEN)
-    generator, critic = GreyGenerator(LATENT_SIZE), GreyCritic()
+    generator, critic = GreyGenerator(LATENT_SIZE).to(device), GreyCritic().to(device)
     optimizers = (Adam(player.parameters(), 2e-4, (0.5, 0.999)) for player in (generator, critic))
     players = Players(GAMES["non_saturating"], generator, critic, LATENT_SIZE, *optimizers)
     for images in real:
-        players.round(tg.tensor(images))
+        players.round(tg.tensor(images, device=device))
     return players.generate(players.latents(count))
 
 
-def pytorch_samples(train_set: data.Dataset, steps: int, seed: int, count: int) -> np.ndarray:
+def pytorch_samples(train_set: data.Dataset, steps: int, seed: int, count: int, device: str) -> np.ndarray:
     """The same by PyTorch, from its own initial weights."""
     twins: Any = common.pytorch_side()
     real = batches(train_set, steps, seed, PYTORCH)
     twins.torch.manual_seed(seed)
-    generator, critic = twins.GreyGenerator(LATENT_SIZE), twins.GreyCritic()
+    place = "cuda" if device == "gpu" else "cpu"
+    generator, critic = twins.GreyGenerator(LATENT_SIZE).to(place), twins.GreyCritic().to(place)
     step = twins.game_round(generator, critic, LATENT_SIZE, "contiguous_format", twins.ones)
     for images in real:
         step(images)
     generator.eval()
     with twins.torch.no_grad():
-        return np.concatenate([generator(z).numpy() for z in twins.torch.randn(count, LATENT_SIZE).split(500)])
+        z = twins.torch.randn(count, LATENT_SIZE).to(place)
+        return np.concatenate([generator(part).cpu().numpy() for part in z.split(500)])
 
 
 def features(classifier: Classifier, images: np.ndarray) -> np.ndarray:
@@ -86,14 +92,24 @@ def main() -> None:
     )
     tg.manual_seed(0)
     classifier = evaluation.obtain_classifier(
-        None, Run(options.out), train_set, valid_set, make=DigitClassifier, epochs=5, resume=True
+        None,
+        Run(options.out),
+        train_set,
+        valid_set,
+        make=DigitClassifier,
+        epochs=5,
+        resume=True,
+        device=options.device,
     )
     real = features(classifier, test_set.images)
     rows = []
     for seed in range(options.seeds):
         scores = [
             evaluation.calculate_fid_score(
-                features(classifier, data.as_bytes(train(train_set, options.steps, seed, len(test_set)))), real
+                features(
+                    classifier, data.as_bytes(train(train_set, options.steps, seed, len(test_set), options.device))
+                ),
+                real,
             )
             for train in (tinygen_samples, pytorch_samples)
         ]

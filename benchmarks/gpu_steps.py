@@ -95,16 +95,14 @@ def memory_of(side: str, build: Callable[[], Step]) -> float:
 
 def main() -> None:
     """For each step agreement, time and memory; the ratios."""
-    twins = common.pytorch_side()
-    twins.torch.backends.cuda.matmul.allow_tf32 = twins.torch.backends.cudnn.allow_tf32 = False
-    print(twins.torch.cuda.get_device_name())
+    print(common.pytorch_side().torch.cuda.get_device_name())
     common.describe_machine()
     rows, ratios = [], []
     for kind, size in CASES:
         compare_losses(kind, size)
         steps = {TINYGEN: tinygen_step(kind, size)}
         steps |= {name: pytorch_step(kind, size, memory_format) for name, memory_format in FORMATS.items()}
-        times = common.take_turns(steps, seconds=15)
+        times = common.take_turns(steps, seconds=10)
         steps.clear()
         ours = memory_of(TINYGEN, lambda kind=kind, size=size: tinygen_step(kind, size))
         best = common.fastest(PYTORCH, times)

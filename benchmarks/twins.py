@@ -18,6 +18,7 @@ from torch import nn
 from tinygen.backend import threads
 
 torch.set_num_threads(threads())
+torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # float32 is float32 on either side
 
 grad = torch.autograd.grad
 
@@ -408,15 +409,16 @@ def game_round(
     of_generator, of_critic = (
         torch.optim.Adam(player.parameters(), lr=2e-4, betas=(0.5, 0.999)) for player in (generator, critic)
     )
-    entropy = F.binary_cross_entropy_with_logits
+    entropy, device = F.binary_cross_entropy_with_logits, device_of(critic)
 
     def drawn(n: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         between = torch.rand(n, 1, 1, 1) if labels is None else labels(n)
         return torch.randn(n, latent_size), between, torch.randn(n, latent_size)
 
     def round(real: np.ndarray, chance: Sequence[np.ndarray] | None = None) -> float:
-        x = images(real, memory_format)
-        z, given, next_z = drawn(len(x)) if chance is None else map(torch.from_numpy, chance)
+        x = images(real, memory_format, device)
+        drawn_here = drawn(len(x)) if chance is None else map(torch.from_numpy, chance)
+        z, given, next_z = (each.to(device) for each in drawn_here)
         with torch.no_grad():
             fake = generator(z)
         on_real, on_fake = critic(x), critic(fake)
