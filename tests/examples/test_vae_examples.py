@@ -85,9 +85,9 @@ def test_why_importance_sampling_compares_both_kinds_of_draws_with_the_truth(exa
     results = results_of(out)
     for size in (2, 20):
         assert results[f"elbo_{size}"] < results[f"encoder_{size}"] + 1e-6
-        for name in ("prior", "encoder"):
+        for name in ("prior", "encoder", "both"):
             assert 1 <= results[f"{name}_{size}_effective_sample_size"] <= 200
-    for name in ("elbo_2", "prior_2", "encoder_2"):
+    for name in ("elbo_2", "prior_2", "encoder_2", "both_2"):
         assert results[name] < results["quadrature_2"] + 1  # bounds and logarithms of means lie below, on average
     assert 0 <= results["encoder_2_within_two_standard_errors"] <= 1
     assert (out / "why_importance_sampling.png").exists()
