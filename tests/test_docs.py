@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 import tinygen as tg
+import tinygen.functional  # defines the operations that are not the page's own to forget
 from tinygen.autograd.operation import operations
 from tinygen.operations import elementwise
 
