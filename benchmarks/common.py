@@ -117,11 +117,11 @@ def run(main: Callable[[], None], build: Callable[..., Call]) -> None:
 # Agreement and output ------------------------------------------------------------------------------------------------
 
 
-def check_agreement(ours: Sequence[float], theirs: Sequence[float]) -> None:
-    """Print the losses of both sides; end the script where they differ by more than a ten-thousandth."""
+def check_agreement(ours: Sequence[float], theirs: Sequence[float], bound: float = 1e-4) -> None:
+    """Print the losses of both sides; end the script where they differ by more than ``bound``, relatively."""
     pairs = list(zip(ours, theirs, strict=True))
     print("losses, tinygen and PyTorch:  " + ";  ".join(f"{a:.6g} and {b:.6g}" for a, b in pairs))
-    if not all(math.isclose(a, b, rel_tol=1e-4) for a, b in pairs):
+    if not all(math.isclose(a, b, rel_tol=bound) for a, b in pairs):
         raise SystemExit("the losses of the two sides differ: they do not compute the same thing")
 
 

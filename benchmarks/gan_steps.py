@@ -2,8 +2,14 @@
 
 The networks for 28 x 28, batch 32, at the non-saturating game, both normalised by the batch, and at WGAN-GP, whose
 critic is not (with clipped weights the steps are those of the first, but for the clipping); and DCGAN for 64 x 64 with
-the example's width and noisy labels, batch 64. The losses of both sides are compared over three rounds from the same
-weights with the same chance. The last ratio is the geometric mean of the games'.
+the example's width and noisy labels, batch 64. The last ratio is the geometric mean of the games'.
+
+The losses of both sides are compared from the same weights with the same chance: over three rounds in double precision,
+where the first case's agree to 1e-14, and in the first round in single precision, in which the rounds are timed.
+Afterwards the two sides part there, though both are right: Adam's first step is lr whatever the size of a gradient, so
+a weight whose gradient is smaller than its rounding error goes lr one way here and lr the other way there. (One weight
+in 200 of the first case's generator does, since the sides differ by enough, a few 1e-6 in the images, to have two of
+the critic's rectifiers on different sides of 0; in the second round the generator's losses differ by 0.003.)
 """
 
 import math
@@ -46,23 +52,23 @@ CASES = {
 }
 
 
-def images(case: Case) -> np.ndarray:
+def images(case: Case, dtype: str) -> np.ndarray:
     """Real images: chance will do, the time does not depend on it."""
     shape = (case.batch, 1, case.side, case.side)
-    return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+    return np.random.default_rng(0).uniform(-1, 1, shape).astype(dtype)
 
 
-def networks(case: Case) -> list[Module]:
+def networks(case: Case, dtype: str) -> list[Module]:
     """The generator and the critic, always with the same weights."""
     tg.manual_seed(0)
-    return [make(**options) for make, options in (case.generator, case.critic)]
+    return [make(**options).astype(dtype) for make, options in (case.generator, case.critic)]
 
 
-def tinygen_round(case: Case) -> Callable[[], float]:
+def tinygen_round(case: Case, dtype: str = "float32") -> Callable[[], float]:
     """tinygen's round, as the examples make it -> both losses, summed."""
-    generator, critic = networks(case)
+    generator, critic = networks(case, dtype)
     optimizers = (Adam(player.parameters(), 2e-4, (0.5, 0.999)) for player in (generator, critic))
-    players, real = Players(case.game, generator, critic, case.latent_size, *optimizers), images(case)
+    players, real = Players(case.game, generator, critic, case.latent_size, *optimizers), images(case, dtype)
 
     def step() -> float:
         told = players.round(tg.tensor(real))
@@ -71,26 +77,26 @@ def tinygen_round(case: Case) -> Callable[[], float]:
     return step
 
 
-def pytorch_round(case: Case, memory_format: str) -> Callable[..., float]:
+def pytorch_round(case: Case, memory_format: str, dtype: str = "float32") -> Callable[..., float]:
     """PyTorch's twin of it, from the same weights."""
-    twins, real = common.pytorch_side(), images(case)
+    twins, real = common.pytorch_side(), images(case, dtype)
     pair = [
         twins.exchanged(getattr(twins, make.__name__)(**options), network.state_dict(), memory_format)
-        for (make, options), network in zip((case.generator, case.critic), networks(case), strict=True)
+        for (make, options), network in zip((case.generator, case.critic), networks(case, dtype), strict=True)
     ]
     labels = None if not case.game.has_labels else twins.noisy_labels if case.game.labels else twins.ones
     step = twins.game_round(*pair, case.latent_size, memory_format, labels)
     return lambda chance=None: step(real, chance)
 
 
-def chance(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def chance(case: Case, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What tinygen's next round draws: the critic's latents, labels or places, the generator's latents."""
-    z = tg.randn(case.batch, case.latent_size)
+    z, scores = tg.randn(case.batch, case.latent_size, dtype=dtype), tg.ones(case.batch, 1, dtype=dtype)
     if case.game.labels:
-        given = case.game.labels.draw(tg.zeros(case.batch, 1))
+        given = case.game.labels.draw(scores)
     else:
-        given = tg.ones(case.batch, 1) if case.game.has_labels else tg.rand(case.batch, 1, 1, 1)
-    return z.numpy(), given.numpy(), tg.randn(case.batch, case.latent_size).numpy()
+        given = scores if case.game.has_labels else tg.rand(case.batch, 1, 1, 1, dtype=dtype)
+    return z.numpy(), given.numpy(), tg.randn(case.batch, case.latent_size, dtype=dtype).numpy()
 
 
 def build(name: str, place: int) -> Callable[[], float]:
@@ -99,17 +105,17 @@ def build(name: str, place: int) -> Callable[[], float]:
     return tinygen_round(case) if name == TINYGEN else pytorch_round(case, FORMATS[name])
 
 
-def compare_losses(case: Case) -> None:
-    """Three rounds from the same weights with the same chance."""
-    step, twin_step = tinygen_round(case), pytorch_round(case, "contiguous_format")
+def compare_losses(case: Case, dtype: str, rounds: int, bound: float) -> None:
+    """The first rounds from the same weights with the same chance."""
+    step, twin_step = tinygen_round(case, dtype), pytorch_round(case, "contiguous_format", dtype)
     ours, theirs = [], []
-    for seed in range(3):
+    for seed in range(rounds):
         tg.manual_seed(seed)
-        drawn = chance(case)
+        drawn = chance(case, dtype)
         tg.manual_seed(seed)
         ours.append(step())
         theirs.append(twin_step(drawn))
-    common.check_agreement(ours, theirs)
+    common.check_agreement(ours, theirs, bound)
 
 
 def main() -> None:
@@ -117,7 +123,8 @@ def main() -> None:
     common.describe_machine()
     rows, ratios = [], []
     for place, (name, case) in enumerate(CASES.items()):
-        compare_losses(case)
+        compare_losses(case, "float64", rounds=3, bound=1e-9)
+        compare_losses(case, "float32", rounds=1, bound=1e-4)
         times = common.take_turns({side: build(side, place) for side in (TINYGEN, *FORMATS)}, seconds=25)
         best = [common.fastest(side, times) for side in (TINYGEN, common.PYTORCH)]
         memory = [common.memory_of(side, place) for side in best]

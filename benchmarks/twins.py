@@ -23,8 +23,9 @@ grad = torch.autograd.grad
 
 
 def exchanged(model: nn.Module, weights: Mapping[str, np.ndarray], memory_format: str) -> nn.Module:
-    """``model`` with the weights of a tinygen model's ``state_dict`` in the memory format."""
+    """``model`` with the weights of a tinygen model's ``state_dict``, of their type, in the memory format."""
     given = {name: torch.from_numpy(array) for name, array in weights.items()}
+    model = model.to(next(iter(given.values())).dtype)
     model.load_state_dict({name: value for name, value in model.state_dict().items() if "tracked" in name} | given)
     return model.to(memory_format=getattr(torch, memory_format))
 
