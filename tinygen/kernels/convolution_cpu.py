@@ -22,7 +22,7 @@ from tinygen.kernels.windows import images
 Pair = tuple[int, int]  # (vertical, horizontal)
 
 FEW_CHANNELS = 8  # below, the products of rows are too thin
-MANY_CHANNELS = 32  # below, those of pixels are
+MANY_CHANNELS = 48  # below, those of pixels are
 
 
 def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair) -> np.ndarray:
