@@ -1,7 +1,8 @@
 """Convolution on a CPU: which way for which shape.
 
-Most convolutions go row by row (``convolution_rows``). Where the image has few channels, patches are better
-(``convolution_patches``). Three more kinds are brought back to what is fast:
+Most convolutions go pixel by pixel (``convolution_strips``), their adjoints, and those to few channels, row by row
+(``convolution_rows``). Where the image has few channels, patches are better (``convolution_patches``). Three more kinds
+are brought back to what is fast:
 
 * few output channels, stride 1: the map is the adjoint of a convolution with few *input* channels, its kernel turned
   round by 180 degrees and its channels exchanged;
@@ -14,13 +15,14 @@ from types import ModuleType
 
 import numpy as np
 
-from tinygen.kernels import convolution_patches, convolution_rows
+from tinygen.kernels import convolution_patches, convolution_rows, convolution_strips
 from tinygen.kernels.products import matmul
 from tinygen.kernels.windows import images
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
 FEW_CHANNELS = 8  # below, the products of rows are too thin
+MANY_CHANNELS = 48  # below, those of pixels are
 
 
 def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair) -> np.ndarray:
@@ -35,7 +37,8 @@ def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, 
         return convolution_patches.conv2d_adjoint_x(
             x, _turned(w), output_size, stride, _turned_padding(kernel_size, padding), bias
         )
-    return _way(C).conv2d(x, w, bias, stride, padding)
+    way = convolution_strips if C >= FEW_CHANNELS and O >= MANY_CHANNELS else _way(C)
+    return way.conv2d(x, w, bias, stride, padding)
 
 
 def conv2d_adjoint_x(

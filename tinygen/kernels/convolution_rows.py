@@ -10,6 +10,9 @@ well, (kh O, W_out N), and in K's order. So the whole triad is one product for e
     its adjoint in w    K               +=  Y[r : r + kh]  @  columns(X[h])^T
     its adjoint in x    columns(X[h])    =  K^T  @  Y[r : r + kh],  and the shifted copies are added up
 
+The adjoints do it for one column of the kernel after the other, K[:, j], with the output pixels that it serves: those
+from which it would meet nothing but padding are left out.
+
 At the upper and lower edge fewer output rows see the input row; then some rows of K are left out, so nothing is
 multiplied by the padding's zeros. With a stride of s from row to row, an input row meets every s-th row of the kernel
 only: K has its rows sorted by their remainder, and those that are wanted lie together again.
@@ -51,7 +54,7 @@ def conv2d_adjoint_x(
     """g (N, O, H_out, W_out), w (O, C, kh, kw), bias (C,) or None -> (N, C, H, W)."""
     (N, O, H_out, W_out), (_, C, kh, kw), (H, W) = g.shape, w.shape, size
     rows, meetings = lay(g).reshape(H_out, O, W_out * N), Meetings(kh, stride[0], padding[0])
-    kernel, pairs = as_matrix(w, meetings.order), taps(W, W_out, kw, stride[1], padding[1])
+    kernel, pairs = as_columns(w, meetings.order), taps(W, W_out, kw, stride[1], padding[1])
     x = np.empty((H, C, W, N), np.result_type(g, w))
 
     def work(first: int, last: int) -> None:
@@ -59,8 +62,9 @@ def conv2d_adjoint_x(
         for h in range(first, last):
             seen_by, through = meetings.of(h, 0, H_out)
             if seen_by:
-                columns = kernel[through].reshape(-1, kw * C).T @ rows[seen_by].reshape(-1, W_out * N)
-                scatter(columns.reshape(kw, C, W_out, N), pairs, x[h])
+                seeing = rows[seen_by].reshape(-1, W_out * N)
+                for column, (out, into) in zip(kernel[:, through].reshape(kw, -1, C), pairs, strict=True):
+                    x[h][:, into] += (column.T @ seeing[:, N * out.start : N * out.stop]).reshape(C, -1, N)
 
     share(work, H, g.size * C * kh * kw)
     return images(x)
@@ -74,19 +78,19 @@ def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pa
     totals: dict[int, np.ndarray] = {}  # by first row, so that they are added up in one order, whoever is first
 
     def work(first: int, last: int) -> None:
-        columns = np.empty((kw, C, W_out, N), x.dtype)
-        total = totals[first] = np.zeros((kh, O, kw * C), np.result_type(x, g))
+        total = totals[first] = np.zeros((kw, kh, O, C), np.result_type(x, g))
         for h in range(first, last):
             seen_by, through = meetings.of(h, 0, H_out)
             if seen_by:
-                gather(rows[h], pairs, columns)
-                products = seen[seen_by].reshape(-1, W_out * N) @ columns.reshape(kw * C, -1).T
-                total[through] += products.reshape(-1, O, kw * C)
+                seeing = seen[seen_by].reshape(-1, W_out * N)
+                for column, (out, into) in zip(total[:, through], pairs, strict=True):
+                    met = np.ascontiguousarray(rows[h][:, into]).reshape(C, -1)
+                    column += (seeing[:, N * out.start : N * out.stop] @ met.T).reshape(-1, O, C)
 
     share(work, H, g.size * C * kh * kw)
-    w = np.empty((kh, O, kw, C), np.result_type(x, g))
-    w[meetings.order] = np.sum([totals[first] for first in sorted(totals)], axis=0).reshape(kh, O, kw, C)
-    return w.transpose(1, 3, 0, 2)
+    w = np.empty((kw, kh, O, C), np.result_type(x, g))
+    w[:, meetings.order] = np.sum([totals[first] for first in sorted(totals)], axis=0)
+    return w.transpose(2, 3, 1, 0)
 
 
 class Meetings:
@@ -117,15 +121,14 @@ def as_matrix(w: np.ndarray, order: list[int]) -> np.ndarray:
     return np.ascontiguousarray(w.transpose(2, 0, 3, 1)[order]).reshape(kh, O, kw * C)
 
 
+def as_columns(w: np.ndarray, order: list[int]) -> np.ndarray:
+    """The kernel (O, C, kh, kw) as the columns of K, (kw, kh, O, C), its rows in ``order``."""
+    return np.ascontiguousarray(w.transpose(3, 2, 0, 1)[:, order])
+
+
 def gather(row: np.ndarray, pairs: list[tuple[slice, slice]], columns: np.ndarray) -> None:
     """Fill ``columns`` (kw, C, W_out, N) with what each column of the kernel meets of ``row`` (C, W, N)."""
     for column, (out, into) in zip(columns, pairs, strict=True):
         column[:, : out.start] = 0
         column[:, out] = row[:, into]
         column[:, out.stop :] = 0
-
-
-def scatter(columns: np.ndarray, pairs: list[tuple[slice, slice]], row: np.ndarray) -> None:
-    """The adjoint of ``gather``: add ``columns`` to the pixels of ``row`` that they were met at."""
-    for column, (out, into) in zip(columns, pairs, strict=True):
-        row[:, into] += column[:, out]

@@ -2,11 +2,12 @@
 
 Whatever order a batch (N, C, ...) has in memory, if it is dense the axes before the channels' run together there, and
 so do those after. Seen as (before, C, after), as all kernels here see it, a channel's numbers lie in long straight
-lines, and what belongs to a channel stands beside them as (C, 1). The threads share out the first axis.
+lines, and what belongs to a channel stands beside them as (C, 1). The threads share out the first axis; all sums that
+are wanted of the same numbers are taken in one go, since to hand work to a thread costs as much as a small sum.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -25,19 +26,21 @@ def moments(x: Array) -> tuple[Array, Array]:
     see, _ = _views(x)
     x = see(x)
     count = x.size // x.shape[1]
-    mean = _total(_sums, x) / count
     if is_numpy(x):
-        square = _total(lambda x: _products(x, x), x) / count
+        mean, square = _total(lambda x: (_sums(x), _products(x, x)), x) / count
         variance = square - mean * mean
         if (variance > 0.1 * square).all():
             return mean, variance
-    return mean, _total(lambda x: _products(d := x - mean[:, None], d), x) / count
+    else:
+        mean = _total(lambda x: (_sums(x),), x)[0] / count
+    return mean, _total(lambda x: (_products(d := x - mean[:, None], d),), x)[0] / count
 
 
 def normalise(x: Array, weight: Array, bias: Array, mean: Array, scale: Array) -> Array:
     """``weight (x - mean) scale + bias`` per channel: x (N, C, ...), all else (C,)."""
     see, back = _views(x)
     slope = weight * scale
+
     height = bias - mean * slope
 
     def work(y: Array, x: Array) -> None:
@@ -49,20 +52,16 @@ def normalise(x: Array, weight: Array, bias: Array, mean: Array, scale: Array) -
 
 def normalised_sum(g: Array, x: Array, mean: Array, scale: Array) -> Array:
     """``sum(g (x - mean) scale)``, the sum over a channel: g and x (N, C, ...), all else (C,)."""
-    see, _ = _views(x)
-    x, g = see(x), see(g)
-    if is_numpy(x) and (abs(mean) * scale < 3).all():  # else sum(g x) and mean sum(g) would be much alike
-        return (_total(_products, x, g) - mean * _total(_sums, g)) * scale
-    return _total(lambda x, g: _products(x - mean[:, None], g), x, g) * scale
+    return _sums_of_product(g, x, mean, scale)[1]
 
 
 def normalise_product(g: Array, x: Array, weight: Array, mean: Array, scale: Array) -> Array:
     """``weight scale (g - mean(g) - y mean(g y))`` with ``y = (x - mean) scale``, the means those of a channel: g and x
     (N, C, ...), all else (C,)."""
     see, back = _views(x)
-    count = x.size // x.shape[1]
-    along = normalised_sum(g, x, mean, scale) * scale / count
-    height = along * mean - _total(_sums, see(g)) / count
+    total, along = _sums_of_product(g, x, mean, scale) / (x.size // x.shape[1])
+    along *= scale
+    height = along * mean - total
     slope = weight * scale
 
     def work(y: Array, x: Array, g: Array) -> None:
@@ -72,6 +71,19 @@ def normalise_product(g: Array, x: Array, weight: Array, mean: Array, scale: Arr
         y *= slope[:, None]
 
     return back(_filled(work, see(x), see(g)))
+
+
+def _sums_of_product(g: Array, x: Array, mean: Array, scale: Array) -> Array:
+    """``sum(g)`` and ``sum(g (x - mean) scale)``: (2, C)."""
+    see, _ = _views(x)
+    x, g = see(x), see(g)
+    if is_numpy(x) and (abs(mean) * scale < 3).all():  # else sum(g x) and mean sum(g) would be much alike
+        sums = _total(lambda x, g: (_sums(g), _products(x, g)), x, g)
+        sums[1] -= mean * sums[0]
+    else:
+        sums = _total(lambda x, g: (_sums(g), _products(x - mean[:, None], g)), x, g)
+    sums[1] *= scale
+    return sums
 
 
 # Ways through memory -------------------------------------------------------------------------------------------------
@@ -97,7 +109,7 @@ def _views(x: Array) -> tuple[Callable[[Array], Array], Callable[[Array], Array]
 
 def _sums(x: Array) -> Array:
     """The sum over each channel: x (before, C, after) -> (C,)."""
-    return _add_lines(x.sum(axis=2))
+    return _add_lines(np.vecdot(x, np.ones(x.shape[2], x.dtype)) if is_numpy(x) else x.sum(axis=2))
 
 
 def _products(x: Array, y: Array) -> Array:
@@ -107,18 +119,19 @@ def _products(x: Array, y: Array) -> Array:
 
 def _add_lines(sums: Array) -> Array:
     """The sums of lines (before, C) added up: (C,). In double precision, for they may be many, one after another."""
-    return sums.sum(axis=0, dtype="float64").astype(sums.dtype)
+    return sums.sum(axis=0, dtype="float64")
 
 
-def _total(function: Callable[..., Array], *arrays: Array) -> Array:
-    """The sum of what ``function`` makes of the threads' shares of ``arrays`` (before, C, after): (C,)."""
+def _total(function: Callable[..., Sequence[Array]], *arrays: Array) -> Array:
+    """The sums of what ``function`` makes of the threads' shares of ``arrays`` (before, C, after), a few (C,):
+    (few, C)."""
     parts: dict[int, Array] = {}
 
     def work(first: int, last: int) -> None:
-        parts[first] = function(*(array[first:last] for array in arrays))
+        parts[first] = array_module(arrays[0]).stack(function(*(array[first:last] for array in arrays)))
 
     _share(work, arrays[0])
-    return sum(parts[first] for first in sorted(parts))
+    return sum(parts[first] for first in sorted(parts)).astype(np.result_type(*[array.dtype for array in arrays]))
 
 
 def _filled(function: Callable[..., object], *arrays: Array) -> Array:
