@@ -194,7 +194,17 @@ def parallel(work: Callable[[int, int], object], count: int, minimum: int = 2) -
 
 @cache
 def _blas() -> ThreadpoolController:
-    return ThreadpoolController().select(user_api="blas")
+    """The BLAS, its buffers in memory.
+
+    OpenBLAS copies the factors of a product into a buffer, and reads ahead in it beyond their end. Pages of the buffer
+    that nobody has written to yet are found missing again and again then: until one product has been large enough to
+    fill them, small ones take up to three times as long. So each thread begins with a large one.
+    """
+    controller = ThreadpoolController().select(user_api="blas")
+    factor = np.ones((448, 448), np.float32)
+    with controller.limit(limits=1):
+        parallel(lambda first, last: factor @ factor, threads())
+    return controller
 
 
 @contextmanager
