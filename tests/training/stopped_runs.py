@@ -35,7 +35,9 @@ class NoisyVAE(ToyVAE):
 
     def __init__(self) -> None:
         super().__init__(latent_size=2, dropout=0.3)
-        layers = [nn.Linear(2, 5), nn.BatchNorm1d(5), nn.Tanh(), nn.Linear(5, 6), nn.Unflatten(1, self.image_shape)]
+        # A bias before the normalisation would have no gradient but its rounding, which Adam makes a step of lr.
+        first = nn.Linear(2, 5, bias=False)
+        layers = [first, nn.BatchNorm1d(5), nn.Tanh(), nn.Linear(5, 6), nn.Unflatten(1, self.image_shape)]
         self.decoder = nn.Sequential(*layers)
 
 
