@@ -10,6 +10,7 @@ import tinygen as tg
 from tinygen.likelihoods import (
     kl_gaussian_gaussian_analytic,
     kl_gaussian_gaussian_mc,
+    kl_gaussian_standard,
     log_likelihood_bernoulli,
     log_likelihood_bernoulli_logits,
     log_likelihood_normal,
@@ -121,6 +122,16 @@ def test_kl_is_the_integral_of_the_log_ratio(numbers, shape, dtype):
     assert found.shape == (shape[0],)
     assert found.dtype == dtype
     np.testing.assert_allclose(found.numpy(), expected, rtol=20 * ACCURACY[dtype])
+
+
+@both_types
+@all_shapes
+def test_kl_from_the_standard_normal_is_the_general_one_with_a_standard_normal(numbers, shape, dtype):
+    mu, logvar = (tg.tensor(a) for a in numbers.normal(size=(2, *shape)).astype(dtype))
+    origin = tg.zeros_like(mu)
+    found, expected = kl_gaussian_standard(mu, logvar), kl_gaussian_gaussian_analytic(mu, logvar, origin, origin)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=20 * ACCURACY[dtype])
 
 
 def test_kl_of_distant_gaussians_keeps_its_digits():
@@ -288,6 +299,7 @@ def test_targets_may_be_arrays_of_any_type_and_do_not_change_the_floating_point_
         (log_likelihood_normal, ["mu", "logvar", "z"]),
         (kl_gaussian_gaussian_analytic, ["mu_q", "logvar_q", "mu_p", "logvar_p"]),
         (kl_gaussian_gaussian_mc, ["mu_q", "logvar_q", "mu_p", "logvar_p"]),
+        (kl_gaussian_standard, ["mu", "logvar"]),
     ],
 )
 def test_shapes_that_differ_are_refused_by_name(function, names):
@@ -316,4 +328,5 @@ def test_an_empty_batch_has_no_likelihoods():
     x = tg.zeros(0, 3)
     assert log_likelihood_bernoulli_logits(x, x).shape == (0,)
     assert log_likelihood_normal(x, x, x).shape == (0,)
+    assert kl_gaussian_standard(x, x).shape == (0,)
     assert kl_gaussian_gaussian_mc(x, x, x, x).shape == (0,)

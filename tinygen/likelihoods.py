@@ -6,11 +6,14 @@ it says otherwise.
 
 import math
 
+from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor, tensor_like
+from tinygen.backend import Array, array_module
+from tinygen.kernels import likelihoods as kernels
 from tinygen.operations.arithmetic import where
 from tinygen.operations.comparison import equal, logical_and
 from tinygen.operations.creation import randn
-from tinygen.operations.elementwise import exp, expm1, log, softplus
+from tinygen.operations.elementwise import exp, expm1, log, sigmoid
 from tinygen.operations.reductions import logsumexp, mean, sum
 from tinygen.operations.shaping import expand_dims, reshape
 
@@ -19,7 +22,12 @@ LOG_2_PI = math.log(2 * math.pi)
 
 def _per_example(x: Tensor) -> Tensor:
     """(batch, ...) -> (batch,): the sum over all but the first axis."""
-    return sum(reshape(x, (len(x), -1)), axis=1) if x.size else sum(x, axis=tuple(range(1, x.ndim)))
+    return sum(_as_rows(x), axis=1)
+
+
+def _as_rows(x: Tensor) -> Tensor:
+    """(batch, ...) -> (batch, D)."""
+    return x if x.ndim == 2 else reshape(x, (len(x), math.prod(x.shape[1:])))
 
 
 def _check_shapes(name: str, **tensors: Tensor) -> None:
@@ -49,7 +57,16 @@ def log_likelihood_bernoulli_logits(logits: Tensor, target: Tensor) -> Tensor:
     """``sum_i t_i l_i - log(1 + e^l_i)``: ``log_likelihood_bernoulli`` for mu = sigmoid(l), finite for every l."""
     target = tensor_like(target, logits)
     _check_shapes("log_likelihood_bernoulli_logits", logits=logits, target=target)
-    return _per_example(target * logits - softplus(logits))
+    return _bernoulli(_as_rows(logits), _as_rows(target))
+
+
+@operation(
+    lambda g, logits, target: expand_dims(g, 1) * (target - sigmoid(logits)),
+    lambda g, logits, target: expand_dims(g, 1) * logits,
+)
+def _bernoulli(logits: Array, target: Array) -> Array:
+    """(batch, D), (batch, D) -> (batch,)."""
+    return kernels.bernoulli(logits, target)
 
 
 def log_likelihood_normal(mu: Tensor, logvar: Tensor, z: Tensor) -> Tensor:
@@ -74,6 +91,22 @@ def kl_gaussian_gaussian_analytic(mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor, 
     _check_shapes("kl_gaussian_gaussian_analytic", mu_q=mu_q, logvar_q=logvar_q, mu_p=mu_p, logvar_p=logvar_p)
     distance, log_ratio = mu_q - mu_p, logvar_q - logvar_p
     return _per_example((expm1(log_ratio) - log_ratio + distance * distance * exp(-logvar_p)) * 0.5)
+
+
+def kl_gaussian_standard(mu: Tensor, logvar: Tensor) -> Tensor:
+    """KL(N(mu, e^logvar) || N(0, I)), ``sum_i 1/2 (e^logvar_i - 1 - logvar_i + mu_i^2)``: what the above is for a
+    standard normal p."""
+    _check_shapes("kl_gaussian_standard", mu=mu, logvar=logvar)
+    return _kl_standard(_as_rows(mu), _as_rows(logvar))
+
+
+@operation(
+    lambda g, mu, logvar: expand_dims(g, 1) * mu,
+    lambda g, mu, logvar: expand_dims(g * 0.5, 1) * expm1(logvar),
+)
+def _kl_standard(mu: Array, logvar: Array) -> Array:
+    """(batch, D), (batch, D) -> (batch,)."""
+    return (array_module(logvar).expm1(logvar) - logvar + mu * mu).sum(axis=1) * 0.5
 
 
 def kl_gaussian_gaussian_mc(

@@ -157,8 +157,29 @@ def test_adam_follows_its_formula_and_leaves_parameter_and_gradient_alone(weight
         given = np.asfortranarray(gradient) if transposed else gradient
         parameter.setflags(write=False)
         given.setflags(write=False)
-        parameter = elementwise.adam_update(parameter, given, mean, square, step, 0.1, (0.9, 0.99), 1e-8, weight_decay)
+        moves = [(parameter, given, mean, square, step)]
+        (parameter,) = elementwise.adam_update(moves, 0.1, (0.9, 0.99), 1e-8, weight_decay)
     np.testing.assert_allclose(parameter, expected, rtol=1e-9)
+
+
+def test_adam_changes_many_parameters_as_it_changes_each():
+    """Cut among the threads or not, dense in memory or not, in different orders and at different times."""
+    shapes = [(elementwise.BLOCK + 5,), (7,), (), (300, 500), (1, 3)]
+
+    def moves() -> list:
+        made = []
+        for t, shape in enumerate(shapes, 1):
+            parameter, gradient, mean = (np.asarray(numbers(*shape, seed=10 * t + i)) for i in range(3))
+            turned, square = np.array(parameter, order="F"), np.array(numbers(*shape, seed=t) ** 2)
+            made.append((turned, gradient, np.array(mean, order="F"), square, t))
+        return made
+
+    together, alone = moves(), moves()
+    found = elementwise.adam_update(together, 0.1, (0.9, 0.99), 1e-8, 0.0)
+    for new, move, by_itself in zip(found, together, alone, strict=True):
+        np.testing.assert_array_equal(new, elementwise.adam_update([by_itself], 0.1, (0.9, 0.99), 1e-8, 0.0)[0])
+        np.testing.assert_array_equal(move[2], by_itself[2])
+        np.testing.assert_array_equal(move[3], by_itself[3])
 
 
 @pytest.mark.parametrize("kind", ["uint8", "int64", "bool"])

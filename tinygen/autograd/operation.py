@@ -54,9 +54,9 @@ class Node:
             return None
         # The operation's own value comes back as a tensor with this node behind it, so a derivative can be taken of it.
         value = (Tensor(self.output, node=self),) if operation.keeps_output else ()
-        product = vjp(gradient, *([index] if operation.variadic else []), *value, *inputs, **self.options)
-        x, name = inputs[index], operation.arguments.name(index)
-        if product.data.shape != x.data.shape:
+        product = vjp(gradient, *((index,) if operation.variadic else ()), *value, *inputs, **self.options)
+        if product.data.shape != (x := inputs[index]).data.shape:
+            name = operation.arguments.name(index)
             raise ValueError(f"{operation.name}: the gradient of {name} has shape {product.shape}, {name} {x.shape}")
         return product if product.data.dtype == x.data.dtype else product.astype(x.dtype)
 
@@ -95,7 +95,7 @@ class Operation:
         arrays = tuple([x.data if isinstance(x, Tensor) else x for x in inputs])
         output = Tensor(self.value(*arrays, **options))
         if is_recording():
-            origins = {i: x.source for i, x in enumerate(inputs) if isinstance(x, Tensor) and x._requires_grad}
+            origins = {i: x.node or x for i, x in enumerate(inputs) if isinstance(x, Tensor) and x._requires_grad}
             if origins:
                 output.node = Node(self, inputs, origins, arrays, options, output.data)
                 output._requires_grad = True

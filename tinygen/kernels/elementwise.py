@@ -11,7 +11,7 @@ number are slower than ``clip`` with two). ``expm1`` and ``log1p`` are slow: her
 products, to a few roundings, the second of ``log``, which is fast, without loss of accuracy.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -49,11 +49,12 @@ def blocked(function: Callable[..., object], out: np.ndarray, *arrays: np.ndarra
 def _as_lines(*arrays: np.ndarray) -> list[np.ndarray] | None:
     """The arrays as one-dimensional views in the order of the first one's memory; None if one is not dense in it."""
     first = arrays[0]
-    order = sorted(range(first.ndim), key=lambda axis: -first.strides[axis])
-    turned = [array.transpose(order) for array in arrays]
-    if all(array.shape == first.shape for array in arrays) and all(array.flags.c_contiguous for array in turned):
-        return [array.reshape(-1) for array in turned]
-    return None
+    if any(array.shape != first.shape for array in arrays):
+        return None
+    if not first.flags.c_contiguous:
+        order = sorted(range(first.ndim), key=lambda axis: -first.strides[axis])
+        arrays = tuple([array.transpose(order) for array in arrays])
+    return [array.reshape(-1) for array in arrays] if all(array.flags.c_contiguous for array in arrays) else None
 
 
 def _has_fast_version(*arrays: Array) -> bool:
@@ -76,7 +77,7 @@ def _expm1(x: np.ndarray) -> None:
         x *= factor
 
 
-def _log1p(x: np.ndarray) -> None:
+def log1p_in_place(x: np.ndarray) -> None:
     """x <- log(1 + x), in place, for x >= 0: log(u) of the rounded sum u = 1 + x, corrected for what the rounding lost,
     (x - (u - 1)) / u."""
     rounded = x + 1
@@ -143,7 +144,7 @@ def sigmoid(x: Array) -> Array:
         return sigmoid_plain(x)
 
     def block(y: np.ndarray, x: np.ndarray) -> None:
-        tail = _decay(x)
+        tail = decay(x)
         np.maximum(tail, (x >= 0).astype(x.dtype), out=y)
         tail += 1
         y /= tail
@@ -165,8 +166,8 @@ def softplus(x: Array) -> Array:
         return softplus_plain(x)
 
     def block(y: np.ndarray, x: np.ndarray) -> None:
-        tail = _decay(x)
-        _log1p(tail)
+        tail = decay(x)
+        log1p_in_place(tail)
         np.clip(x, 0, np.inf, out=y)
         y += tail
 
@@ -185,7 +186,7 @@ def _floating(x: Array) -> Array:
     return x if x.dtype.kind == "f" else x.astype(float)
 
 
-def _decay(x: np.ndarray) -> np.ndarray:
+def decay(x: np.ndarray) -> np.ndarray:
     """e^-|x|, in one new array."""
     y = np.abs(x)
     np.negative(y, out=y)
@@ -237,31 +238,31 @@ def leaky_relu_derivative_plain(g: Array, x: Array, slope: float) -> Array:
 
 
 def adam_update(
-    parameter: Array,
-    gradient: Array,
-    mean: Array,
-    square: Array,
-    step: int,
+    moves: Sequence[tuple[Array, Array, Array, Array, int]],
     lr: float,
     betas: tuple[float, float],
     eps: float,
     weight_decay: float,
-) -> Array:
-    """One step of Adam (Kingma and Ba 2015, algorithm 1): the new parameter. ``mean`` and ``square`` change in place.
+) -> list[Array]:
+    """One step of Adam (Kingma and Ba 2015, algorithm 1) for each of ``moves``: (parameter, gradient g, m, v, t) -> the
+    new parameters, in new arrays. m and v change in place.
 
     m <- b1 m + (1 - b1) g,  v <- b2 v + (1 - b2) g^2,  parameter - lr m^ / (sqrt(v^) + eps)  with m^ = m / (1 - b1^t),
-    v^ = v / (1 - b2^t), where ``step`` is t, from 1, and g has ``weight_decay`` times the parameter added to it.
+    v^ = v / (1 - b2^t), where t counts steps from 1, and g has ``weight_decay`` times the parameter added to it.
     """
     mean_rate, square_rate = 1 - betas[0], 1 - betas[1]
-    rate, spread = lr / (1 - betas[0] ** step), (1 - betas[1] ** step) ** 0.5
-    if weight_decay:
-        gradient = gradient + weight_decay * parameter
-    if not is_numpy(parameter):
-        return _adam_plain(parameter, gradient, mean, square, mean_rate, square_rate, rate * spread, eps * spread)
 
-    def block(
-        new: np.ndarray, parameter: np.ndarray, gradient: np.ndarray, mean: np.ndarray, square: np.ndarray
+    def factors(t: int) -> tuple[float, float]:
+        """m^ / (sqrt(v^) + eps) = m / (sqrt(v) + eps s) times s / (1 - b1^t), with s the root of 1 - b2^t."""
+        spread = (1 - betas[1] ** t) ** 0.5
+        return lr * spread / (1 - betas[0] ** t), eps * spread
+
+    def change(
+        t: int, new: np.ndarray, parameter: np.ndarray, gradient: np.ndarray, mean: np.ndarray, square: np.ndarray
     ) -> None:
+        rate, offset = factors(t)
+        if weight_decay:
+            gradient = gradient + weight_decay * parameter
         np.subtract(gradient, mean, out=new)
         new *= mean_rate
         mean += new
@@ -270,12 +271,33 @@ def adam_update(
         square *= betas[1]
         square += new
         np.sqrt(square, out=new)
-        new += eps * spread
+        new += offset
         np.divide(mean, new, out=new)
-        new *= -rate * spread  # = m^ / (sqrt(v^) + eps), both parts times the root of 1 - b2^t
+        new *= -rate
         new += parameter
 
-    return blocked(block, np.empty_like(parameter), parameter, gradient, mean, square)
+    if not all(is_numpy(parameter) for parameter, *_ in moves):
+        return [_adam_plain(*arrays, mean_rate, square_rate, weight_decay, *factors(t)) for *arrays, t in moves]
+    changed = [np.empty_like(parameter) for parameter, *_ in moves]
+    lines = [
+        _as_lines(new, *arrays) or [array[np.newaxis] for array in (new, *arrays)]
+        for new, (*arrays, _) in zip(changed, moves, strict=True)
+    ]
+
+    def work(first: int, last: int) -> None:
+        begin = 0
+        for five, (*_, t) in zip(lines, moves, strict=True):
+            size = len(five[0])
+            from_here, to_here = max(first - begin, 0), min(last - begin, size)
+            for start in range(from_here, to_here, BLOCK):
+                part = slice(start, min(start + BLOCK, to_here))
+                change(t, *(line[part] for line in five))
+            begin += size
+
+    # All parameters laid end to end are cut into one part a thread: so work is handed over once a step, and most
+    # parameters stay whole, in few calls that do much.
+    parallel(work, sum(len(five[0]) for five in lines), minimum=WORTH_SHARING)
+    return changed
 
 
 @fused
@@ -286,10 +308,12 @@ def _adam_plain(
     square: Array,
     mean_rate: float,
     square_rate: float,
+    weight_decay: float,
     rate: float,
-    eps: float,
+    offset: float,
 ) -> Array:
-    """The same on any array module."""
+    """The same of one parameter, on any array module."""
+    gradient = gradient + weight_decay * parameter
     mean += mean_rate * (gradient - mean)
     square += square_rate * (gradient * gradient - square)
-    return parameter - rate * mean / (array_module(square).sqrt(square) + eps)
+    return parameter - rate * mean / (array_module(square).sqrt(square) + offset)

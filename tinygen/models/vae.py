@@ -13,13 +13,26 @@ import math
 from collections.abc import Callable, Sequence
 
 from tinygen import nn
+from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor
-from tinygen.likelihoods import kl_gaussian_gaussian_analytic, log_likelihood_normal
+from tinygen.backend import Array, array_module
+from tinygen.likelihoods import kl_gaussian_standard, log_likelihood_normal
 from tinygen.models.mlp import MLP
 from tinygen.models.pixels import BernoulliPixels, Pixels
 from tinygen.operations.creation import full_like, randn, randn_like, zeros_like
 from tinygen.operations.elementwise import exp
 from tinygen.operations.shaping import split
+
+
+@operation(
+    lambda g, z, mean, logvar, noise: g,
+    lambda g, z, mean, logvar, noise: g * ((z - mean) * 0.5),
+    lambda g, z, mean, logvar, noise: g * exp(logvar * 0.5),
+    keeps_output=True,
+)
+def displaced(mean: Array, logvar: Array, noise: Array) -> Array:
+    """``z = mean + e^(logvar/2) noise``, a draw from N(mean, e^logvar) where the noise is one from N(0, I)."""
+    return mean + array_module(logvar).exp(logvar * 0.5) * noise
 
 
 class VAE(nn.Module):
@@ -50,7 +63,7 @@ class VAE(nn.Module):
 
     def draw(self, mean: Tensor, logvar: Tensor) -> Tensor:
         """One z ~ N(mean, e^logvar) for each row of the two (N, latent_size), differentiable in both."""
-        return mean + exp(logvar * 0.5) * randn_like(mean)
+        return displaced(mean, logvar, randn_like(mean))
 
     def log_likelihood(self, decoded: Tensor, x: Tensor) -> Tensor:
         """log p(x|z) of images x (N, C, H, W) given their decoding -> (N,), nats."""
@@ -69,12 +82,12 @@ class VAE(nn.Module):
         average: it is noise, which would stay even where q is the posterior (Roeder, Wu and Duvenaud 2017, eq. 8).
         """
         mean, logvar = self.encode(x)
-        z, origin = self.draw(mean, logvar), zeros_like(mean)
+        z = self.draw(mean, logvar)
         log_likelihood = self.log_likelihood(self.decode(z), x)
         if path_gradient:
-            log_q = log_likelihood_normal(mean.detach(), logvar.detach(), z)
+            log_q, origin = log_likelihood_normal(mean.detach(), logvar.detach(), z), zeros_like(mean)
             return log_likelihood, log_q - log_likelihood_normal(origin, origin, z)
-        return log_likelihood, kl_gaussian_gaussian_analytic(mean, logvar, origin, origin)
+        return log_likelihood, kl_gaussian_standard(mean, logvar)
 
     def elbo(self, x: Tensor) -> Tensor:
         """A one-draw estimate of the ELBO of each image: (N, C, H, W) -> (N,), nats."""
