@@ -68,12 +68,16 @@ def avg_pool2d(
     """x (N, C, H, W) -> (N, C, H_out, W_out): the sum over each window, divided by ``divisors``."""
     xp = array_module(x)
     (N, C, H, W), (H_out, W_out) = x.shape, output_size
-    y = images(xp.zeros((H_out, C, W_out, N), x.dtype))
+    y = images(xp.empty((H_out, C, W_out, N), x.dtype))
+    pairs = list(_pairs((H, W), output_size, kernel_size, stride, padding))
+    row_out, first_row, column_out, first_column = pairs[0]
+    serves_all = (row_out, column_out) == (slice(0, H_out), slice(0, W_out))
 
     def work(first: int, last: int) -> None:
-        means = y[:, first:last]
-        for row_out, row_in, column_out, column_in in _pairs((H, W), output_size, kernel_size, stride, padding):
-            means[:, :, row_out, column_out] += x[:, first:last, row_in, column_in]
+        means, part = y[:, first:last], x[:, first:last]
+        means[...] = part[:, :, first_row, first_column] if serves_all else 0
+        for row_out, row_in, column_out, column_in in pairs[serves_all:]:
+            means[:, :, row_out, column_out] += part[:, :, row_in, column_in]
         means /= xp.asarray(divisors, dtype=x.dtype)
 
     _share_channels(work, x)
@@ -92,8 +96,9 @@ def avg_pool2d_adjoint(
     """g (N, C, H_out, W_out) -> (N, C, H, W): each value, divided, handed to all pixels of its window."""
     xp = array_module(g)
     (N, C, _, _), (H, W) = g.shape, size
-    x = images(xp.zeros((H, C, W, N), g.dtype))
     apart = stride[0] >= kernel_size[0] and stride[1] >= kernel_size[1]  # each pixel is in one window at most
+    tiled = stride == kernel_size and size == (stride[0] * output_size[0], stride[1] * output_size[1])
+    x = images((xp.empty if tiled and padding == (0, 0) else xp.zeros)((H, C, W, N), g.dtype))
 
     def work(first: int, last: int) -> None:
         shares, part = g[:, first:last] / xp.asarray(divisors, dtype=g.dtype), x[:, first:last]
