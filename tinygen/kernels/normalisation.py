@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tinygen.backend import Array, array_module, is_numpy, parallel
+from tinygen.kernels.elementwise import BLOCK
 
 WORTH_SHARING = 100_000  # elements: below, handing half of the work to another thread costs more than it saves
 
@@ -40,7 +41,6 @@ def normalise(x: Array, weight: Array, bias: Array, mean: Array, scale: Array) -
     """``weight (x - mean) scale + bias`` per channel: x (N, C, ...), all else (C,)."""
     see, back = _views(x)
     slope = weight * scale
-
     height = bias - mean * slope
 
     def work(y: Array, x: Array) -> None:
@@ -135,11 +135,14 @@ def _total(function: Callable[..., Sequence[Array]], *arrays: Array) -> Array:
 
 
 def _filled(function: Callable[..., object], *arrays: Array) -> Array:
-    """A new array like the first of ``arrays``, filled by ``function(new, *arrays)``."""
+    """A new array like the first of ``arrays``, filled by ``function(new, *arrays)``, on a CPU some lines at a time, so
+    that what one step of the function leaves is still in the cache for the next."""
     new = array_module(arrays[0]).empty(arrays[0].shape, np.result_type(*[array.dtype for array in arrays]))
+    lines = max(1, BLOCK * len(new) // max(1, new.size)) if is_numpy(new) else max(1, len(new))
 
     def work(first: int, last: int) -> None:
-        function(*(array[first:last] for array in (new, *arrays)))
+        for start in range(first, last, lines):
+            function(*(array[start : min(start + lines, last)] for array in (new, *arrays)))
 
     _share(work, new)
     return new
