@@ -8,7 +8,7 @@ a given image, and fewer still the more latent numbers there are. The encoder pr
 weighs each draw by how much too often it was proposed, and the same mean comes out of far fewer draws.
 
 Two VAEs, one with 2 latent numbers and one with 20, are asked for log p(x) of test images with K = 1 to 10,000 draws of
-either kind. An effective sample size says how many of the draws count. In the plane there is a third way: the integral
+each kind. An effective sample size says how many of the draws count. In the plane there is a third way: the integral
 as a sum over a fine grid, which is the truth that the estimates have to meet.
 
 The encoder's normal can leave out a part of the plane that explains the image too. It will hardly ever draw there, so
@@ -77,6 +77,7 @@ def weights_of(model: MLPVAE, images: np.ndarray, description: str) -> dict[str,
         for name, (center, spread) in {"prior": (origin, origin), "encoder": (mean, logvar)}.items():
             z = center + tg.exp(spread * 0.5) * tg.randn_like(center)
             excess = log_likelihood_normal(mean, logvar, z) - log_likelihood_normal(origin, origin, z)  # q over prior
+            # With the prior for q the two cancel: log p(x|z).
             given_z = evaluation.log_weights(model, x, tg.expand_dims(z, 0), origin[:1], origin[:1])[0]
             found[name].append((given_z - excess if name == "encoder" else given_z).numpy())
             of_mixture.append((given_z - F.softplus(excess) + math.log(2)).numpy()[: DRAWS // 2])

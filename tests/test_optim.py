@@ -112,3 +112,19 @@ def test_what_makes_no_sense_is_refused_by_name():
         optim.RMSprop([parameter], -1)
     with pytest.raises(ValueError, match=r"Adam: betas must lie in \[0, 1\), got \(0.9, 1.0\)"):
         optim.Adam([parameter], betas=(0.9, 1.0))
+
+
+@pytest.mark.parametrize("make", [lambda p: optim.SGD(p, 0.1), lambda p: optim.RMSprop(p, 0.1), optim.Adam])
+def test_a_number_stays_a_tensor_of_its_device_and_no_parameter_is_given_twice(make, gpu):
+    here, there = tg.tensor(2.0, requires_grad=True), tg.tensor([1.0, 2.0], device=gpu, requires_grad=True)
+    optimizer = make([here, there])
+    for _ in range(2):
+        optimizer.zero_grad()
+        (here * here).backward()
+        (there * there).sum().backward()
+        optimizer.step()
+    assert (here.device, there.device) == ("cpu", "gpu:0")
+    assert here.shape == ()
+    assert here.item() < 2
+    with pytest.raises(ValueError, match="a parameter is given twice"):
+        make([here, there, here])

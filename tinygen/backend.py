@@ -194,17 +194,19 @@ def parallel(work: Callable[[int, int], object], count: int, minimum: int = 2) -
 
 @cache
 def _blas() -> ThreadpoolController:
-    """The BLAS, its buffers in memory.
+    return ThreadpoolController().select(user_api="blas")
 
-    OpenBLAS copies the factors of a product into a buffer, and reads ahead in it beyond their end. Pages of the buffer
-    that nobody has written to yet are found missing again and again then: until one product has been large enough to
-    fill them, small ones take up to three times as long. So each thread begins with a large one.
+
+@cache
+def _fill_blas_buffers() -> None:
+    """Let each thread multiply two large matrices, once.
+
+    Until one product in a process was about as large as this, OpenBLAS' small ones took up to three times as long (10
+    instead of 36 GFLOP/s where it was seen). It copies factors into buffers of its own and reads ahead in them, which
+    is slow, one must think, while their pages have never been written to.
     """
-    controller = ThreadpoolController().select(user_api="blas")
     factor = np.ones((448, 448), np.float32)
-    with controller.limit(limits=1):
-        parallel(lambda first, last: factor @ factor, threads())
-    return controller
+    parallel(lambda first, last: factor @ factor, threads())
 
 
 @contextmanager
@@ -219,6 +221,7 @@ def one_blas_thread() -> Iterator[None]:
     for library in libraries:
         library.set_num_threads(1)
     try:
+        _fill_blas_buffers()
         yield
     finally:
         for library, number in zip(libraries, before, strict=True):

@@ -28,6 +28,8 @@ class Optimizer:
         self.params = list(params)
         if not self.params:
             raise ValueError(f"{type(self).__name__}: there are no parameters to optimise")
+        if len({id(parameter) for parameter in self.params}) < len(self.params):
+            raise ValueError(f"{type(self).__name__}: a parameter is given twice")
         if not 0 <= lr < math.inf:
             raise ValueError(f"{type(self).__name__}: lr must be a number from 0, got {lr}")
         self.lr = lr
@@ -36,18 +38,20 @@ class Optimizer:
 
     def step(self) -> None:
         """Change every parameter that has a gradient."""
-        due = [(index, p, p.grad.data) for index, p in enumerate(self.params) if p.grad is not None]
-        for index, parameter, _ in due:
-            if not self.state[index]:
-                zeros_like, data = array_module(parameter.data).zeros_like, parameter.data
-                self.state[index].update({slot: zeros_like(data) for slot in self.slots})
-            self.steps[index] += 1
-        moves = [(p.data, gradient, self.state[index], self.steps[index]) for index, p, gradient in due]
-        for (_, parameter, _), array in zip(due, self.all_updated(moves), strict=True):
-            parameter.data = array
+        due, moves = [], []
+        for index, parameter in enumerate(self.params):
+            if parameter.grad is not None:
+                data, state = parameter.data, self.state[index]
+                if not state:
+                    state.update({slot: array_module(data).zeros_like(data) for slot in self.slots})
+                self.steps[index] += 1
+                due.append(parameter)
+                moves.append((data, parameter.grad.data, state, self.steps[index]))
+        for parameter, array in zip(due, self.all_updated(moves), strict=True):
+            parameter.data = array_module(parameter.data).asarray(array)  # NumPy makes a number of what has no axes
 
     def all_updated(self, moves: list[tuple[Array, Array, dict[str, Array], int]]) -> list[Array]:
-        """The parameters' new arrays: ``updated`` of each of ``moves``, or all of them at once where that is faster."""
+        """The parameters' new arrays. An optimiser says what becomes of one of them, or here of all at once."""
         return [self.updated(*move) for move in moves]
 
     def updated(self, parameter: Array, gradient: Array, state: dict[str, Array], step: int) -> Array:

@@ -78,7 +78,7 @@ def test_the_manifold_writes_both_models_curves_and_what_they_draw_over_time(exa
     assert results_of(again)["valid_elbo_2"] == results["valid_elbo_2"]
 
 
-def test_why_importance_sampling_compares_both_kinds_of_draws_with_the_truth(example):
+def test_why_importance_sampling_compares_the_kinds_of_draws_with_the_truth(example):
     out = example(
         "why_importance_sampling", "why", "--images", 4, epochs=1, DRAWS=200, COUNTS=(1, 10, 200), SPACING=0.25
     )

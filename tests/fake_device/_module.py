@@ -120,7 +120,7 @@ def size(a: ndarray, axis: int | None = None) -> int:
 
 
 def fuse(function: Callable) -> Callable:
-    """A function made one kernel: here it goes on as it is."""
+    """A function made one kernel: here it goes on as it is, so that what CuPy can compile shows in tests/gpu alone."""
     return function
 
 

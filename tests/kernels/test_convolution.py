@@ -241,3 +241,10 @@ def test_inputs_are_left_as_they_are(name):
     convolution.conv2d_adjoint_w(x, g, w.shape[2:], *options)
     for a, b in zip((x, w, g, bias), kept, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_kernel_without_output_channels_adds_up_to_zeros():
+    w, options = np.zeros((0, 2, 2, 2)), ((2, 1), (1, 0), (1, 2), 1)
+    y = convolution.conv2d_plain(np.ones((1, 2, 4, 4)), w, None, *options)
+    back = convolution.conv2d_adjoint_x_plain(y, w, (4, 4), *options)
+    np.testing.assert_array_equal(back, np.zeros((1, 2, 4, 4)))

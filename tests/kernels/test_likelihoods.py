@@ -32,3 +32,15 @@ def test_certain_coins_cost_what_their_tail_is_to_the_last_digit():
     logits = np.full((1, 8), -40.0, "float32")
     found = likelihoods.bernoulli(logits, np.zeros_like(logits))
     np.testing.assert_allclose(found, -8 * np.exp(-40.0), rtol=1e-6)
+
+
+def test_logits_as_a_decoder_leaves_them_soft_targets_and_what_is_no_number():
+    logits, target = coins(64, 784, "float32")
+    target = np.random.default_rng(1).random(target.shape).astype("float32")
+    expected = likelihoods.bernoulli(logits, target)
+    np.testing.assert_allclose(likelihoods.bernoulli(np.asfortranarray(logits), target), expected, rtol=1e-6)
+    logits[3, 5] = np.nan
+    found = likelihoods.bernoulli(logits, target)
+    assert np.isnan(found[3])
+    np.testing.assert_array_equal(found[4:], expected[4:])
+    assert likelihoods.bernoulli(logits[:0], target[:0]).shape == (0,)

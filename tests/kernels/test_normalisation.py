@@ -62,3 +62,21 @@ def test_a_mean_that_dwarfs_the_spread_costs_the_variance_no_more_digits_than_th
     x = (3000 + NUMBERS.normal(size=(2000, 2))).astype("float32")
     _, variance = kernels.moments(x)
     np.testing.assert_allclose(variance, x.astype(float).var(0), rtol=1e-4)
+
+
+@pytest.mark.parametrize("block", [1, 1000, 3361])
+def test_arrays_are_filled_the_same_in_blocks_of_any_size(block, monkeypatch):
+    weight, bias, mean, scale = NUMBERS.normal(size=(4, 8)).astype("float32")
+    for x in orders(SHAPES[-1]):
+        whole = kernels.normalise(x, weight, bias, mean, scale)
+        with monkeypatch.context() as patched:
+            patched.setattr(kernels, "BLOCK", block)
+            np.testing.assert_array_equal(kernels.normalise(x, weight, bias, mean, scale), whole)
+
+
+def test_sums_that_half_precision_cannot_hold_still_have_a_mean():
+    x = np.full((64, 3, 40, 40), 2, "float16")
+    x[::2] = 4
+    mean, variance = kernels.moments(x)
+    np.testing.assert_array_equal(mean, [3, 3, 3])
+    np.testing.assert_allclose(variance, [1, 1, 1], rtol=0.02)

@@ -95,7 +95,7 @@ class Operation:
         arrays = tuple([x.data if isinstance(x, Tensor) else x for x in inputs])
         output = Tensor(self.value(*arrays, **options))
         if is_recording():
-            origins = {i: x.node or x for i, x in enumerate(inputs) if isinstance(x, Tensor) and x._requires_grad}
+            origins = {i: x.source for i, x in enumerate(inputs) if isinstance(x, Tensor) and x._requires_grad}
             if origins:
                 output.node = Node(self, inputs, origins, arrays, options, output.data)
                 output._requires_grad = True

@@ -101,7 +101,8 @@ def conv2d_adjoint_x_plain(
     kernel = array_module(g).zeros((O, C, turns[0] * stride[0], turns[1] * stride[1]), w.dtype)
     kernel[:, :, : reach[0] : dilation[0], : reach[1] : dilation[1]] = w
     phases = kernel.reshape(groups, O // groups, C, turns[0], stride[0], turns[1], stride[1])[:, :, :, ::-1, :, ::-1]
-    phases = phases.transpose(0, 2, 4, 6, 1, 3, 5).reshape(-1, O // groups, *turns)  # one channel for each C and r
+    channels = groups * C * stride[0] * stride[1]  # one for each channel of x and each r
+    phases = phases.transpose(0, 2, 4, 6, 1, 3, 5).reshape(channels, O // groups, *turns)
 
     before = [turn - 1 for turn in turns]
     after = [max(0, last[axis] + 1 - seen[axis]) for axis in (0, 1)]
@@ -135,7 +136,8 @@ def _patches(
     output_size: Sequence[int],
     groups: int,
 ) -> Array:
-    """What each kernel element meets: x (N, C, H, W) -> (groups, C / groups kh kw, N H_out W_out)."""
+    """What each kernel element meets: x (N, C, H, W) -> (groups, C / groups kh kw, N H_out W_out). The windows have to
+    lie within the padded x: nothing looks whether they do."""
     N, C = x.shape[:2]
     padded = _surrounded(x, padding, padding)
     image, channel, down, right = padded.strides

@@ -1,8 +1,8 @@
 """Convolution on a CPU: which way for which shape.
 
-Most convolutions go pixel by pixel (``convolution_strips``), their adjoints, and those to few channels, row by row
-(``convolution_rows``). Where the image has few channels, patches are better (``convolution_patches``). Three more kinds
-are brought back to what is fast:
+Convolutions to many channels go pixel by pixel (``convolution_strips``), those to fewer, and the adjoints, row by row
+(``convolution_rows``). Where the image has very few channels, patches are better (``convolution_patches``). Three more
+kinds are brought back to what is fast:
 
 * few output channels, stride 1: the map is the adjoint of a convolution with few *input* channels, its kernel turned
   round by 180 degrees and its channels exchanged;

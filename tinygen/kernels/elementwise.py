@@ -276,17 +276,19 @@ def adam_update(
         new *= -rate
         new += parameter
 
-    if not all(is_numpy(parameter) for parameter, *_ in moves):
-        return [_adam_plain(*arrays, mean_rate, square_rate, weight_decay, *factors(t)) for *arrays, t in moves]
-    changed = [np.empty_like(parameter) for parameter, *_ in moves]
-    lines = [
-        _as_lines(new, *arrays) or [array[np.newaxis] for array in (new, *arrays)]
-        for new, (*arrays, _) in zip(changed, moves, strict=True)
-    ]
+    def elsewhere(parameter: Array, gradient: Array, mean: Array, square: Array, t: int) -> Array:
+        return _adam_plain(parameter, gradient, mean, square, mean_rate, square_rate, weight_decay, *factors(t))
+
+    changed = [np.empty_like(move[0]) if is_numpy(move[0]) else elsewhere(*move) for move in moves]
+    lines = []  # of each parameter here: its five arrays, end to end, and t
+    for new, (parameter, gradient, *state, t) in zip(changed, moves, strict=True):
+        if is_numpy(new):
+            arrays = (new, parameter, np.asarray(gradient, order="C"), *state)  # in the order that parameters have
+            lines.append((_as_lines(*arrays) or [array[np.newaxis] for array in arrays], t))
 
     def work(first: int, last: int) -> None:
         begin = 0
-        for five, (*_, t) in zip(lines, moves, strict=True):
+        for five, t in lines:
             size = len(five[0])
             from_here, to_here = max(first - begin, 0), min(last - begin, size)
             for start in range(from_here, to_here, BLOCK):
@@ -296,7 +298,7 @@ def adam_update(
 
     # All parameters laid end to end are cut into one part a thread: so work is handed over once a step, and most
     # parameters stay whole, in few calls that do much.
-    parallel(work, sum(len(five[0]) for five in lines), minimum=WORTH_SHARING)
+    parallel(work, sum(len(five[0]) for five, _ in lines), minimum=WORTH_SHARING)
     return changed
 
 

@@ -35,7 +35,7 @@ def _sum_of_log1p(x: np.ndarray) -> np.ndarray:
     is (1 + a)(1 + b) - 1 without the rounding of 1 + a."""
     for _ in range(HALVINGS):
         half, odd = divmod(x.shape[1], 2)
-        if odd or not half:
+        if odd:
             break
         a, b = x[:, :half], x[:, half:]
         x = a * b

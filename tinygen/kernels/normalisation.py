@@ -28,13 +28,13 @@ def moments(x: Array) -> tuple[Array, Array]:
     x = see(x)
     count = x.size // x.shape[1]
     if is_numpy(x):
-        mean, square = _total(lambda x: (_sums(x), _products(x, x)), x) / count
+        mean, square = _means(lambda x: (_sums(x), _products(x, x)), count, x)
         variance = square - mean * mean
         if (variance > 0.1 * square).all():
             return mean, variance
     else:
-        mean = _total(lambda x: (_sums(x),), x)[0] / count
-    return mean, _total(lambda x: (_products(d := x - mean[:, None], d),), x)[0] / count
+        (mean,) = _means(lambda x: (_sums(x),), count, x)
+    return mean, _means(lambda x: (_products(d := x - mean[:, None], d),), count, x)[0]
 
 
 def normalise(x: Array, weight: Array, bias: Array, mean: Array, scale: Array) -> Array:
@@ -52,16 +52,16 @@ def normalise(x: Array, weight: Array, bias: Array, mean: Array, scale: Array) -
 
 def normalised_sum(g: Array, x: Array, mean: Array, scale: Array) -> Array:
     """``sum(g (x - mean) scale)``, the sum over a channel: g and x (N, C, ...), all else (C,)."""
-    return _sums_of_product(g, x, mean, scale)[1]
+    return _means_of_product(g, x, mean, scale, 1)[1]
 
 
 def normalise_product(g: Array, x: Array, weight: Array, mean: Array, scale: Array) -> Array:
     """``weight scale (g - mean(g) - y mean(g y))`` with ``y = (x - mean) scale``, the means those of a channel: g and x
     (N, C, ...), all else (C,)."""
     see, back = _views(x)
-    total, along = _sums_of_product(g, x, mean, scale) / (x.size // x.shape[1])
+    level, along = _means_of_product(g, x, mean, scale, x.size // x.shape[1])
     along *= scale
-    height = along * mean - total
+    height = along * mean - level
     slope = weight * scale
 
     def work(y: Array, x: Array, g: Array) -> None:
@@ -73,17 +73,17 @@ def normalise_product(g: Array, x: Array, weight: Array, mean: Array, scale: Arr
     return back(_filled(work, see(x), see(g)))
 
 
-def _sums_of_product(g: Array, x: Array, mean: Array, scale: Array) -> Array:
-    """``sum(g)`` and ``sum(g (x - mean) scale)``: (2, C)."""
+def _means_of_product(g: Array, x: Array, mean: Array, scale: Array, count: int) -> Array:
+    """``sum(g)`` and ``sum(g (x - mean) scale)``, over ``count``: (2, C)."""
     see, _ = _views(x)
     x, g = see(x), see(g)
     if is_numpy(x) and (abs(mean) * scale < 3).all():  # else sum(g x) and mean sum(g) would be much alike
-        sums = _total(lambda x, g: (_sums(g), _products(x, g)), x, g)
-        sums[1] -= mean * sums[0]
+        means = _means(lambda x, g: (_sums(g), _products(x, g)), count, x, g)
+        means[1] -= mean * means[0]
     else:
-        sums = _total(lambda x, g: (_sums(g), _products(x - mean[:, None], g)), x, g)
-    sums[1] *= scale
-    return sums
+        means = _means(lambda x, g: (_sums(g), _products(x - mean[:, None], g)), count, x, g)
+    means[1] *= scale
+    return means
 
 
 # Ways through memory -------------------------------------------------------------------------------------------------
@@ -122,16 +122,17 @@ def _add_lines(sums: Array) -> Array:
     return sums.sum(axis=0, dtype="float64")
 
 
-def _total(function: Callable[..., Sequence[Array]], *arrays: Array) -> Array:
-    """The sums of what ``function`` makes of the threads' shares of ``arrays`` (before, C, after), a few (C,):
-    (few, C)."""
+def _means(function: Callable[..., Sequence[Array]], count: int, *arrays: Array) -> Array:
+    """The sums of what ``function`` makes of the threads' shares of ``arrays`` (before, C, after), a few (C,), over
+    ``count``: (few, C). Divided in double precision, for a sum may be more than half precision can hold."""
     parts: dict[int, Array] = {}
 
     def work(first: int, last: int) -> None:
         parts[first] = array_module(arrays[0]).stack(function(*(array[first:last] for array in arrays)))
 
     _share(work, arrays[0])
-    return sum(parts[first] for first in sorted(parts)).astype(np.result_type(*[array.dtype for array in arrays]))
+    means = sum(parts[first] for first in sorted(parts)) / count
+    return means.astype(np.result_type(*[array.dtype for array in arrays]))
 
 
 def _filled(function: Callable[..., object], *arrays: Array) -> Array:

@@ -71,12 +71,14 @@ def avg_pool2d(
     y = images(xp.empty((H_out, C, W_out, N), x.dtype))
     pairs = list(_pairs((H, W), output_size, kernel_size, stride, padding))
     row_out, first_row, column_out, first_column = pairs[0]
-    serves_all = (row_out, column_out) == (slice(0, H_out), slice(0, W_out))
+    begins = (row_out, column_out) == (slice(0, H_out), slice(0, W_out))  # the first tap has a pixel for every window
+    if begins:
+        pairs.pop(0)
 
     def work(first: int, last: int) -> None:
         means, part = y[:, first:last], x[:, first:last]
-        means[...] = part[:, :, first_row, first_column] if serves_all else 0
-        for row_out, row_in, column_out, column_in in pairs[serves_all:]:
+        means[...] = part[:, :, first_row, first_column] if begins else 0
+        for row_out, row_in, column_out, column_in in pairs:
             means[:, :, row_out, column_out] += part[:, :, row_in, column_in]
         means /= xp.asarray(divisors, dtype=x.dtype)
 
@@ -97,8 +99,9 @@ def avg_pool2d_adjoint(
     xp = array_module(g)
     (N, C, _, _), (H, W) = g.shape, size
     apart = stride[0] >= kernel_size[0] and stride[1] >= kernel_size[1]  # each pixel is in one window at most
-    tiled = stride == kernel_size and size == (stride[0] * output_size[0], stride[1] * output_size[1])
-    x = images((xp.empty if tiled and padding == (0, 0) else xp.zeros)((H, C, W, N), g.dtype))
+    covered = (stride[0] * output_size[0], stride[1] * output_size[1])
+    tiled = stride == kernel_size and padding == (0, 0) and size == covered  # each pixel is in one, and will be written
+    x = images((xp.empty if tiled else xp.zeros)((H, C, W, N), g.dtype))
 
     def work(first: int, last: int) -> None:
         shares, part = g[:, first:last] / xp.asarray(divisors, dtype=g.dtype), x[:, first:last]

@@ -25,10 +25,9 @@ from tinygen.operations.shaping import split
 
 
 @operation(
-    lambda g, z, mean, logvar, noise: g,
-    lambda g, z, mean, logvar, noise: g * ((z - mean) * 0.5),
-    lambda g, z, mean, logvar, noise: g * exp(logvar * 0.5),
-    keeps_output=True,
+    lambda g, mean, logvar, noise: g,
+    lambda g, mean, logvar, noise: g * (exp(logvar * 0.5) * noise * 0.5),  # not (z - mean) / 2, which loses digits
+    lambda g, mean, logvar, noise: g * exp(logvar * 0.5),
 )
 def displaced(mean: Array, logvar: Array, noise: Array) -> Array:
     """``z = mean + e^(logvar/2) noise``, a draw from N(mean, e^logvar) where the noise is one from N(0, I)."""
