@@ -10,7 +10,6 @@ from the GPU. The last ratio is the geometric mean of all.
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import common
 import numpy as np
@@ -20,6 +19,7 @@ from vae_step import LATENT, batch, vae_step
 
 import tinygen as tg
 from tinygen import models
+from tinygen.backend import array_module
 
 GOAL = 1.00
 VAE, CRITIC = "VAE", "critic with gradient penalty"
@@ -70,31 +70,28 @@ def compare_losses(kind: str, size: int) -> None:
     common.check_agreement(ours, theirs)
 
 
-def pools(torch: Any) -> dict[str, Callable[[], float]]:
-    """Each side's memory on the GPU, in MB."""
-    import cupy
-
-    return {
-        TINYGEN: lambda: cupy.get_default_memory_pool().total_bytes() / 1e6,
-        PYTORCH: lambda: torch.cuda.memory_reserved() / 1e6,
-    }
-
-
 def memory_of(side: str, build: Callable[[], Step]) -> float:
     """What three steps make the side's pool take from the GPU, in MB."""
-    torch = common.pytorch_side().torch
-    import cupy
-
-    cupy.get_default_memory_pool().free_all_blocks()
-    torch.cuda.empty_cache()
-    held, step = pools(torch)[side], build()
+    cuda, pool = common.pytorch_side().torch.cuda, array_module(on_gpu().data).get_default_memory_pool()
+    pool.free_all_blocks()
+    cuda.empty_cache()
+    step = build()
     for _ in range(3):
         step()
-    return held()
+    return (pool.total_bytes() if side == TINYGEN else cuda.memory_reserved()) / 1e6
+
+
+def on_gpu() -> tg.Tensor:
+    """A number on the GPU; the script ends here where there is none."""
+    try:
+        return tg.zeros(1, device="gpu")
+    except tg.DeviceError as error:
+        raise SystemExit(f"gpu_steps: {error}") from error
 
 
 def main() -> None:
     """For each step agreement, time and memory; the ratios."""
+    on_gpu()
     print(common.pytorch_side().torch.cuda.get_device_name())
     common.describe_machine()
     rows, ratios = [], []
