@@ -8,7 +8,8 @@ A generator of four transposed convolutions draws from 100 numbers, a discrimina
 images are real; both are normalised by the batch and have leaky units throughout (Radford, Metz and Chintala 2016).
 MNIST is resized to 64 x 64. So that the discriminator is never sure, the labels of real images are drawn from
 U[0.7, 1.2], and for 5 % of them from U[0, 0.3]; those of fake images are 0 (after Salimans et al. 2016). Samples are
-drawn with an average of the generator's weights, and brought back to 28 x 28 for a classifier to read.
+drawn with an average of the generator's weights, which lags behind while they still change fast (so those of the last
+weights are judged too), and brought back to 28 x 28 for a classifier to read.
 
 How to read the curves. The discriminator's loss is between the dashed lines: what it pays where it knows nothing, and
 the price of the noise in its labels, which it pays even where it can tell every sample. The generator's loss climbs
@@ -95,10 +96,17 @@ def main() -> None:
     classifier = evaluation.obtain_classifier(
         options.classifier, run, train_set, valid_set, make=DigitClassifier, device=options.device
     )
-    small = data.resized(samples, test_set.images.shape[2])
-    as_small = data.resized(data.resized(test_set.images, SIDE), test_set.images.shape[2])  # what resizing does to both
-    judged = data.Dataset(as_small, test_set.labels)
-    results = evaluation.judge_samples(classifier, small[: len(test_set)], judged)
+    side, count = test_set.images.shape[2], len(test_set)
+    judged = data.Dataset(
+        data.resized(data.resized(test_set.images, SIDE), side), test_set.labels
+    )  # resized as samples
+    small = data.resized(samples, side)
+    results = evaluation.judge_samples(classifier, small[:count], judged)
+    last = data.resized(data.as_bytes(players.generate(z[:count], averaged=False)), side)
+    of_last = evaluation.judge_samples(classifier, last, judged)
+    for name in ("mean_top_probability", "least_share"):
+        results[f"last_weights_{name}"] = of_last[f"samples_{name}"]
+    results["last_weights_fid"] = of_last["fid"]
     draw(run, players, z, samples, snapshots, probabilities(classifier, small))
     run.finish(
         f"{TITLE} on {options.data}",
