@@ -2,15 +2,20 @@
 
     python examples/semi_supervised_m1.py                     Fashion-MNIST
     python examples/semi_supervised_m1.py --data strokes      the embedded digits, nothing to download
+    python examples/semi_supervised_m1.py --kl-weight 1       the ELBO itself as objective, as published
 
 A VAE with two hidden layers of 600 softplus units each way and 50 latent numbers learns from all training images, and
 no label. Then a support vector machine with a Gaussian kernel sees a few labelled images, equally many of each class,
 through the eyes of the encoder: as the mean of q(z|x). It is asked about the whole test set, with several draws of the
 labelled images, and so is the same machine on the grey pixels and on their 50 principal components.
 
-The VAE's likelihood is that of 0/1 pixels. With ``--pixels binary`` each grey image is binarised once, as everywhere in
-this library. With ``--pixels mean`` the greys stand for the mean of all their binarisations: log p(x|z) is linear in x,
-so it is then the mean log-likelihood of those 0/1 images, and no likelihood of the grey ones.
+The VAE's likelihood is that of 0/1 pixels. The greys stand for the mean of all their binarisations: log p(x|z) is
+linear in x, so it is then the mean log-likelihood of those 0/1 images, and no likelihood of the grey ones. With
+``--pixels binary`` each grey image is binarised once, as everywhere else in this library.
+
+By the ELBO a latent number has to earn its KL, and few of the fifty do. The encoder is not here to describe images in
+few nats, though, but to show them to a machine: at a fifth of the KL's price (``--kl-weight``) more of them are in use,
+the bound is worse, and the machine is right more often.
 
 Needs scikit-learn: pip install "tinygen[svm]".
 """
@@ -61,9 +66,9 @@ def arguments() -> argparse.Namespace:
         datasets=("fashion-mnist", "mnist", "strokes"),
     )
     parser.add_argument(
-        "--pixels", choices=("binary", "mean"), default="binary", help="what the VAE sees (%(default)s)"
+        "--pixels", choices=("binary", "mean"), default="mean", help="what the VAE sees (%(default)s)"
     )
-    parser.add_argument("--kl-weight", type=float, default=1.0, metavar="X", help="of the KL in the loss (%(default)s)")
+    parser.add_argument("--kl-weight", type=float, default=0.2, metavar="X", help="of the KL in the loss (%(default)s)")
     parser.add_argument("--learning-rate", type=float, default=1e-3, metavar="X", help="Adam's (%(default)s)")
     parser.add_argument("--draws", type=int, default=5, metavar="N", help="of the labelled images (%(default)s)")
     parser.add_argument("--svm-c", type=float, default=10.0, metavar="C", help="price of a wrong side (%(default)s)")
