@@ -65,9 +65,7 @@ def arguments() -> argparse.Namespace:
         out="runs/semi_supervised_m1",
         datasets=("fashion-mnist", "mnist", "strokes"),
     )
-    parser.add_argument(
-        "--pixels", choices=("binary", "mean"), default="mean", help="what the VAE sees (%(default)s)"
-    )
+    parser.add_argument("--pixels", choices=("binary", "mean"), default="mean", help="what the VAE sees (%(default)s)")
     parser.add_argument("--kl-weight", type=float, default=0.2, metavar="X", help="of the KL in the loss (%(default)s)")
     parser.add_argument("--learning-rate", type=float, default=1e-3, metavar="X", help="Adam's (%(default)s)")
     parser.add_argument("--draws", type=int, default=5, metavar="N", help="of the labelled images (%(default)s)")
