@@ -12,7 +12,7 @@ from typing import Any
 
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array, array_module, device_of, to_device
-from tinygen.kernels.elementwise import adam_update
+from tinygen.kernels.adam import adam_update
 from tinygen.nn.module import Module
 
 

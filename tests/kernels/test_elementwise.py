@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinygen import backend
-from tinygen.kernels import elementwise
+from tinygen.kernels import adam, elementwise
 
 LARGE = 12 * elementwise.BLOCK + 7  # enough blocks for two threads, and one that is not full
 FUNCTIONS = {
@@ -158,7 +158,7 @@ def test_adam_follows_its_formula_and_leaves_parameter_and_gradient_alone(weight
         parameter.setflags(write=False)
         given.setflags(write=False)
         moves = [(parameter, given, mean, square, step)]
-        (parameter,) = elementwise.adam_update(moves, 0.1, (0.9, 0.99), 1e-8, weight_decay)
+        (parameter,) = adam.adam_update(moves, 0.1, (0.9, 0.99), 1e-8, weight_decay)
     np.testing.assert_allclose(parameter, expected, rtol=1e-9)
 
 
@@ -175,9 +175,9 @@ def test_adam_changes_many_parameters_as_it_changes_each():
         return made
 
     together, alone = moves(), moves()
-    found = elementwise.adam_update(together, 0.1, (0.9, 0.99), 1e-8, 0.0)
+    found = adam.adam_update(together, 0.1, (0.9, 0.99), 1e-8, 0.0)
     for new, move, by_itself in zip(found, together, alone, strict=True):
-        np.testing.assert_array_equal(new, elementwise.adam_update([by_itself], 0.1, (0.9, 0.99), 1e-8, 0.0)[0])
+        np.testing.assert_array_equal(new, adam.adam_update([by_itself], 0.1, (0.9, 0.99), 1e-8, 0.0)[0])
         np.testing.assert_array_equal(move[2], by_itself[2])
         np.testing.assert_array_equal(move[3], by_itself[3])
 

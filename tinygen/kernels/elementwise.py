@@ -11,7 +11,7 @@ number are slower than ``clip`` with two). ``expm1`` and ``log1p`` are slow: her
 products, to a few roundings, the second of ``log``, which is fast, without loss of accuracy.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -30,7 +30,7 @@ def blocked(function: Callable[..., object], out: np.ndarray, *arrays: np.ndarra
     makes a number, which has no place to write to, of a result without axes.
     """
     size = out.size
-    lines = _as_lines(out, *arrays) if size >= WORTH_SHARING else None
+    lines = as_lines(out, *arrays) if size >= WORTH_SHARING else None
     if lines is None:
         function(*(array[np.newaxis] for array in (out, *arrays)))
         return out
@@ -46,7 +46,7 @@ def blocked(function: Callable[..., object], out: np.ndarray, *arrays: np.ndarra
     return out
 
 
-def _as_lines(*arrays: np.ndarray) -> list[np.ndarray] | None:
+def as_lines(*arrays: np.ndarray) -> list[np.ndarray] | None:
     """The arrays as one-dimensional views in the order of the first one's memory; None if one is not dense in it."""
     first = arrays[0]
     if any(array.shape != first.shape for array in arrays):
@@ -232,90 +232,3 @@ def leaky_relu_derivative(g: Array, x: Array, slope: float) -> Array:
 def leaky_relu_derivative_plain(g: Array, x: Array, slope: float) -> Array:
     """``leaky_relu_derivative`` on any array module."""
     return array_module(x).where(x > 0, g, slope * g)
-
-
-# Adam ----------------------------------------------------------------------------------------------------------------
-
-
-def adam_update(
-    moves: Sequence[tuple[Array, Array, Array, Array, int]],
-    lr: float,
-    betas: tuple[float, float],
-    eps: float,
-    weight_decay: float,
-) -> list[Array]:
-    """One step of Adam (Kingma and Ba 2015, algorithm 1) for each of ``moves``: (parameter, gradient g, m, v, t) -> the
-    new parameters, in new arrays. m and v change in place.
-
-    m <- b1 m + (1 - b1) g,  v <- b2 v + (1 - b2) g^2,  parameter - lr m^ / (sqrt(v^) + eps)  with m^ = m / (1 - b1^t),
-    v^ = v / (1 - b2^t), where t counts steps from 1, and g has ``weight_decay`` times the parameter added to it.
-    """
-    mean_rate, square_rate = 1 - betas[0], 1 - betas[1]
-
-    def factors(t: int) -> tuple[float, float]:
-        """m^ / (sqrt(v^) + eps) = m / (sqrt(v) + eps s) times s / (1 - b1^t), with s the root of 1 - b2^t."""
-        spread = (1 - betas[1] ** t) ** 0.5
-        return lr * spread / (1 - betas[0] ** t), eps * spread
-
-    def change(
-        t: int, new: np.ndarray, parameter: np.ndarray, gradient: np.ndarray, mean: np.ndarray, square: np.ndarray
-    ) -> None:
-        rate, offset = factors(t)
-        if weight_decay:
-            gradient = gradient + weight_decay * parameter
-        np.subtract(gradient, mean, out=new)
-        new *= mean_rate
-        mean += new
-        np.multiply(gradient, gradient, out=new)
-        new *= square_rate
-        square *= betas[1]
-        square += new
-        np.sqrt(square, out=new)
-        new += offset
-        np.divide(mean, new, out=new)
-        new *= -rate
-        new += parameter
-
-    def elsewhere(parameter: Array, gradient: Array, mean: Array, square: Array, t: int) -> Array:
-        return _adam_plain(parameter, gradient, mean, square, mean_rate, square_rate, weight_decay, *factors(t))
-
-    changed = [np.empty_like(move[0]) if is_numpy(move[0]) else elsewhere(*move) for move in moves]
-    lines = []  # of each parameter here: its five arrays, end to end, and t
-    for new, (parameter, gradient, *state, t) in zip(changed, moves, strict=True):
-        if is_numpy(new):
-            arrays = (new, parameter, np.asarray(gradient, order="C"), *state)  # in the order that parameters have
-            lines.append((_as_lines(*arrays) or [array[np.newaxis] for array in arrays], t))
-
-    def work(first: int, last: int) -> None:
-        begin = 0
-        for five, t in lines:
-            size = len(five[0])
-            from_here, to_here = max(first - begin, 0), min(last - begin, size)
-            for start in range(from_here, to_here, BLOCK):
-                part = slice(start, min(start + BLOCK, to_here))
-                change(t, *(line[part] for line in five))
-            begin += size
-
-    # All parameters laid end to end are cut into one part a thread: so work is handed over once a step, and most
-    # parameters stay whole, in few calls that do much.
-    parallel(work, sum(len(five[0]) for five, _ in lines), minimum=WORTH_SHARING)
-    return changed
-
-
-@fused
-def _adam_plain(
-    parameter: Array,
-    gradient: Array,
-    mean: Array,
-    square: Array,
-    mean_rate: float,
-    square_rate: float,
-    weight_decay: float,
-    rate: float,
-    offset: float,
-) -> Array:
-    """The same of one parameter, on any array module."""
-    gradient = gradient + weight_decay * parameter
-    mean += mean_rate * (gradient - mean)
-    square += square_rate * (gradient * gradient - square)
-    return parameter - rate * mean / (array_module(square).sqrt(square) + offset)
