@@ -10,13 +10,15 @@ well, (kh O, W_out N), and in K's order. So the whole triad is one product for e
     its adjoint in w    K               +=  Y[r : r + kh]  @  columns(X[h])^T
     its adjoint in x    columns(X[h])    =  K^T  @  Y[r : r + kh],  and the shifted copies are added up
 
-The adjoints do it for one column of the kernel after the other, K[:, j], with the output pixels that it serves: those
-from which it would meet nothing but padding are left out.
+With many channels the adjoints take one column of the kernel after the other, and only the output pixels that it
+serves: those from which it would meet nothing but padding are left out. With few channels such products were too thin.
 
 At the upper and lower edge fewer output rows see the input row; then some rows of K are left out, so nothing is
 multiplied by the padding's zeros. With a stride of s from row to row, an input row meets every s-th row of the kernel
 only: K has its rows sorted by their remainder, and those that are wanted lie together again.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +26,8 @@ from tinygen.kernels.products import share
 from tinygen.kernels.windows import images, lay, taps
 
 Pair = tuple[int, int]  # (vertical, horizontal)
+
+MANY_CHANNELS = 48  # from here on, a column of the kernel by itself is enough for a product
 
 
 def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair) -> np.ndarray:
@@ -36,11 +40,12 @@ def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, 
 
     def work(first: int, last: int) -> None:
         y[first:last] = 0 if bias is None else bias[:, None]
-        columns = np.empty((kw, C, W_out, N), x.dtype)
+        columns = np.zeros((kw, C, W_out, N), x.dtype)
         for h in range(H):
             seen_by, through = meetings.of(h, first, last)
             if seen_by:
-                gather(rows[h], pairs, columns)
+                for column, (out, into) in zip(columns, pairs, strict=True):
+                    column[:, out] = rows[h][:, into]
                 products = kernel[through].reshape(-1, kw * C) @ columns.reshape(kw * C, -1)
                 y[seen_by] += products.reshape(-1, O, W_out * N)
 
@@ -54,17 +59,30 @@ def conv2d_adjoint_x(
     """g (N, O, H_out, W_out), w (O, C, kh, kw), bias (C,) or None -> (N, C, H, W)."""
     (N, O, H_out, W_out), (_, C, kh, kw), (H, W) = g.shape, w.shape, size
     rows, meetings = lay(g).reshape(H_out, O, W_out * N), Meetings(kh, stride[0], padding[0])
-    kernel, pairs = as_columns(w, meetings.order), taps(W, W_out, kw, stride[1], padding[1])
+    kernel, lots = as_matrix(w, meetings.order), Lot.of(taps(W, W_out, kw, stride[1], padding[1]), C)
+    margin, sums = echoes(W, kw, stride[1], padding[1])
+    length = max(margin + W_out, *(pixels.stop for _, heard in sums for _, pixels in heard), 0)
     x = np.empty((H, C, W, N), np.result_type(g, w))
 
     def work(first: int, last: int) -> None:
-        x[first:last] = 0 if bias is None else bias[:, None, None]
+        copies = np.zeros((kw, C, length, N), x.dtype)
         for h in range(first, last):
             seen_by, through = meetings.of(h, 0, H_out)
-            if seen_by:
-                seeing = rows[seen_by].reshape(-1, W_out * N)
-                for column, (out, into) in zip(kernel[:, through].reshape(kw, -1, C), pairs, strict=True):
-                    x[h][:, into] += (column.T @ seeing[:, N * out.start : N * out.stop]).reshape(C, -1, N)
+            if not seen_by:
+                x[h] = 0
+                continue
+            seeing, rows_of_kernel = rows[seen_by].reshape(-1, W_out * N), kernel[through].reshape(-1, kw, C)
+            for lot in lots:
+                served = slice(N * (margin + lot.served.start), N * (margin + lot.served.stop))
+                np.matmul(
+                    rows_of_kernel[:, lot.columns].reshape(len(seeing), -1).T,
+                    seeing[:, N * lot.served.start : N * lot.served.stop],
+                    out=copies[lot.columns].reshape(-1, length * N)[:, served],
+                )
+            for pixels, heard in sums:
+                add_up([copies[column][:, place] for column, place in heard], x[h][:, pixels])
+        if bias is not None:
+            x[first:last] += bias[:, None, None]
 
     share(work, H, g.size * C * kh * kw)
     return images(x)
@@ -74,23 +92,83 @@ def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pa
     """x (N, C, H, W), g (N, O, H_out, W_out) -> (O, C, kh, kw)."""
     (kh, kw), (N, C, H, W), (_, O, H_out, W_out) = kernel_size, x.shape, g.shape
     rows, seen = lay(x), lay(g).reshape(H_out, O, W_out * N)
-    meetings, pairs = Meetings(kh, stride[0], padding[0]), taps(W, W_out, kw, stride[1], padding[1])
-    totals: dict[int, np.ndarray] = {}  # by first row, so that they are added up in one order, whoever is first
+    meetings, lots = Meetings(kh, stride[0], padding[0]), Lot.of(taps(W, W_out, kw, stride[1], padding[1]), C)
+    totals: dict[int, list[np.ndarray]] = {}  # by first row, so that they are added up in one order, whoever is first
 
     def work(first: int, last: int) -> None:
-        total = totals[first] = np.zeros((kw, kh, O, C), np.result_type(x, g))
+        met = [np.zeros((len(lot.pairs), C, lot.served.stop - lot.served.start, N), x.dtype) for lot in lots]
+        totals[first] = [np.zeros((kh, O, len(each) * C), np.result_type(x, g)) for each in met]
         for h in range(first, last):
             seen_by, through = meetings.of(h, 0, H_out)
             if seen_by:
                 seeing = seen[seen_by].reshape(-1, W_out * N)
-                for column, (out, into) in zip(total[:, through], pairs, strict=True):
-                    met = np.ascontiguousarray(rows[h][:, into]).reshape(C, -1)
-                    column += (seeing[:, N * out.start : N * out.stop] @ met.T).reshape(-1, O, C)
+                for lot, columns, total in zip(lots, met, totals[first], strict=True):
+                    for column, (out, into) in zip(columns, lot.pairs, strict=True):
+                        column[:, out.start - lot.served.start : out.stop - lot.served.start] = rows[h][:, into]
+                    served = seeing[:, N * lot.served.start : N * lot.served.stop]
+                    product = served @ columns.reshape(total.shape[2], -1).T
+                    total[through] += product.reshape(-1, O, total.shape[2])
 
     share(work, H, g.size * C * kh * kw)
-    w = np.empty((kw, kh, O, C), np.result_type(x, g))
-    w[:, meetings.order] = np.sum([totals[first] for first in sorted(totals)], axis=0)
-    return w.transpose(2, 3, 1, 0)
+    w = np.zeros((kh, O, kw, C), np.result_type(x, g))
+    for place, lot in enumerate(lots):
+        found = np.sum([totals[first][place] for first in sorted(totals)], axis=0)
+        w[meetings.order, :, lot.columns] = found.reshape(kh, O, -1, C)
+    return w.transpose(1, 3, 0, 2)
+
+
+class Lot(NamedTuple):
+    """Columns of the kernel that are multiplied together."""
+
+    columns: slice
+    pairs: list[tuple[slice, slice]]  # for each: the output pixels it serves, and the input pixels it sees
+    served: slice  # the output pixels that any of them serves
+
+    @classmethod
+    def of(cls, pairs: list[tuple[slice, slice]], channels: int) -> list["Lot"]:
+        """The kernel's columns, whose ``pairs`` are given, in lots; those that meet nothing but padding left out."""
+        step, lots = 1 if channels >= MANY_CHANNELS else len(pairs), []
+        for start in range(0, len(pairs), step):
+            some = pairs[start : start + step]
+            served = [out for out, _ in some if out.start < out.stop]
+            if served:
+                reach = slice(min(out.start for out in served), max(out.stop for out in served))
+                lots.append(cls(slice(start, start + step), some, reach))
+        return lots
+
+
+Echoes = list[tuple[slice, list[tuple[int, slice]]]]
+
+
+def echoes(size: int, kernel_columns: int, stride: int, padding: int) -> tuple[int, Echoes]:
+    """Where the ``size`` input pixels of a row find what comes back to them by each of the kernel's columns.
+
+    Returns a margin, and for each lot of pixels, those one stride from each other, the columns that reach them and the
+    output pixels from which they do, counted from ``margin`` pixels left of the first.
+    """
+    margin = (kernel_columns - 1) // stride
+    found = []
+    for first in range(min(stride, size)):
+        reach, count = first + padding, -(-(size - first) // stride)
+        starts = [
+            (column, margin + (reach - column) // stride) for column in range(reach % stride, kernel_columns, stride)
+        ]
+        heard = [(column, slice(start, start + count)) for column, start in starts]
+        found.append((slice(first, None, stride), heard))
+    return margin, found
+
+
+def add_up(copies: list[np.ndarray], total: np.ndarray) -> None:
+    """Fill ``total`` with the sum of ``copies``, the first two of them in one passage."""
+    match copies:
+        case []:
+            total[...] = 0
+        case [only]:
+            total[...] = only
+        case [first, second, *others]:
+            np.add(first, second, out=total)
+            for other in others:
+                total += other
 
 
 class Meetings:
@@ -119,16 +197,3 @@ def as_matrix(w: np.ndarray, order: list[int]) -> np.ndarray:
     """The kernel (O, C, kh, kw) as K (kh, O, kw C), its rows in ``order``."""
     O, C, kh, kw = w.shape
     return np.ascontiguousarray(w.transpose(2, 0, 3, 1)[order]).reshape(kh, O, kw * C)
-
-
-def as_columns(w: np.ndarray, order: list[int]) -> np.ndarray:
-    """The kernel (O, C, kh, kw) as the columns of K, (kw, kh, O, C), its rows in ``order``."""
-    return np.ascontiguousarray(w.transpose(3, 2, 0, 1)[:, order])
-
-
-def gather(row: np.ndarray, pairs: list[tuple[slice, slice]], columns: np.ndarray) -> None:
-    """Fill ``columns`` (kw, C, W_out, N) with what each column of the kernel meets of ``row`` (C, W, N)."""
-    for column, (out, into) in zip(columns, pairs, strict=True):
-        column[:, : out.start] = 0
-        column[:, out] = row[:, into]
-        column[:, out.stop :] = 0

@@ -2,8 +2,8 @@
 
 Whatever order a batch (N, C, ...) has in memory, if it is dense the axes before the channels' run together there, and
 so do those after. Seen as (before, C, after), as all kernels here see it, a channel's numbers lie in long straight
-lines, and what belongs to a channel stands beside them as (C, 1). The threads share out the first axis; all sums that
-are wanted of the same numbers are taken in one go, since to hand work to a thread costs as much as a small sum.
+lines, and what belongs to a channel stands beside them as (C, 1). The threads share out the first axis, for sums only
+of large arrays: the BLAS adds up a million numbers in the time that it takes to hand half of them to a thread.
 """
 
 import math
@@ -15,6 +15,7 @@ from tinygen.backend import Array, array_module, is_numpy, parallel
 from tinygen.kernels.elementwise import BLOCK
 
 WORTH_SHARING = 100_000  # elements: below, handing half of the work to another thread costs more than it saves
+SUMS_WORTH_SHARING = 2_000_000  # the same for sums, which write nothing and are soon done
 
 
 def moments(x: Array) -> tuple[Array, Array]:
@@ -130,7 +131,7 @@ def _means(function: Callable[..., Sequence[Array]], count: int, *arrays: Array)
     def work(first: int, last: int) -> None:
         parts[first] = array_module(arrays[0]).stack(function(*(array[first:last] for array in arrays)))
 
-    _share(work, arrays[0])
+    _share(work, arrays[0], SUMS_WORTH_SHARING)
     means = sum(parts[first] for first in sorted(parts)) / count
     return means.astype(np.result_type(*[array.dtype for array in arrays]))
 
@@ -145,10 +146,10 @@ def _filled(function: Callable[..., object], *arrays: Array) -> Array:
         for start in range(first, last, lines):
             function(*(array[start : min(start + lines, last)] for array in (new, *arrays)))
 
-    _share(work, new)
+    _share(work, new, WORTH_SHARING)
     return new
 
 
-def _share(work: Callable[[int, int], None], x: Array) -> None:
-    shared = is_numpy(x) and x.size >= WORTH_SHARING
+def _share(work: Callable[[int, int], None], x: Array, least: int) -> None:
+    shared = is_numpy(x) and x.size >= least
     parallel(work, len(x), minimum=2 if shared else len(x) + 1)
