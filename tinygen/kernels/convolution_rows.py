@@ -18,6 +18,7 @@ multiplied by the padding's zeros. With a stride of s from row to row, an input 
 only: K has its rows sorted by their remainder, and those that are wanted lie together again.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -59,32 +60,38 @@ def conv2d_adjoint_x(
     """g (N, O, H_out, W_out), w (O, C, kh, kw), bias (C,) or None -> (N, C, H, W)."""
     (N, O, H_out, W_out), (_, C, kh, kw), (H, W) = g.shape, w.shape, size
     rows, meetings = lay(g).reshape(H_out, O, W_out * N), Meetings(kh, stride[0], padding[0])
-    kernel, lots = as_matrix(w, meetings.order), Lot.of(taps(W, W_out, kw, stride[1], padding[1]), C)
-    margin, sums = echoes(W, kw, stride[1], padding[1])
-    length = max(margin + W_out, *(pixels.stop for _, heard in sums for _, pixels in heard), 0)
+    pairs, margin = taps(W, W_out, kw, stride[1], padding[1]), (kw - 1) // stride[1]
+    echoes = [Echo.of(first, W, kw, stride[1], padding[1], margin) for first in range(min(stride[1], W))]
+    length = max([margin + W_out, *(place.stop for echo in echoes for place in echo.places)])
+    turns = [[echo] for echo in echoes] if C >= MANY_CHANNELS else [echoes]
+    columns = [[column for echo in turn for column in echo.columns] for turn in turns]
+    kernels = [as_matrix(w[..., some], meetings.order) for some in columns]
+    lots = [Lot.of([pairs[column] for column in some], C) for some in columns]
     x = np.empty((H, C, W, N), np.result_type(g, w))
 
     def work(first: int, last: int) -> None:
-        copies = np.zeros((kw, C, length, N), x.dtype)
-        for h in range(first, last):
+        room = [np.zeros((len(some), C, length, N), x.dtype) for some in columns]
+        for unit in range(first, last):
+            h, which = divmod(unit, len(turns))
             seen_by, through = meetings.of(h, 0, H_out)
-            if not seen_by:
-                x[h] = 0
-                continue
-            seeing, rows_of_kernel = rows[seen_by].reshape(-1, W_out * N), kernel[through].reshape(-1, kw, C)
-            for lot in lots:
-                served = slice(N * (margin + lot.served.start), N * (margin + lot.served.stop))
-                np.matmul(
-                    rows_of_kernel[:, lot.columns].reshape(len(seeing), -1).T,
-                    seeing[:, N * lot.served.start : N * lot.served.stop],
-                    out=copies[lot.columns].reshape(-1, length * N)[:, served],
-                )
-            for pixels, heard in sums:
-                add_up([copies[column][:, place] for column, place in heard], x[h][:, pixels])
-        if bias is not None:
-            x[first:last] += bias[:, None, None]
+            copies = room[which]
+            if seen_by:
+                seeing = rows[seen_by].reshape(-1, W_out * N)
+                for lot in lots[which]:
+                    start, stop = N * lot.served.start, N * lot.served.stop
+                    kernel = kernels[which][through].reshape(len(seeing), -1)
+                    kernel = kernel[:, C * lot.columns.start : C * lot.columns.stop]
+                    some = copies[lot.columns].reshape(-1, length * N)
+                    np.matmul(kernel.T, seeing[:, start:stop], out=some[:, N * margin + start : N * margin + stop])
+            else:
+                copies[...] = 0
+            brought = iter(copies)
+            for echo in turns[which]:
+                echo.add_up(brought, x[h][:, echo.pixels])
+                if bias is not None:
+                    x[h][:, echo.pixels] += bias[:, None, None]
 
-    share(work, H, g.size * C * kh * kw)
+    share(work, H * len(turns), g.size * C * kh * kw)
     return images(x)
 
 
@@ -93,26 +100,26 @@ def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pa
     (kh, kw), (N, C, H, W), (_, O, H_out, W_out) = kernel_size, x.shape, g.shape
     rows, seen = lay(x), lay(g).reshape(H_out, O, W_out * N)
     meetings, lots = Meetings(kh, stride[0], padding[0]), Lot.of(taps(W, W_out, kw, stride[1], padding[1]), C)
-    totals: dict[int, list[np.ndarray]] = {}  # by first row, so that they are added up in one order, whoever is first
+    totals: dict[int, list[np.ndarray]] = {}  # by first unit, so that they are added up in one order, whoever is first
 
     def work(first: int, last: int) -> None:
-        met = [np.zeros((len(lot.pairs), C, lot.served.stop - lot.served.start, N), x.dtype) for lot in lots]
-        totals[first] = [np.zeros((kh, O, len(each) * C), np.result_type(x, g)) for each in met]
-        for h in range(first, last):
+        room = [np.zeros((len(lot.pairs), C, lot.served.stop - lot.served.start, N), x.dtype) for lot in lots]
+        totals[first] = [np.zeros((kh, O, len(columns) * C), np.result_type(x, g)) for columns in room]
+        for unit in range(first, last):
+            h, which = divmod(unit, len(lots))
             seen_by, through = meetings.of(h, 0, H_out)
             if seen_by:
-                seeing = seen[seen_by].reshape(-1, W_out * N)
-                for lot, columns, total in zip(lots, met, totals[first], strict=True):
-                    for column, (out, into) in zip(columns, lot.pairs, strict=True):
-                        column[:, out.start - lot.served.start : out.stop - lot.served.start] = rows[h][:, into]
-                    served = seeing[:, N * lot.served.start : N * lot.served.stop]
-                    product = served @ columns.reshape(total.shape[2], -1).T
-                    total[through] += product.reshape(-1, O, total.shape[2])
+                lot, columns, total = lots[which], room[which], totals[first][which]
+                for column, (out, into) in zip(columns, lot.pairs, strict=True):
+                    column[:, out.start - lot.served.start : out.stop - lot.served.start] = rows[h][:, into]
+                seeing = seen[seen_by].reshape(-1, W_out * N)[:, N * lot.served.start : N * lot.served.stop]
+                product = seeing @ columns.reshape(total.shape[2], -1).T
+                total[through] += product.reshape(-1, O, total.shape[2])
 
-    share(work, H, g.size * C * kh * kw)
+    share(work, H * len(lots), g.size * C * kh * kw)
     w = np.zeros((kh, O, kw, C), np.result_type(x, g))
-    for place, lot in enumerate(lots):
-        found = np.sum([totals[first][place] for first in sorted(totals)], axis=0)
+    for which, lot in enumerate(lots):
+        found = np.sum([totals[first][which] for first in sorted(totals)], axis=0)
         w[meetings.order, :, lot.columns] = found.reshape(kh, O, -1, C)
     return w.transpose(1, 3, 0, 2)
 
@@ -126,49 +133,45 @@ class Lot(NamedTuple):
 
     @classmethod
     def of(cls, pairs: list[tuple[slice, slice]], channels: int) -> list["Lot"]:
-        """The kernel's columns, whose ``pairs`` are given, in lots; those that meet nothing but padding left out."""
-        step, lots = 1 if channels >= MANY_CHANNELS else len(pairs), []
-        for start in range(0, len(pairs), step):
-            some = pairs[start : start + step]
+        """The columns whose ``pairs`` are given, in lots; those that meet nothing but padding are left out."""
+        size, lots = 1 if channels >= MANY_CHANNELS else len(pairs), []
+        for start in range(0, len(pairs), size):
+            some = pairs[start : start + size]
             served = [out for out, _ in some if out.start < out.stop]
             if served:
                 reach = slice(min(out.start for out in served), max(out.stop for out in served))
-                lots.append(cls(slice(start, start + step), some, reach))
+                lots.append(cls(slice(start, start + len(some)), some, reach))
         return lots
 
 
-Echoes = list[tuple[slice, list[tuple[int, slice]]]]
+class Echo(NamedTuple):
+    """What comes back to input pixels that lie one stride from each other: the same columns of the kernel reach them
+    all."""
 
+    pixels: slice
+    columns: list[int]
+    places: list[slice]  # for each column the output pixels, counted with a margin, from which it reaches the pixels
 
-def echoes(size: int, kernel_columns: int, stride: int, padding: int) -> tuple[int, Echoes]:
-    """Where the ``size`` input pixels of a row find what comes back to them by each of the kernel's columns.
-
-    Returns a margin, and for each lot of pixels, those one stride from each other, the columns that reach them and the
-    output pixels from which they do, counted from ``margin`` pixels left of the first.
-    """
-    margin = (kernel_columns - 1) // stride
-    found = []
-    for first in range(min(stride, size)):
+    @classmethod
+    def of(cls, first: int, size: int, kernel_columns: int, stride: int, padding: int, margin: int) -> "Echo":
+        """The echo at the pixels ``first``, ``first + stride``, ... of ``size``."""
         reach, count = first + padding, -(-(size - first) // stride)
-        starts = [
-            (column, margin + (reach - column) // stride) for column in range(reach % stride, kernel_columns, stride)
-        ]
-        heard = [(column, slice(start, start + count)) for column, start in starts]
-        found.append((slice(first, None, stride), heard))
-    return margin, found
+        columns = list(range(reach % stride, kernel_columns, stride))
+        starts = [margin + (reach - column) // stride for column in columns]
+        return cls(slice(first, None, stride), columns, [slice(start, start + count) for start in starts])
 
-
-def add_up(copies: list[np.ndarray], total: np.ndarray) -> None:
-    """Fill ``total`` with the sum of ``copies``, the first two of them in one passage."""
-    match copies:
-        case []:
-            total[...] = 0
-        case [only]:
-            total[...] = only
-        case [first, second, *others]:
-            np.add(first, second, out=total)
-            for other in others:
-                total += other
+    def add_up(self, brought: Iterator[np.ndarray], total: np.ndarray) -> None:
+        """Fill ``total`` (C, pixels, N) with the sum of what the columns ``brought``, each (C, W_out and margins, N);
+        the first two are added in one passage."""
+        match [copy[:, place] for place, copy in zip(self.places, brought, strict=False)]:
+            case []:
+                total[...] = 0
+            case [only]:
+                total[...] = only
+            case [first, second, *others]:
+                np.add(first, second, out=total)
+                for other in others:
+                    total += other
 
 
 class Meetings:
@@ -196,4 +199,7 @@ class Meetings:
 def as_matrix(w: np.ndarray, order: list[int]) -> np.ndarray:
     """The kernel (O, C, kh, kw) as K (kh, O, kw C), its rows in ``order``."""
     O, C, kh, kw = w.shape
-    return np.ascontiguousarray(w.transpose(2, 0, 3, 1)[order]).reshape(kh, O, kw * C)
+    matrix = np.empty((kh, O, kw, C), w.dtype)
+    for place, row in enumerate(order):
+        matrix[place] = w[:, :, row].swapaxes(1, 2)
+    return matrix.reshape(kh, O, kw * C)

@@ -27,20 +27,20 @@ def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, 
     y = np.empty((H_out, O, W_out, N), np.result_type(x, w))
 
     def work(first: int, last: int) -> None:
-        for r in range(first, last):
-            top = stride[0] * r - padding[0]
+        for r in range(first // W_out, -(-last // W_out)):
+            top, columns = stride[0] * r - padding[0], slice(max(0, first - r * W_out), min(W_out, last - r * W_out))
             upper, lower = _inside(top, kh, H)
             strip = np.ascontiguousarray(rows[top + upper : top + lower].transpose(2, 0, 1, 3)).reshape(-1, N)
             cut, height = kernel[:, :, upper:lower].reshape(O, -1), (lower - upper) * C
-            for c in range(W_out):
+            for c in range(columns.start, columns.stop):
                 left = stride[1] * c - padding[1]
                 start, stop = (height * column for column in _inside(left, kw, W))
                 met = strip[height * left + start : height * left + stop]
                 np.matmul(cut[:, start:stop], met, out=y[r, :, c])
             if bias is not None:
-                y[r] += bias[:, None, None]
+                y[r, :, columns] += bias[:, None, None]
 
-    share(work, H_out, y.size * C * kh * kw)
+    share(work, H_out * W_out, y.size * C * kh * kw)
     return images(y)
 
 
