@@ -135,7 +135,7 @@ def elu_derivative_plain(g: Array, y: Array, alpha: float) -> Array:
     return g * array_module(y).where(y > 0, 1, y + alpha)
 
 
-# The logistic function and its integral ------------------------------------------------------------------------------
+# The logistic function, its integral, and the hyperbolic tangent -----------------------------------------------------
 
 
 def sigmoid(x: Array) -> Array:
@@ -191,6 +191,13 @@ def decay(x: np.ndarray) -> np.ndarray:
     y = np.abs(x)
     np.negative(y, out=y)
     return np.exp(y, out=y)
+
+
+def tanh(x: Array) -> Array:
+    """(e^x - e^-x) / (e^x + e^-x)."""
+    if not _has_fast_version(x):
+        return array_module(x).tanh(x)
+    return blocked(lambda y, x: np.tanh(x, out=y), _empty_like(x), x)
 
 
 # Leaky rectifiers ----------------------------------------------------------------------------------------------------

@@ -15,15 +15,16 @@ from tinygen.backend import Array, array_module, is_numpy, parallel
 from tinygen.kernels.elementwise import BLOCK
 
 WORTH_SHARING = 100_000  # elements: below, handing half of the work to another thread costs more than it saves
+DISTANCE = 8  # of a mean from 0 in standard deviations, from which on sums of distances from it are needed
 SUMS_WORTH_SHARING = 2_000_000  # the same for sums, which write nothing and are soon done
 
 
 def moments(x: Array) -> tuple[Array, Array]:
     """The mean and the variance of each channel of x (N, C, ...): two arrays (C,).
 
-    The variance is mean(x^2) - mean(x)^2, from one passage through memory. Where little is left of that difference its
-    digits are lost, so on a CPU, which can look without waiting, it is then computed of the distances from the mean;
-    elsewhere always.
+    The variance is mean(x^2) - mean(x)^2, from one passage through memory. Where little is left of that difference,
+    two digits of seven or more are lost, so on a CPU, which can look without waiting, it is then computed of the
+    distances from the mean; elsewhere always.
     """
     see, _ = _views(x)
     x = see(x)
@@ -31,11 +32,11 @@ def moments(x: Array) -> tuple[Array, Array]:
     if is_numpy(x):
         mean, square = _means(lambda x: (_sums(x), _products(x, x)), count, x)
         variance = square - mean * mean
-        if (variance > 0.1 * square).all():
+        if (variance > square / DISTANCE**2).all():
             return mean, variance
     else:
         (mean,) = _means(lambda x: (_sums(x),), count, x)
-    return mean, _means(lambda x: (_products(d := x - mean[:, None], d),), count, x)[0]
+    return mean, _means(lambda x: (_products(d := x - mean[:, None], d),), count, x, in_blocks=True)[0]
 
 
 def normalise(x: Array, weight: Array, bias: Array, mean: Array, scale: Array) -> Array:
@@ -78,11 +79,11 @@ def _means_of_product(g: Array, x: Array, mean: Array, scale: Array, count: int)
     """``sum(g)`` and ``sum(g (x - mean) scale)``, over ``count``: (2, C)."""
     see, _ = _views(x)
     x, g = see(x), see(g)
-    if is_numpy(x) and (abs(mean) * scale < 3).all():  # else sum(g x) and mean sum(g) would be much alike
+    if is_numpy(x) and (abs(mean) * scale < DISTANCE).all():  # else sum(g x) and mean sum(g) would be much alike
         means = _means(lambda x, g: (_sums(g), _products(x, g)), count, x, g)
         means[1] -= mean * means[0]
     else:
-        means = _means(lambda x, g: (_sums(g), _products(x - mean[:, None], g)), count, x, g)
+        means = _means(lambda x, g: (_sums(g), _products(x - mean[:, None], g)), count, x, g, in_blocks=True)
     means[1] *= scale
     return means
 
@@ -123,24 +124,34 @@ def _add_lines(sums: Array) -> Array:
     return sums.sum(axis=0, dtype="float64")
 
 
-def _means(function: Callable[..., Sequence[Array]], count: int, *arrays: Array) -> Array:
-    """The sums of what ``function`` makes of the threads' shares of ``arrays`` (before, C, after), a few (C,), over
-    ``count``: (few, C). Divided in double precision, for a sum may be more than half precision can hold."""
+def _means(function: Callable[..., Sequence[Array]], count: int, *arrays: Array, in_blocks: bool = False) -> Array:
+    """The sums of what ``function`` makes of ``arrays`` (before, C, after), a few (C,), over ``count``: (few, C).
+    Divided in double precision, for a sum may be more than half precision can hold. ``in_blocks``: the function
+    computes new arrays, so let the threads share them out, and on a CPU keep them in the cache."""
+    first = arrays[0]
+    lines = _lines_of_block(first) if in_blocks else max(1, len(first))
     parts: dict[int, Array] = {}
 
-    def work(first: int, last: int) -> None:
-        parts[first] = array_module(arrays[0]).stack(function(*(array[first:last] for array in arrays)))
+    def work(start: int, stop: int) -> None:
+        for line in range(start, stop, lines):
+            found = function(*(array[line : min(line + lines, stop)] for array in arrays))
+            parts[line] = array_module(first).stack(found)
 
-    _share(work, arrays[0], SUMS_WORTH_SHARING)
-    means = sum(parts[first] for first in sorted(parts)) / count
+    _share(work, first, WORTH_SHARING if in_blocks else SUMS_WORTH_SHARING)
+    means = sum(parts[line] for line in sorted(parts)) / count
     return means.astype(np.result_type(*[array.dtype for array in arrays]))
+
+
+def _lines_of_block(x: Array) -> int:
+    """How many lines of x (before, C, after) fit the cache; off the CPU, all."""
+    return max(1, BLOCK * len(x) // max(1, x.size)) if is_numpy(x) else max(1, len(x))
 
 
 def _filled(function: Callable[..., object], *arrays: Array) -> Array:
     """A new array like the first of ``arrays``, filled by ``function(new, *arrays)``, on a CPU some lines at a time, so
     that what one step of the function leaves is still in the cache for the next."""
     new = array_module(arrays[0]).empty(arrays[0].shape, np.result_type(*[array.dtype for array in arrays]))
-    lines = max(1, BLOCK * len(new) // max(1, new.size)) if is_numpy(new) else max(1, len(new))
+    lines = _lines_of_block(new)
 
     def work(first: int, last: int) -> None:
         for start in range(first, last, lines):
