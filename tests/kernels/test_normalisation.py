@@ -38,21 +38,23 @@ def test_each_kernel_computes_its_formula_in_every_order_of_memory(shape, offset
         np.testing.assert_allclose(variance, wide.var(axes), rtol=1e-5 if offset < 100 else 1e-4)
         scale = 1 / np.sqrt(wide.var(axes) + 1e-5)
         of_x = (wide - column(wide.mean(axes), x.ndim)) * column(scale, x.ndim)
-        given = wide.mean(axes).astype("float32"), scale.astype("float32")
+        given = kernels.Statistics(wide.mean(axes).astype("float32"), scale.astype("float32"))
         close = {"rtol": 1e-4, "atol": 2e-5 * (1 + offset)}
-        y = kernels.normalise(x, weight, bias, *given)
+        y = kernels.normalise(x, weight, bias, given)
         np.testing.assert_allclose(y, column(weight, x.ndim) * of_x + column(bias, x.ndim), **close)
-        along = (wide_g * of_x).sum(axes)
-        np.testing.assert_allclose(kernels.normalised_sum(g, x, *given), along, rtol=1e-3, atol=1e-4 * (1 + offset))
+        level, along = kernels.normalised_sums(g, x, given)
+        np.testing.assert_allclose(level, wide_g.sum(axes), rtol=1e-4, atol=1e-3)
+        np.testing.assert_allclose(along, (wide_g * of_x).sum(axes), rtol=1e-3, atol=1e-4 * (1 + offset))
         rest = wide_g - column(wide_g.mean(axes), x.ndim) - of_x * column((wide_g * of_x).mean(axes), x.ndim)
-        product = kernels.normalise_product(g, x, weight, *given)
+        product = kernels.normalise_product(g, x, weight, given)
         np.testing.assert_allclose(product, column(weight * scale, x.ndim) * rest, **close)
 
 
 @pytest.mark.parametrize("shape", SHAPES[1:], ids=str)
 def test_results_lie_in_memory_as_their_input_does(shape):
     for x in itertools.islice(orders(shape), 3):
-        y = kernels.normalise(x, *np.ones((4, shape[1]), "float32"))
+        weight, bias, *channels = np.ones((4, shape[1]), "float32")
+        y = kernels.normalise(x, weight, bias, kernels.Statistics(*channels))
         assert [s for s, n in zip(y.strides, shape, strict=True) if n > 1] == [
             s for s, n in zip(x.strides, shape, strict=True) if n > 1
         ]
@@ -66,12 +68,13 @@ def test_a_mean_that_dwarfs_the_spread_costs_the_variance_no_more_digits_than_th
 
 @pytest.mark.parametrize("block", [1, 1000, 3361])
 def test_arrays_are_filled_the_same_in_blocks_of_any_size(block, monkeypatch):
-    weight, bias, mean, scale = NUMBERS.normal(size=(4, 8)).astype("float32")
+    weight, bias, *channels = NUMBERS.normal(size=(4, 8)).astype("float32")
+    given = weight, bias, kernels.Statistics(*channels)
     for x in orders(SHAPES[-1]):
-        whole = kernels.normalise(x, weight, bias, mean, scale)
+        whole = kernels.normalise(x, *given)
         with monkeypatch.context() as patched:
             patched.setattr(kernels, "BLOCK", block)
-            np.testing.assert_array_equal(kernels.normalise(x, weight, bias, mean, scale), whole)
+            np.testing.assert_array_equal(kernels.normalise(x, *given), whole)
 
 
 def test_sums_that_half_precision_cannot_hold_still_have_a_mean():
@@ -80,3 +83,15 @@ def test_sums_that_half_precision_cannot_hold_still_have_a_mean():
     mean, variance = kernels.moments(x)
     np.testing.assert_array_equal(mean, [3, 3, 3])
     np.testing.assert_allclose(variance, [1, 1, 1], rtol=0.02)
+
+
+def test_a_gradients_sums_are_kept_for_that_gradient_alone_which_can_no_longer_change():
+    x, first, second = NUMBERS.normal(size=(3, 4, 2, 5))
+    mean, variance = kernels.moments(x)
+    channels = kernels.Statistics(mean, variance**-0.5)
+    for g in (first, second, first):
+        np.testing.assert_allclose(kernels.normalised_sums(g, x, channels)[0], g.sum((0, 2)))
+    with pytest.raises(ValueError, match="read-only"):
+        first[0] = 1
+    lost = kernels.normalised_sums(NUMBERS.normal(size=x.shape), x, channels)  # an array that is gone at once
+    assert not np.allclose(kernels.normalised_sums(second, x, channels), lost)

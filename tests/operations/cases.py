@@ -17,10 +17,10 @@ import tinygen.functional as F
 from tinygen import likelihoods, nn
 from tinygen.autograd import broadcasting
 from tinygen.autograd.tensor import Tensor
-from tinygen.kernels.normalisation import moments
+from tinygen.kernels.normalisation import Statistics, moments
 from tinygen.models.vae import displaced
 from tinygen.operations import convolution, elementwise, pooling, shaping
-from tinygen.operations.normalisation import normalise_product, normalised_sum
+from tinygen.operations.normalisation import normalise_product, normalised_sums
 
 PUBLIC = {"tg": tg, "F": F, "nn": nn, "likelihoods": likelihoods}  # where public callables live
 
@@ -379,8 +379,8 @@ case("F.batch_norm", lambda x: _normalised(x, eps=0.1), normal(3, 2))
 
 def _products_of_normalise(g, x, weight):
     mean, variance = moments(x.data)
-    given = {"eps": 0.1, "moments": (mean, (variance + 0.1) ** -0.5)}
-    return normalise_product(g, x, weight, **given), normalised_sum(g, x, **given)
+    given = {"eps": 0.1, "channels": Statistics(mean, (variance + 0.1) ** -0.5)}
+    return normalise_product(g, x, weight, **given), normalised_sums(g, x, **given)
 
 
 case("products of batch_norm", _products_of_normalise, normal(3, 2, 2), normal(3, 2, 2), normal(2))

@@ -5,7 +5,7 @@ y = weight (x - mean) / sqrt(variance + eps) + bias
 
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array
-from tinygen.kernels.normalisation import moments
+from tinygen.kernels.normalisation import Statistics, moments
 from tinygen.operations.creation import ones, zeros_like
 from tinygen.operations.normalisation import normalise
 from tinygen.operations.shaping import reshape
@@ -48,7 +48,7 @@ def batch_norm(
     if running_mean is not None and running_var is not None:
         _move(running_mean, mean, momentum)
         _move(running_var, variance * (count / (count - 1)), momentum)
-    return normalise(x, weight, bias, eps=eps, moments=(mean, (variance + eps) ** -0.5))
+    return normalise(x, weight, bias, eps=eps, channels=Statistics(mean, (variance + eps) ** -0.5))
 
 
 def _per_channel(statistic: Tensor, x: Tensor) -> Tensor:

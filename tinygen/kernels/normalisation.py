@@ -7,6 +7,7 @@ of large arrays: the BLAS adds up a million numbers in the time that it takes to
 """
 
 import math
+import weakref
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -28,22 +29,46 @@ def moments(x: Array) -> tuple[Array, Array]:
     """
     see, _ = _views(x)
     x = see(x)
-    count = x.size // x.shape[1]
+    count, dtype = x.size // x.shape[1], x.dtype
     if is_numpy(x):
-        mean, square = _means(lambda x: (_sums(x), _products(x, x)), count, x)
+        mean, square = _added(lambda x: (_sums(x), _products(x, x)), x) / count
         variance = square - mean * mean
         if (variance > square / DISTANCE**2).all():
-            return mean, variance
+            return mean.astype(dtype), variance.astype(dtype)
     else:
-        (mean,) = _means(lambda x: (_sums(x),), count, x)
-    return mean, _means(lambda x: (_products(d := x - mean[:, None], d),), count, x, in_blocks=True)[0]
+        mean = _sums(x) / count
+    mean = mean.astype(dtype)
+    (variance,) = _added(lambda x: (_products(d := x - mean[:, None], d),), x, in_blocks=True) / count
+    return mean, variance.astype(dtype)
 
 
-def normalise(x: Array, weight: Array, bias: Array, mean: Array, scale: Array) -> Array:
-    """``weight (x - mean) scale + bias`` per channel: x (N, C, ...), all else (C,)."""
+class Statistics:
+    """What normalisation knows of its channels: their ``mean`` and their ``scale``, 1 / s, both (C,).
+
+    And of the gradient that came back last its two sums with them, which three derivatives want. A gradient whose sums
+    are kept must not change, so it is made read-only where that can be, as all arrays of a graph are.
+    """
+
+    def __init__(self, mean: Array, scale: Array) -> None:
+        self.mean, self.scale = mean, scale
+        self._last: tuple[Callable[[], Array | None], Array] = (lambda: None, None)
+
+    def sums(self, g: Array, x: Array) -> Array:
+        """``sum(g)`` and ``sum(g y)`` with ``y = (x - mean) scale``, over each channel: (2, C), in double precision."""
+        gradient, sums = self._last
+        if gradient() is not g:
+            sums = _sums_of_product(g, x, self.mean, self.scale)
+            if is_numpy(g):
+                g.setflags(write=False)
+            self._last = weakref.ref(g), sums
+        return sums
+
+
+def normalise(x: Array, weight: Array, bias: Array, channels: Statistics) -> Array:
+    """``weight (x - mean) scale + bias`` per channel: x (N, C, ...), weight and bias (C,)."""
     see, back = _views(x)
-    slope = weight * scale
-    height = bias - mean * slope
+    slope = weight * channels.scale
+    height = bias - channels.mean * slope
 
     def work(y: Array, x: Array) -> None:
         array_module(x).multiply(x, slope[:, None], out=y)
@@ -52,19 +77,19 @@ def normalise(x: Array, weight: Array, bias: Array, mean: Array, scale: Array) -
     return back(_filled(work, see(x)))
 
 
-def normalised_sum(g: Array, x: Array, mean: Array, scale: Array) -> Array:
-    """``sum(g (x - mean) scale)``, the sum over a channel: g and x (N, C, ...), all else (C,)."""
-    return _means_of_product(g, x, mean, scale, 1)[1]
+def normalised_sums(g: Array, x: Array, channels: Statistics) -> Array:
+    """``sum(g)`` and ``sum(g y)`` with ``y = (x - mean) scale``, over a channel: g and x (N, C, ...) -> (2, C)."""
+    return channels.sums(g, x).astype(np.result_type(g.dtype, x.dtype))
 
 
-def normalise_product(g: Array, x: Array, weight: Array, mean: Array, scale: Array) -> Array:
+def normalise_product(g: Array, x: Array, weight: Array, channels: Statistics) -> Array:
     """``weight scale (g - mean(g) - y mean(g y))`` with ``y = (x - mean) scale``, the means those of a channel: g and x
-    (N, C, ...), all else (C,)."""
+    (N, C, ...), weight (C,)."""
     see, back = _views(x)
-    level, along = _means_of_product(g, x, mean, scale, x.size // x.shape[1])
-    along *= scale
-    height = along * mean - level
-    slope = weight * scale
+    level, along = (channels.sums(g, x) * (x.shape[1] / x.size)).astype(np.result_type(g.dtype, x.dtype))
+    along *= channels.scale
+    height = along * channels.mean - level
+    slope = weight * channels.scale
 
     def work(y: Array, x: Array, g: Array) -> None:
         array_module(x).multiply(x, -along[:, None], out=y)
@@ -75,17 +100,17 @@ def normalise_product(g: Array, x: Array, weight: Array, mean: Array, scale: Arr
     return back(_filled(work, see(x), see(g)))
 
 
-def _means_of_product(g: Array, x: Array, mean: Array, scale: Array, count: int) -> Array:
-    """``sum(g)`` and ``sum(g (x - mean) scale)``, over ``count``: (2, C)."""
+def _sums_of_product(g: Array, x: Array, mean: Array, scale: Array) -> Array:
+    """``sum(g)`` and ``sum(g (x - mean) scale)``: (2, C)."""
     see, _ = _views(x)
     x, g = see(x), see(g)
     if is_numpy(x) and (abs(mean) * scale < DISTANCE).all():  # else sum(g x) and mean sum(g) would be much alike
-        means = _means(lambda x, g: (_sums(g), _products(x, g)), count, x, g)
-        means[1] -= mean * means[0]
+        sums = _added(lambda x, g: (_sums(g), _products(x, g)), x, g)
+        sums[1] -= mean * sums[0]
     else:
-        means = _means(lambda x, g: (_sums(g), _products(x - mean[:, None], g)), count, x, g, in_blocks=True)
-    means[1] *= scale
-    return means
+        sums = _added(lambda x, g: (_sums(g), _products(x - mean[:, None], g)), x, g, in_blocks=True)
+    sums[1] *= scale
+    return sums
 
 
 # Ways through memory -------------------------------------------------------------------------------------------------
@@ -124,10 +149,10 @@ def _add_lines(sums: Array) -> Array:
     return sums.sum(axis=0, dtype="float64")
 
 
-def _means(function: Callable[..., Sequence[Array]], count: int, *arrays: Array, in_blocks: bool = False) -> Array:
-    """The sums of what ``function`` makes of ``arrays`` (before, C, after), a few (C,), over ``count``: (few, C).
-    Divided in double precision, for a sum may be more than half precision can hold. ``in_blocks``: the function
-    computes new arrays, so let the threads share them out, and on a CPU keep them in the cache."""
+def _added(function: Callable[..., Sequence[Array]], *arrays: Array, in_blocks: bool = False) -> Array:
+    """The sums of what ``function`` makes of ``arrays`` (before, C, after), a few (C,): (few, C), in double precision.
+    ``in_blocks``: the function computes new arrays, so let the threads share them out, and on a CPU keep them in the
+    cache."""
     first = arrays[0]
     lines = _lines_of_block(first) if in_blocks else max(1, len(first))
     parts: dict[int, Array] = {}
@@ -138,8 +163,7 @@ def _means(function: Callable[..., Sequence[Array]], count: int, *arrays: Array,
             parts[line] = array_module(first).stack(found)
 
     _share(work, first, WORTH_SHARING if in_blocks else SUMS_WORTH_SHARING)
-    means = sum(parts[line] for line in sorted(parts)) / count
-    return means.astype(np.result_type(*[array.dtype for array in arrays]))
+    return sum(parts[line] for line in sorted(parts))
 
 
 def _lines_of_block(x: Array) -> int:

@@ -6,42 +6,41 @@ its part along y,
 
     P(g) = (g - mean(g) - y mean(g y)) / s.
 
-P is its own adjoint, as projections are. With ``normalise_product``, P, and ``normalised_sum``, the sum of g y, the
-family closes under differentiation.
+P is its own adjoint, as projections are. With ``normalise_product``, P, and ``normalised_sums``, those of g and of g y,
+the family closes under differentiation.
 """
 
 from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array
 from tinygen.kernels import normalisation as kernels
+from tinygen.kernels.normalisation import Statistics
 from tinygen.operations.creation import ones_like, zeros_like
 from tinygen.operations.reductions import mean, sum, var
-
-Moments = tuple[Array, Array]  # of x itself, for each channel (C,): the mean, and 1 / s
 
 
 @operation(
     lambda g, x, weight, bias, **given: normalise_product(g, x, weight, **given),
-    lambda g, x, weight, bias, **given: normalised_sum(g, x, **given),
-    lambda g, x, weight, bias, **given: sum(g, _all_but_channels(g)),
+    lambda g, x, weight, bias, **given: normalised_sums(g, x, **given)[1],
+    lambda g, x, weight, bias, **given: normalised_sums(g, x, **given)[0],
 )
-def normalise(x: Array, weight: Array, bias: Array, eps: float, moments: Moments) -> Array:
-    """``weight y + bias``, per channel: x (N, C, ...), weight and bias (C,)."""
-    return kernels.normalise(x, weight, bias, *moments)
+def normalise(x: Array, weight: Array, bias: Array, eps: float, channels: Statistics) -> Array:
+    """``weight y + bias``, per channel: x (N, C, ...), weight and bias (C,); ``channels``: what x itself tells."""
+    return kernels.normalise(x, weight, bias, channels)
 
 
 @operation(
-    lambda h, g, x, **given: normalise(x, h, zeros_like(h), **given),
-    lambda h, g, x, **given: normalise_product(g, x, h, **given),
+    lambda h, g, x, **given: normalise(x, h[1], h[0], **given),
+    lambda h, g, x, **given: normalise_product(g, x, h[1], **given),
 )
-def normalised_sum(g: Array, x: Array, eps: float, moments: Moments) -> Array:
-    """``sum(g y)`` over each channel: g and x (N, C, ...) -> (C,)."""
-    return kernels.normalised_sum(g, x, *moments)
+def normalised_sums(g: Array, x: Array, eps: float, channels: Statistics) -> Array:
+    """``sum(g)`` and ``sum(g y)`` over each channel: g and x (N, C, ...) -> (2, C)."""
+    return kernels.normalised_sums(g, x, channels)
 
 
-def _in_x(h: Tensor, g: Tensor, x: Tensor, weight: Tensor, eps: float, moments: Moments) -> Tensor:
+def _in_x(h: Tensor, g: Tensor, x: Tensor, weight: Tensor, eps: float, channels: Statistics) -> Tensor:
     """The gradient of sum(h weight P(g)), of which y, P and 1 / s change with x."""
-    axes, given = _all_but_channels(x), {"eps": eps, "moments": moments}
+    axes, given = _all_but_channels(x), {"eps": eps, "channels": channels}
     y = normalise(x, ones_like(weight), zeros_like(weight), **given)
     of_g, of_h = (normalise_product(each, x, weight, **given) for each in (g, h))
     inner = mean(h * of_g, axes, True) * y + mean(h * y, axes, True) * of_g + mean(g * y, axes, True) * of_h
@@ -53,9 +52,9 @@ def _in_x(h: Tensor, g: Tensor, x: Tensor, weight: Tensor, eps: float, moments: 
     _in_x,
     lambda h, g, x, weight, **given: sum(h * normalise_product(g, x, ones_like(weight), **given), _all_but_channels(g)),
 )
-def normalise_product(g: Array, x: Array, weight: Array, eps: float, moments: Moments) -> Array:
+def normalise_product(g: Array, x: Array, weight: Array, eps: float, channels: Statistics) -> Array:
     """``weight P(g)``, per channel: g and x (N, C, ...), weight (C,)."""
-    return kernels.normalise_product(g, x, weight, *moments)
+    return kernels.normalise_product(g, x, weight, channels)
 
 
 def _all_but_channels(x: Tensor) -> tuple[int, ...]:
