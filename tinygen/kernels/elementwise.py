@@ -20,17 +20,20 @@ from tinygen.kernels.fusion import fused
 
 BLOCK = 262_144  # elements: a megabyte of float32 for each array
 WORTH_SHARING = 100_000  # elements: below, handing half of the work to another thread costs more than it saves
+CHEAP_WORTH_SHARING = 300_000  # the same where there are only sums and products to compute, no exponential
 
 
-def blocked(function: Callable[..., object], out: np.ndarray, *arrays: np.ndarray) -> np.ndarray:
+def blocked(
+    function: Callable[..., object], out: np.ndarray, *arrays: np.ndarray, least: int = WORTH_SHARING
+) -> np.ndarray:
     """Let ``function(out, *arrays)`` fill ``out``, block by block; it must compute element by element.
 
     Arrays that lie in memory in the same order are walked through as they lie, whatever that order is. Where orders
-    differ, or one is broadcast, or they are small, the function gets the arrays whole, with a new axis in front: NumPy
-    makes a number, which has no place to write to, of a result without axes.
+    differ, or one is broadcast, or they have fewer than ``least`` elements, the function gets the arrays whole, with a
+    new axis in front: NumPy makes a number, which has no place to write to, of a result without axes.
     """
     size = out.size
-    lines = as_lines(out, *arrays) if size >= WORTH_SHARING else None
+    lines = as_lines(out, *arrays) if size >= least else None
     if lines is None:
         function(*(array[np.newaxis] for array in (out, *arrays)))
         return out
@@ -126,7 +129,7 @@ def elu_derivative(g: Array, y: Array, alpha: float) -> Array:
         out += 1
         out *= g
 
-    return blocked(block, _empty_like(y, g), g, y)
+    return blocked(block, _empty_like(y, g), g, y, least=CHEAP_WORTH_SHARING)
 
 
 @fused
@@ -212,7 +215,7 @@ def leaky_relu(x: Array, slope: float) -> Array:
         np.multiply(x, slope, out=y)
         np.maximum(x, y, out=y)  # slope x lies above x where x < 0 alone
 
-    return blocked(block, _empty_like(x), x)
+    return blocked(block, _empty_like(x), x, least=CHEAP_WORTH_SHARING)
 
 
 @fused
@@ -232,7 +235,7 @@ def leaky_relu_derivative(g: Array, x: Array, slope: float) -> Array:
         out.clip(slope, 1, out=out)
         out *= g
 
-    return blocked(block, _empty_like(x), g, x)
+    return blocked(block, _empty_like(x), g, x, least=CHEAP_WORTH_SHARING)
 
 
 @fused

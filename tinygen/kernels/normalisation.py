@@ -13,11 +13,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tinygen.backend import Array, array_module, is_numpy, parallel
-from tinygen.kernels.elementwise import BLOCK
+from tinygen.kernels.elementwise import BLOCK, CHEAP_WORTH_SHARING
 
-WORTH_SHARING = 100_000  # elements: below, handing half of the work to another thread costs more than it saves
+SUMS_WORTH_SHARING = 2_000_000  # elements; sums write nothing and are soon done
 DISTANCE = 8  # of a mean from 0 in standard deviations, from which on sums of distances from it are needed
-SUMS_WORTH_SHARING = 2_000_000  # the same for sums, which write nothing and are soon done
 
 
 def moments(x: Array) -> tuple[Array, Array]:
@@ -162,7 +161,7 @@ def _added(function: Callable[..., Sequence[Array]], *arrays: Array, in_blocks: 
             found = function(*(array[line : min(line + lines, stop)] for array in arrays))
             parts[line] = array_module(first).stack(found)
 
-    _share(work, first, WORTH_SHARING if in_blocks else SUMS_WORTH_SHARING)
+    _share(work, first, CHEAP_WORTH_SHARING if in_blocks else SUMS_WORTH_SHARING)
     return sum(parts[line] for line in sorted(parts))
 
 
@@ -181,7 +180,7 @@ def _filled(function: Callable[..., object], *arrays: Array) -> Array:
         for start in range(first, last, lines):
             function(*(array[start : min(start + lines, last)] for array in (new, *arrays)))
 
-    _share(work, new, WORTH_SHARING)
+    _share(work, new, CHEAP_WORTH_SHARING)
     return new
 
 
