@@ -1,8 +1,8 @@
 """Convolution on a CPU: which way for which shape.
 
 Convolutions to many channels go pixel by pixel (``convolution_strips``), those to fewer, and the adjoints, row by row
-(``convolution_rows``). Where the image has very few channels, patches are better (``convolution_patches``). Three more
-kinds are brought back to what is fast:
+(``convolution_rows``). Where the image has very few channels, patches are better (``convolution_patches``), but for the
+adjoint in x, which has to add them up again, only with one. Three more kinds are brought back to what is fast:
 
 * few output channels, stride 1: the map is the adjoint of a convolution with few *input* channels, its kernel turned
   round by 180 degrees and its channels exchanged;
@@ -52,7 +52,8 @@ def conv2d_adjoint_x(
         return _with_bias(_spread_adjoint_x(g, w), bias)
     if _turns_round(C, O, kernel_size, stride, padding):
         return convolution_patches.conv2d(g, _turned(w), bias, stride, _turned_padding(kernel_size, padding))
-    return _way(C).conv2d_adjoint_x(g, w, size, stride, padding, bias)
+    way = convolution_patches if C == 1 else convolution_rows
+    return way.conv2d_adjoint_x(g, w, size, stride, padding, bias)
 
 
 def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair) -> np.ndarray:
