@@ -117,11 +117,15 @@ def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pa
                 total[through] += product.reshape(-1, O, total.shape[2])
 
     share(work, H * len(lots), g.size * C * kh * kw)
-    w = np.zeros((kh, O, kw, C), np.result_type(x, g))
+    w = np.zeros((O, C, kh, kw), np.result_type(x, g))
     for which, lot in enumerate(lots):
-        found = np.sum([totals[first][which] for first in sorted(totals)], axis=0)
-        w[meetings.order, :, lot.columns] = found.reshape(kh, O, -1, C)
-    return w.transpose(1, 3, 0, 2)
+        found, *others = (totals[first][which] for first in sorted(totals))
+        for other in others:
+            found += other
+        for place, row in enumerate(meetings.order):
+            for column in range(len(lot.pairs)):
+                w[:, :, row, lot.columns.start + column] = found[place, :, C * column : C * (column + 1)]
+    return w
 
 
 class Lot(NamedTuple):
