@@ -41,7 +41,7 @@ SHOWN = (1, 5, 20, 40)  # the epochs of which samples are shown, and the last on
 def arguments() -> argparse.Namespace:
     """The common options, and the networks' width."""
     parser = common_arguments(
-        TITLE, data="mnist", epochs=10, out="runs/dcgan_mnist", datasets=("mnist", "strokes", "fashion-mnist")
+        TITLE, data="mnist", epochs=6, out="runs/dcgan_mnist", datasets=("mnist", "strokes", "fashion-mnist")
     )
     parser.add_argument(
         "--width", type=int, default=16, metavar="N", help="channels beside the image (%(default)s; the paper: 128)"

@@ -3,7 +3,7 @@
     python examples/gan_fashion_mnist.py                                all three games, one after the other
     python examples/gan_fashion_mnist.py --game wasserstein-gp          one of them
     python examples/gan_fashion_mnist.py --resume                       go on; a game that is over is only judged again
-    python examples/gan_fashion_mnist.py --steps 90000 --device gpu     as long as published runs
+    python examples/gan_fashion_mnist.py --steps 90000 --width 64 --device gpu          as long as published runs
     python examples/gan_fashion_mnist.py --data strokes --limit 2000    embedded digits: nothing to download, minutes
 
 A generator of three transposed convolutions draws images of 28 x 28 from 128 numbers; a critic of three convolutions
@@ -88,7 +88,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--n-critic", type=int, metavar="N", help="critic's steps a round (1; wasserstein-clip: 5)")
     parser.add_argument("--learning-rate", type=float, default=2e-4, metavar="X", help="of both (%(default)s)")
     parser.add_argument("--beta1", type=float, default=0.5, metavar="X", help="Adam's, of both (%(default)s)")
-    parser.add_argument("--width", type=int, default=64, metavar="N", help="channels beside the image (%(default)s)")
+    parser.add_argument(
+        "--width", type=int, default=32, metavar="N", help="channels beside the image (%(default)s; on a GPU rather 64)"
+    )
     parser.add_argument(
         "--classifier",
         type=Path,

@@ -16,7 +16,7 @@ from types import ModuleType
 import numpy as np
 
 from tinygen.kernels import convolution_patches, convolution_rows, convolution_strips
-from tinygen.kernels.convolution_rows import MANY_CHANNELS
+from tinygen.kernels.convolution_meetings import MANY_CHANNELS
 from tinygen.kernels.products import matmul
 from tinygen.kernels.windows import images
 

@@ -1,0 +1,86 @@
+"""Who meets whom in a convolution by rows: rows of the image and of the output, columns of the kernel and pixels.
+
+At the upper and lower edge fewer output rows see an input row; then some rows of the kernel's matrix K are left out, so
+nothing is multiplied by the padding's zeros. With a stride of s from row to row, an input row meets every s-th row of
+the kernel only: K has its rows sorted by their remainder, and those that are wanted lie together again. In the other
+direction, pixels that lie s from each other are reached by the same columns of the kernel.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+MANY_CHANNELS = 48  # from here on, a column of the kernel by itself is enough for a product
+
+
+class Meetings:
+    """Which rows meet: input row h and output row r through the kernel's row h + padding - stride r.
+
+    ``order`` lists the kernel's rows as they stand in K: by their remainder modulo the stride, each lot upside down.
+    """
+
+    def __init__(self, kernel_rows: int, stride: int, padding: int) -> None:
+        self.kernel_rows, self.stride, self.padding = kernel_rows, stride, padding
+        self.order = sorted(range(kernel_rows), key=lambda row: (row % stride, -row))
+
+    def of(self, h: int, first: int, last: int) -> tuple[slice | None, slice]:
+        """The output rows from ``first`` to ``last`` that see input row ``h``, None if there are none, and the rows of
+        K through which they do."""
+        reach = h + self.padding
+        start = max(first, -((self.kernel_rows - 1 - reach) // self.stride))
+        stop = min(last, reach // self.stride + 1)
+        if start >= stop:
+            return None, slice(0, 0)
+        place = self.order.index(reach - self.stride * start)
+        return slice(start, stop), slice(place, place + stop - start)
+
+
+class Lot(NamedTuple):
+    """Columns of the kernel that are multiplied together."""
+
+    columns: slice
+    pairs: list[tuple[slice, slice]]  # for each: the output pixels it serves, and the input pixels it sees
+    served: slice  # the output pixels that any of them serves
+
+    @classmethod
+    def of(cls, pairs: list[tuple[slice, slice]], channels: int) -> list["Lot"]:
+        """The columns whose ``pairs`` are given, in lots; those that meet nothing but padding are left out."""
+        size, lots = 1 if channels >= MANY_CHANNELS else len(pairs), []
+        for start in range(0, len(pairs), size):
+            some = pairs[start : start + size]
+            served = [out for out, _ in some if out.start < out.stop]
+            if served:
+                reach = slice(min(out.start for out in served), max(out.stop for out in served))
+                lots.append(cls(slice(start, start + len(some)), some, reach))
+        return lots
+
+
+class Echo(NamedTuple):
+    """What comes back to input pixels that lie one stride from each other: the same columns of the kernel reach them
+    all."""
+
+    pixels: slice
+    columns: list[int]
+    places: list[slice]  # for each column the output pixels, counted with a margin, from which it reaches the pixels
+
+    @classmethod
+    def of(cls, first: int, size: int, kernel_columns: int, stride: int, padding: int, margin: int) -> "Echo":
+        """The echo at the pixels ``first``, ``first + stride``, ... of ``size``."""
+        reach, count = first + padding, -(-(size - first) // stride)
+        columns = list(range(reach % stride, kernel_columns, stride))
+        starts = [margin + (reach - column) // stride for column in columns]
+        return cls(slice(first, None, stride), columns, [slice(start, start + count) for start in starts])
+
+    def add_up(self, brought: Iterator[np.ndarray], total: np.ndarray) -> None:
+        """Fill ``total`` (C, pixels, N) with the sum of what the columns ``brought``, each (C, W_out and margins, N);
+        the first two are added in one passage."""
+        match [copy[:, place] for place, copy in zip(self.places, brought, strict=False)]:
+            case []:
+                total[...] = 0
+            case [only]:
+                total[...] = only
+            case [first, second, *others]:
+                np.add(first, second, out=total)
+                for other in others:
+                    total += other
