@@ -8,7 +8,13 @@ import pytest
 from tinygen.kernels import normalisation as kernels
 
 NUMBERS = np.random.default_rng(0)
-SHAPES = [(6, 3), (1, 3, 5), (5, 1, 4, 2), (4, 3, 5, 2), (90, 8, 20, 21)]  # the last is worth sharing
+SHAPES = [
+    (6, 3),
+    (1, 3, 5),
+    (5, 1, 4, 2),
+    (4, 3, 5, 2),
+    (90, 8, 20, 21),
+]  # the last is worth sharing, but not for its sums
 
 
 def orders(shape):
@@ -85,13 +91,32 @@ def test_sums_that_half_precision_cannot_hold_still_have_a_mean():
     np.testing.assert_allclose(variance, [1, 1, 1], rtol=0.02)
 
 
-def test_a_gradients_sums_are_kept_for_that_gradient_alone_which_can_no_longer_change():
-    x, first, second = NUMBERS.normal(size=(3, 4, 2, 5))
+def test_a_gradients_sums_are_kept_for_that_gradient_in_one_walk_alone():
+    x, other, g = NUMBERS.normal(size=(3, 4, 2, 5))
     mean, variance = kernels.moments(x)
-    channels = kernels.Statistics(mean, variance**-0.5)
-    for g in (first, second, first):
-        np.testing.assert_allclose(kernels.normalised_sums(g, x, channels)[0], g.sum((0, 2)))
-    with pytest.raises(ValueError, match="read-only"):
-        first[0] = 1
-    lost = kernels.normalised_sums(NUMBERS.normal(size=x.shape), x, channels)  # an array that is gone at once
-    assert not np.allclose(kernels.normalised_sums(second, x, channels), lost)
+    channels, walk = kernels.Statistics(mean, variance**-0.5), object()
+    sums = channels.sums(g, x, walk)
+    assert channels.sums(g, x, walk) is sums
+    g *= 2  # no one may, in a walk; afterwards it is anybody's
+    for changed in (channels.sums(g, x, object()), channels.sums(g, x, None), channels.sums(g, x, None)):
+        np.testing.assert_allclose(changed, 2 * sums)
+    for of_g, of_x in ((g, other), (other, x), (NUMBERS.normal(size=g.shape), x), (g, x)):
+        found = channels.sums(of_g, of_x, walk)
+        np.testing.assert_allclose(found[0], of_g.sum((0, 2)))
+        np.testing.assert_allclose(found[1], (of_g * (of_x - mean[:, None])).sum((0, 2)) * channels.scale)
+
+
+def test_large_sums_are_shared_out(monkeypatch):
+    x, g = NUMBERS.normal(size=(2, *SHAPES[-1])).astype("float32")
+    whole = kernels.moments(x)
+    sums = kernels.normalised_sums(g, x, kernels.Statistics(*whole))
+    monkeypatch.setattr(kernels, "SUMS_WORTH_SHARING", 0)
+    np.testing.assert_allclose(kernels.moments(x), whole, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(kernels.normalised_sums(g, x, kernels.Statistics(*whole)), sums, rtol=1e-4, atol=1e-3)
+
+
+def test_channels_of_nothing_are_no_reason_for_a_second_look(monkeypatch):
+    x = NUMBERS.normal(size=(4, 3, 5))
+    x[:, 1] = 0
+    monkeypatch.setattr(kernels, "_lines_of_block", None)  # who looks twice, needs it
+    np.testing.assert_allclose(kernels.moments(x)[1], x.var((0, 2)))

@@ -23,12 +23,18 @@ def test_taps_pair_each_output_pixel_with_the_input_pixels_that_it_sees(size, ke
         assert list(zip(range(output_size)[out], range(size)[into], strict=True)) == expected
 
 
-def test_images_are_laid_with_the_batch_innermost_and_back():
-    x = np.arange(2 * 3 * 4 * 5.0).reshape(2, 3, 4, 5)
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (19, 2, 16, 16)], ids=["a few", "a page apart"])
+def test_images_are_laid_with_the_batch_innermost_and_back(shape):
+    x = np.arange(np.prod(shape), dtype=float).reshape(shape)
     laid = windows.lay(x)
-    assert laid.shape == (4, 3, 5, 2)
+    assert laid.shape == (shape[2], shape[1], shape[3], shape[0])
     assert laid.flags.c_contiguous
     for n, c, h, w in itertools.product(*map(range, x.shape)):
         assert laid[h, c, w, n] == x[n, c, h, w]
     np.testing.assert_array_equal(windows.images(laid), x)
     assert np.shares_memory(windows.lay(windows.images(laid)), laid)
+
+
+def test_one_image_under_many_names_is_laid_like_any():
+    x = np.broadcast_to(np.arange(12.0).reshape(1, 1, 3, 4), (20, 2, 3, 4))
+    np.testing.assert_array_equal(windows.lay(x), x.transpose(2, 1, 3, 0))

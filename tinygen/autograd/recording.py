@@ -13,16 +13,19 @@ import numpy as np
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
 is_recording = _recording.get  # whether operations remember their inputs
+_scope: ContextVar[object] = ContextVar("scope", default=None)
+scope = _scope.get  # what stands for the innermost ``recording``, such as a reverse walk; None outside
 
 
 @contextmanager
 def recording(wanted: bool) -> Iterator[None]:
     """Within, operations remember their inputs (``wanted``) or do not; the state before is restored in any case."""
-    token = _recording.set(wanted)
+    token, outer = _recording.set(wanted), _scope.set(object())
     try:
         yield
     finally:
         _recording.reset(token)
+        _scope.reset(outer)
 
 
 def no_grad() -> Any:

@@ -16,13 +16,13 @@ from types import ModuleType
 import numpy as np
 
 from tinygen.kernels import convolution_patches, convolution_rows, convolution_strips
-from tinygen.kernels.convolution_meetings import MANY_CHANNELS
 from tinygen.kernels.products import matmul
 from tinygen.kernels.windows import images
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
-FEW_CHANNELS = 8  # below, the products of rows are too thin
+FEW_CHANNELS = 8  # below, the products of rows are too thin (but not for the adjoint in x)
+MANY_CHANNELS = 48  # below, those of pixels are
 
 
 def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair) -> np.ndarray:

@@ -39,14 +39,14 @@ class Meetings:
 class Lot(NamedTuple):
     """Columns of the kernel that are multiplied together."""
 
-    columns: slice
+    places: slice  # where they stand among the columns that were given
     pairs: list[tuple[slice, slice]]  # for each: the output pixels it serves, and the input pixels it sees
     served: slice  # the output pixels that any of them serves
 
     @classmethod
     def of(cls, pairs: list[tuple[slice, slice]], channels: int) -> list["Lot"]:
-        """The columns whose ``pairs`` are given, in lots; those that meet nothing but padding are left out."""
-        size, lots = 1 if channels >= MANY_CHANNELS else len(pairs), []
+        """The columns whose ``pairs`` are given, in lots; without those lots that meet nothing but padding."""
+        size, lots = 1 if channels >= MANY_CHANNELS else max(1, len(pairs)), []
         for start in range(0, len(pairs), size):
             some = pairs[start : start + size]
             served = [out for out, _ in some if out.start < out.stop]
@@ -62,20 +62,20 @@ class Echo(NamedTuple):
 
     pixels: slice
     columns: list[int]
-    places: list[slice]  # for each column the output pixels, counted with a margin, from which it reaches the pixels
+    heard: list[slice]  # for each column the output pixels, counted with a margin, from which it reaches the pixels
 
     @classmethod
-    def of(cls, first: int, size: int, kernel_columns: int, stride: int, padding: int, margin: int) -> "Echo":
+    def of(cls, first: int, size: int, kernel_columns: int, stride: int, padding: int) -> "Echo":
         """The echo at the pixels ``first``, ``first + stride``, ... of ``size``."""
         reach, count = first + padding, -(-(size - first) // stride)
         columns = list(range(reach % stride, kernel_columns, stride))
-        starts = [margin + (reach - column) // stride for column in columns]
+        starts = [margin(kernel_columns, stride) + (reach - column) // stride for column in columns]
         return cls(slice(first, None, stride), columns, [slice(start, start + count) for start in starts])
 
     def add_up(self, brought: Iterator[np.ndarray], total: np.ndarray) -> None:
         """Fill ``total`` (C, pixels, N) with the sum of what the columns ``brought``, each (C, W_out and margins, N);
         the first two are added in one passage."""
-        match [copy[:, place] for place, copy in zip(self.places, brought, strict=False)]:
+        match [copy[:, pixels] for pixels, copy in zip(self.heard, brought, strict=False)]:
             case []:
                 total[...] = 0
             case [only]:
@@ -84,3 +84,26 @@ class Echo(NamedTuple):
                 np.add(first, second, out=total)
                 for other in others:
                     total += other
+
+
+class Turn(NamedTuple):
+    """What the adjoint in x does of an input row in one go: all echoes of it, or with many channels one."""
+
+    echoes: list[Echo]
+    columns: list[int]  # of the kernel, as the echoes want them
+    lots: list[Lot]
+
+    @classmethod
+    def of(cls, pairs: list[tuple[slice, slice]], size: int, stride: int, padding: int, channels: int) -> list["Turn"]:
+        """The turns for a row of ``size`` pixels, by the ``pairs`` of all columns of the kernel."""
+        echoes = [Echo.of(first, size, len(pairs), stride, padding) for first in range(min(stride, size))]
+        turns = []
+        for some in [[echo] for echo in echoes] if channels >= MANY_CHANNELS else [echoes]:
+            columns = [column for echo in some for column in echo.columns]
+            turns.append(cls(some, columns, Lot.of([pairs[column] for column in columns], channels)))
+        return turns
+
+
+def margin(kernel_columns: int, stride: int) -> int:
+    """How many pixels left of the first output pixel the first input pixel may listen for an echo."""
+    return (kernel_columns - 1) // stride

@@ -17,7 +17,7 @@ Who meets whom, at the edges and with strides, is said in ``convolution_meetings
 
 import numpy as np
 
-from tinygen.kernels.convolution_meetings import MANY_CHANNELS, Echo, Lot, Meetings
+from tinygen.kernels.convolution_meetings import Lot, Meetings, Turn, margin
 from tinygen.kernels.products import share
 from tinygen.kernels.windows import images, lay, taps
 
@@ -53,33 +53,30 @@ def conv2d_adjoint_x(
     """g (N, O, H_out, W_out), w (O, C, kh, kw), bias (C,) or None -> (N, C, H, W)."""
     (N, O, H_out, W_out), (_, C, kh, kw), (H, W) = g.shape, w.shape, size
     rows, meetings = lay(g).reshape(H_out, O, W_out * N), Meetings(kh, stride[0], padding[0])
-    pairs, margin = taps(W, W_out, kw, stride[1], padding[1]), (kw - 1) // stride[1]
-    echoes = [Echo.of(first, W, kw, stride[1], padding[1], margin) for first in range(min(stride[1], W))]
-    length = max([margin + W_out, *(place.stop for echo in echoes for place in echo.places)])
-    turns = [[echo] for echo in echoes] if C >= MANY_CHANNELS else [echoes]
-    columns = [[column for echo in turn for column in echo.columns] for turn in turns]
-    kernels = [as_matrix(w[..., some], meetings.order) for some in columns]
-    lots = [Lot.of([pairs[column] for column in some], C) for some in columns]
+    turns = Turn.of(taps(W, W_out, kw, stride[1], padding[1]), W, stride[1], padding[1], C)
+    kernels = [as_matrix(w[..., turn.columns], meetings.order) for turn in turns]
+    left = margin(kw, stride[1])
+    length = max([left + W_out, *(heard.stop for turn in turns for echo in turn.echoes for heard in echo.heard)])
     x = np.empty((H, C, W, N), np.result_type(g, w))
 
     def work(first: int, last: int) -> None:
-        room = [np.zeros((len(some), C, length, N), x.dtype) for some in columns]
+        room = [np.zeros((len(turn.columns), C, length, N), x.dtype) for turn in turns]
         for unit in range(first, last):
             h, which = divmod(unit, len(turns))
+            turn, copies = turns[which], room[which]
             seen_by, through = meetings.of(h, 0, H_out)
-            copies = room[which]
             if seen_by:
                 seeing = rows[seen_by].reshape(-1, W_out * N)
-                for lot in lots[which]:
+                for lot in turn.lots:
                     start, stop = N * lot.served.start, N * lot.served.stop
                     kernel = kernels[which][through].reshape(len(seeing), -1)
-                    kernel = kernel[:, C * lot.columns.start : C * lot.columns.stop]
-                    some = copies[lot.columns].reshape(-1, length * N)
-                    np.matmul(kernel.T, seeing[:, start:stop], out=some[:, N * margin + start : N * margin + stop])
+                    kernel = kernel[:, C * lot.places.start : C * lot.places.stop]
+                    some = copies[lot.places].reshape(-1, length * N)
+                    np.matmul(kernel.T, seeing[:, start:stop], out=some[:, N * left + start : N * left + stop])
             else:
                 copies[...] = 0
             brought = iter(copies)
-            for echo in turns[which]:
+            for echo in turn.echoes:
                 echo.add_up(brought, x[h][:, echo.pixels])
                 if bias is not None:
                     x[h][:, echo.pixels] += bias[:, None, None]
@@ -117,7 +114,7 @@ def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pa
             found += other
         for place, row in enumerate(meetings.order):
             for column in range(len(lot.pairs)):
-                w[:, :, row, lot.columns.start + column] = found[place, :, C * column : C * (column + 1)]
+                w[:, :, row, lot.places.start + column] = found[place, :, C * column : C * (column + 1)]
     return w
 
 

@@ -32,7 +32,7 @@ def moments(x: Array) -> tuple[Array, Array]:
     if is_numpy(x):
         mean, square = _added(lambda x: (_sums(x), _products(x, x)), x) / count
         variance = square - mean * mean
-        if (variance > square / DISTANCE**2).all():
+        if (variance >= square / DISTANCE**2).all():
             return mean.astype(dtype), variance.astype(dtype)
     else:
         mean = _sums(x) / count
@@ -42,24 +42,25 @@ def moments(x: Array) -> tuple[Array, Array]:
 
 
 class Statistics:
-    """What normalisation knows of its channels: their ``mean`` and their ``scale``, 1 / s, both (C,).
+    """What normalisation knows of the channels of an x: their ``mean`` and their ``scale``, 1 / s, both (C,).
 
-    And of the gradient that came back last its two sums with them, which three derivatives want. A gradient whose sums
-    are kept must not change, so it is made read-only where that can be, as all arrays of a graph are.
+    It also keeps the two sums of a gradient with them, which three derivatives want, as long as one reverse walk lasts:
+    in a walk no gradient changes.
     """
 
     def __init__(self, mean: Array, scale: Array) -> None:
         self.mean, self.scale = mean, scale
-        self._last: tuple[Callable[[], Array | None], Array] = (lambda: None, None)
+        self._kept: tuple[object, Callable[[], Array | None], Callable[[], Array | None], Array] | None = None
 
-    def sums(self, g: Array, x: Array) -> Array:
-        """``sum(g)`` and ``sum(g y)`` with ``y = (x - mean) scale``, over each channel: (2, C), in double precision."""
-        gradient, sums = self._last
-        if gradient() is not g:
-            sums = _sums_of_product(g, x, self.mean, self.scale)
-            if is_numpy(g):
-                g.setflags(write=False)
-            self._last = weakref.ref(g), sums
+    def sums(self, g: Array, x: Array, walk: object) -> Array:
+        """``sum(g)`` and ``sum(g y)`` with ``y = (x - mean) scale``, over each channel: (2, C), the lines of an array
+        added up in double precision. ``walk``: what stands for the reverse walk in which they are wanted, if any."""
+        if self._kept is not None:
+            when, of_g, of_x, sums = self._kept
+            if walk is not None and when is walk and of_g() is g and of_x() is x:
+                return sums
+        sums = _sums_of_product(g, x, self.mean, self.scale)
+        self._kept = walk, weakref.ref(g), weakref.ref(x), sums
         return sums
 
 
@@ -76,16 +77,16 @@ def normalise(x: Array, weight: Array, bias: Array, channels: Statistics) -> Arr
     return back(_filled(work, see(x)))
 
 
-def normalised_sums(g: Array, x: Array, channels: Statistics) -> Array:
+def normalised_sums(g: Array, x: Array, channels: Statistics, walk: object = None) -> Array:
     """``sum(g)`` and ``sum(g y)`` with ``y = (x - mean) scale``, over a channel: g and x (N, C, ...) -> (2, C)."""
-    return channels.sums(g, x).astype(np.result_type(g.dtype, x.dtype))
+    return channels.sums(g, x, walk).astype(np.result_type(g.dtype, x.dtype))
 
 
-def normalise_product(g: Array, x: Array, weight: Array, channels: Statistics) -> Array:
+def normalise_product(g: Array, x: Array, weight: Array, channels: Statistics, walk: object = None) -> Array:
     """``weight scale (g - mean(g) - y mean(g y))`` with ``y = (x - mean) scale``, the means those of a channel: g and x
     (N, C, ...), weight (C,)."""
     see, back = _views(x)
-    level, along = (channels.sums(g, x) * (x.shape[1] / x.size)).astype(np.result_type(g.dtype, x.dtype))
+    level, along = (channels.sums(g, x, walk) * (x.shape[1] / x.size)).astype(np.result_type(g.dtype, x.dtype))
     along *= channels.scale
     height = along * channels.mean - level
     slope = weight * channels.scale
@@ -149,9 +150,9 @@ def _add_lines(sums: Array) -> Array:
 
 
 def _added(function: Callable[..., Sequence[Array]], *arrays: Array, in_blocks: bool = False) -> Array:
-    """The sums of what ``function`` makes of ``arrays`` (before, C, after), a few (C,): (few, C), in double precision.
-    ``in_blocks``: the function computes new arrays, so let the threads share them out, and on a CPU keep them in the
-    cache."""
+    """The sums of what ``function`` makes of ``arrays`` (before, C, after), a few (C,): (few, C), added up in double
+    precision. ``in_blocks``: the function computes new arrays, so let the threads share them out, and on a CPU keep
+    them in the cache."""
     first = arrays[0]
     lines = _lines_of_block(first) if in_blocks else max(1, len(first))
     parts: dict[int, Array] = {}

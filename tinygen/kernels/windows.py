@@ -18,7 +18,8 @@ def lay(x: np.ndarray) -> np.ndarray:
     places in the cache, so they are copied a few at a time, in a third of the time.
     """
     seen = x.transpose(2, 1, 3, 0)
-    if seen.flags.c_contiguous or seen.strides[3] % PAGE:
+    apart = seen.strides[3]  # 0 if there is one image under all their names
+    if seen.flags.c_contiguous or not apart or apart % PAGE:
         return np.ascontiguousarray(seen)
     y = np.empty(seen.shape, x.dtype)
     for first in range(0, len(x), AT_ONCE):

@@ -11,6 +11,7 @@ the family closes under differentiation.
 """
 
 from tinygen.autograd.operation import operation
+from tinygen.autograd.recording import scope
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array
 from tinygen.kernels import normalisation as kernels
@@ -35,7 +36,7 @@ def normalise(x: Array, weight: Array, bias: Array, eps: float, channels: Statis
 )
 def normalised_sums(g: Array, x: Array, eps: float, channels: Statistics) -> Array:
     """``sum(g)`` and ``sum(g y)`` over each channel: g and x (N, C, ...) -> (2, C)."""
-    return kernels.normalised_sums(g, x, channels)
+    return kernels.normalised_sums(g, x, channels, scope())
 
 
 def _in_x(h: Tensor, g: Tensor, x: Tensor, weight: Tensor, eps: float, channels: Statistics) -> Tensor:
@@ -54,7 +55,7 @@ def _in_x(h: Tensor, g: Tensor, x: Tensor, weight: Tensor, eps: float, channels:
 )
 def normalise_product(g: Array, x: Array, weight: Array, eps: float, channels: Statistics) -> Array:
     """``weight P(g)``, per channel: g and x (N, C, ...), weight (C,)."""
-    return kernels.normalise_product(g, x, weight, channels)
+    return kernels.normalise_product(g, x, weight, channels, scope())
 
 
 def _all_but_channels(x: Tensor) -> tuple[int, ...]:
