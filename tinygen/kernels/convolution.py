@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from tinygen.backend import Array, array_module, is_numpy
 from tinygen.kernels import convolution_cpu as cpu
+from tinygen.kernels.windows import output_size
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
@@ -65,10 +66,7 @@ def conv2d_plain(
 ) -> Array:
     """``conv2d`` on any array module: the kernel times all patches."""
     (N, _, *size), (O, _, *kernel_size) = x.shape, w.shape
-    H_out, W_out = (
-        (size[axis] + 2 * padding[axis] - dilation[axis] * (kernel_size[axis] - 1) - 1) // stride[axis] + 1
-        for axis in (0, 1)
-    )
+    H_out, W_out = output_size(size, kernel_size, stride, padding, dilation)
     patches = _patches(x, kernel_size, stride, padding, dilation, (H_out, W_out), groups)
     y = _by_group(w.reshape(groups, O // groups, patches.shape[1]), patches).reshape(O, N, H_out, W_out)
     if bias is not None:

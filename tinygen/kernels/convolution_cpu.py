@@ -17,7 +17,7 @@ import numpy as np
 
 from tinygen.kernels import convolution_patches, convolution_rows, convolution_strips
 from tinygen.kernels.products import matmul
-from tinygen.kernels.windows import images
+from tinygen.kernels.windows import images, output_size
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
@@ -33,9 +33,9 @@ def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, 
     if _from_one_pixel(size, kernel_size, stride, padding):
         return _with_bias(_spread(x, w), bias)
     if _turns_round(C, O, kernel_size, stride, padding):
-        output_size = (size[0] + 2 * padding[0] - kernel_size[0] + 1, size[1] + 2 * padding[1] - kernel_size[1] + 1)
+        seen = output_size(size, kernel_size, stride, padding)
         return convolution_patches.conv2d_adjoint_x(
-            x, _turned(w), output_size, stride, _turned_padding(kernel_size, padding), bias
+            x, _turned(w), seen, stride, _turned_padding(kernel_size, padding), bias
         )
     way = convolution_strips if C >= FEW_CHANNELS and O >= MANY_CHANNELS else _way(C)
     return way.conv2d(x, w, bias, stride, padding)

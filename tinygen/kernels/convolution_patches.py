@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tinygen.kernels.products import share
-from tinygen.kernels.windows import images, lay, taps
+from tinygen.kernels.windows import images, lay, output_size, taps
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
@@ -25,7 +25,7 @@ IN_CACHE = 262_144  # numbers in the patches that are worked on together
 def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair) -> np.ndarray:
     """x (N, C, H, W), w (O, C, kh, kw), bias (O,) or None -> (N, O, H_out, W_out)."""
     (N, _, H, W), (O, _, kh, kw) = x.shape, w.shape
-    H_out, W_out = (H + 2 * padding[0] - kh) // stride[0] + 1, (W + 2 * padding[1] - kw) // stride[1] + 1
+    H_out, W_out = output_size((H, W), (kh, kw), stride, padding)
     rows, kernel = lay(x), _as_matrix(w)
     y = np.empty((H_out, O, W_out * N), np.result_type(x, w))
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from tinygen.kernels.convolution_meetings import Lot, Meetings, Turn, margin
 from tinygen.kernels.products import share
-from tinygen.kernels.windows import images, lay, taps
+from tinygen.kernels.windows import images, lay, output_size, taps
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
@@ -27,7 +27,7 @@ Pair = tuple[int, int]  # (vertical, horizontal)
 def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair) -> np.ndarray:
     """x (N, C, H, W), w (O, C, kh, kw), bias (O,) or None -> (N, O, H_out, W_out)."""
     (N, C, H, W), (O, _, kh, kw) = x.shape, w.shape
-    H_out, W_out = (H + 2 * padding[0] - kh) // stride[0] + 1, (W + 2 * padding[1] - kw) // stride[1] + 1
+    H_out, W_out = output_size((H, W), (kh, kw), stride, padding)
     rows, meetings = lay(x), Meetings(kh, stride[0], padding[0])
     kernel, pairs = as_matrix(w, meetings.order), taps(W, W_out, kw, stride[1], padding[1])
     y = np.empty((H_out, O, W_out * N), np.result_type(x, w))

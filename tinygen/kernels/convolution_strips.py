@@ -14,7 +14,7 @@ each has only N columns, so it pays where K has many rows: with few output chann
 import numpy as np
 
 from tinygen.kernels.products import share
-from tinygen.kernels.windows import images, lay
+from tinygen.kernels.windows import images, lay, output_size
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
@@ -22,7 +22,7 @@ Pair = tuple[int, int]  # (vertical, horizontal)
 def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair) -> np.ndarray:
     """x (N, C, H, W), w (O, C, kh, kw), bias (O,) or None -> (N, O, H_out, W_out)."""
     (N, C, H, W), (O, _, kh, kw) = x.shape, w.shape
-    H_out, W_out = (H + 2 * padding[0] - kh) // stride[0] + 1, (W + 2 * padding[1] - kw) // stride[1] + 1
+    H_out, W_out = output_size((H, W), (kh, kw), stride, padding)
     rows, kernel = lay(x), np.ascontiguousarray(w.transpose(0, 3, 2, 1))  # (O, kw, kh, C)
     y = np.empty((H_out, O, W_out, N), np.result_type(x, w))
 

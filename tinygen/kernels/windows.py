@@ -5,7 +5,11 @@ pixel is then done to as many numbers side by side as there are images, and rows
 the other.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+
+Pair = tuple[int, int]  # (vertical, horizontal)
 
 PAGE = 4096  # bytes
 AT_ONCE = 8  # images
@@ -30,6 +34,17 @@ def lay(x: np.ndarray) -> np.ndarray:
 def images(y: np.ndarray) -> np.ndarray:
     """(H, C, W, N) -> (N, C, H, W), a view."""
     return y.transpose(3, 1, 0, 2)
+
+
+def output_size(
+    size: Sequence[int], kernel_size: Sequence[int], stride: Pair, padding: Pair, dilation: Pair = (1, 1)
+) -> Pair:
+    """How many windows fit the padded image, vertically and horizontally."""
+    height, width = (
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, k, s, p, d in zip(size, kernel_size, stride, padding, dilation, strict=True)
+    )
+    return height, width
 
 
 def taps(
