@@ -61,16 +61,19 @@ class Echo(NamedTuple):
     all."""
 
     pixels: slice
-    columns: list[int]
+    columns: slice
     heard: list[slice]  # for each column the output pixels, counted with a margin, from which it reaches the pixels
 
     @classmethod
     def of(cls, first: int, size: int, kernel_columns: int, stride: int, padding: int) -> "Echo":
         """The echo at the pixels ``first``, ``first + stride``, ... of ``size``."""
         reach, count = first + padding, -(-(size - first) // stride)
-        columns = list(range(reach % stride, kernel_columns, stride))
-        starts = [margin(kernel_columns, stride) + (reach - column) // stride for column in columns]
-        return cls(slice(first, None, stride), columns, [slice(start, start + count) for start in starts])
+        columns = slice(reach % stride, kernel_columns, stride)
+        heard = []
+        for column in range(kernel_columns)[columns]:
+            start = margin(kernel_columns, stride) + (reach - column) // stride
+            heard.append(slice(start, start + count))
+        return cls(slice(first, None, stride), columns, heard)
 
     def add_up(self, brought: Iterator[np.ndarray], total: np.ndarray) -> None:
         """Fill ``total`` (C, pixels, N) with the sum of what the columns ``brought``, each (C, W_out and margins, N);
@@ -90,7 +93,7 @@ class Turn(NamedTuple):
     """What the adjoint in x does of an input row in one go: all echoes of it, or with many channels one."""
 
     echoes: list[Echo]
-    columns: list[int]  # of the kernel, as the echoes want them
+    columns: int  # of the kernel, how many the echoes want
     lots: list[Lot]
 
     @classmethod
@@ -99,8 +102,8 @@ class Turn(NamedTuple):
         echoes = [Echo.of(first, size, len(pairs), stride, padding) for first in range(min(stride, size))]
         turns = []
         for some in [[echo] for echo in echoes] if channels >= MANY_CHANNELS else [echoes]:
-            columns = [column for echo in some for column in echo.columns]
-            turns.append(cls(some, columns, Lot.of([pairs[column] for column in columns], channels)))
+            wanted = [pair for echo in some for pair in pairs[echo.columns]]
+            turns.append(cls(some, len(wanted), Lot.of(wanted, channels)))
         return turns
 
 

@@ -15,6 +15,8 @@ serves: those from which it would meet nothing but padding are left out. With fe
 Who meets whom, at the edges and with strides, is said in ``convolution_meetings``.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tinygen.kernels.convolution_meetings import Lot, Meetings, Turn, margin
@@ -54,13 +56,13 @@ def conv2d_adjoint_x(
     (N, O, H_out, W_out), (_, C, kh, kw), (H, W) = g.shape, w.shape, size
     rows, meetings = lay(g).reshape(H_out, O, W_out * N), Meetings(kh, stride[0], padding[0])
     turns = Turn.of(taps(W, W_out, kw, stride[1], padding[1]), W, stride[1], padding[1], C)
-    kernels = [as_matrix(w[..., turn.columns], meetings.order) for turn in turns]
+    kernels = [as_matrix(w, meetings.order, [echo.columns for echo in turn.echoes]) for turn in turns]
     left = margin(kw, stride[1])
     length = max([left + W_out, *(heard.stop for turn in turns for echo in turn.echoes for heard in echo.heard)])
     x = np.empty((H, C, W, N), np.result_type(g, w))
 
     def work(first: int, last: int) -> None:
-        room = [np.zeros((len(turn.columns), C, length, N), x.dtype) for turn in turns]
+        room = [np.zeros((turn.columns, C, length, N), x.dtype) for turn in turns]
         for unit in range(first, last):
             h, which = divmod(unit, len(turns))
             turn, copies = turns[which], room[which]
@@ -118,10 +120,14 @@ def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pa
     return w
 
 
-def as_matrix(w: np.ndarray, order: list[int]) -> np.ndarray:
-    """The kernel (O, C, kh, kw) as K (kh, O, kw C), its rows in ``order``."""
+def as_matrix(w: np.ndarray, order: list[int], columns: Sequence[slice] = (slice(None),)) -> np.ndarray:
+    """The kernel (O, C, kh, kw) as K (kh, O, kw C): its rows in ``order``, its columns as the slices take them."""
     O, C, kh, kw = w.shape
-    matrix = np.empty((kh, O, kw, C), w.dtype)
+    matrix = np.empty((kh, O, sum(len(range(*some.indices(kw))) for some in columns), C), w.dtype)
     for place, row in enumerate(order):
-        matrix[place] = w[:, :, row].swapaxes(1, 2)
-    return matrix.reshape(kh, O, kw * C)
+        start = 0
+        for some in columns:
+            part = w[:, :, row, some].swapaxes(1, 2)
+            matrix[place, :, start : start + part.shape[1]] = part
+            start += part.shape[1]
+    return matrix.reshape(kh, O, matrix.shape[2] * C)
