@@ -13,9 +13,10 @@ trained on the same images sorts the samples, says of which it is least sure and
 features measure FID and KID. Samples are drawn with an average of the generator's weights.
 
 Non-saturating: the critic is a discriminator, whose loss is the surprise at which images are real. It begins near
-log 4 = 1.39, that of one who knows nothing, and goes to 0 as the discriminator learns to tell every sample; the
-generator's loss, the surprise that its samples are taken for fake, climbs at the same time. Neither says whether the
-samples get better: at its best this game would end at log 4 and log 2, and it does not get there.
+log 4 = 1.39, that of one who knows nothing, and goes towards 0 in the first hundreds of steps, as the discriminator
+learns to tell the samples; the generator's loss, the surprise that its samples are taken for fake, climbs at the same
+time. Then the two stay about where they are, while the samples get better: at its best this game would end at log 4 and
+log 2, and it does not get there.
 
 Wasserstein with weights clipped at 0.1: the loss is minus the gap between the scores of real and fake images. It falls
 fast, while the critic learns to tell them apart, and then climbs slowly toward 0 as the generator closes the gap. The
