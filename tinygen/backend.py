@@ -106,6 +106,16 @@ def to_device(array: Array, device: str) -> Array:
         return cupy.asarray(array)
 
 
+def stored_like(values: Array, like: Array) -> Array:
+    """A copy of ``values`` on the device and with the dtype of ``like``, an array of the same shape; on a CPU also in
+    its order in memory."""
+    if not is_numpy(like):
+        return to_device(values.astype(like.dtype), device_of(like))
+    copy = np.empty_like(like)
+    copy[...] = to_device(values, "cpu")
+    return copy
+
+
 # Threads -------------------------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tinygen.autograd.tensor import Tensor
-from tinygen.backend import Array, array_module, device_of, to_device
+from tinygen.backend import Array, array_module, stored_like, to_device
 from tinygen.kernels.adam import adam_update
 from tinygen.nn.module import Module
 
@@ -84,7 +84,7 @@ class Optimizer:
                     )
         self.lr, self.steps = state["lr"], list(state["steps"])
         self.state = [
-            {slot: to_device(array.copy(), device_of(parameter.data)) for slot, array in kept.items()}
+            {slot: stored_like(array, parameter.data) for slot, array in kept.items()}
             for parameter, kept in zip(self.params, state["state"], strict=True)
         ]
 
@@ -195,7 +195,7 @@ class ExponentialMovingAverage:
         if not 0 <= decay < 1:
             raise ValueError(f"ExponentialMovingAverage: decay must lie in [0, 1), got {decay}")
         self.module, self.decay, self.updates = module, decay, 0
-        self.average = [parameter.data.copy() for parameter in module.parameters()]
+        self.average = [stored_like(parameter.data, parameter.data) for parameter in module.parameters()]
 
     def update(self) -> None:
         """Take the weights as they are now into the average."""
@@ -210,7 +210,7 @@ class ExponentialMovingAverage:
         parameters = self.module.parameters()
         own = [parameter.data for parameter in parameters]
         for parameter, average in zip(parameters, self.average, strict=True):
-            parameter.data = average.copy()
+            parameter.data = stored_like(average, average)
         try:
             yield
         finally:
@@ -227,7 +227,4 @@ class ExponentialMovingAverage:
         if shapes != own:
             raise ValueError(f"load_state_dict: averages of shapes {shapes}, expected {own}")
         self.updates = state["updates"]
-        self.average = [
-            to_device(array.copy(), device_of(average))
-            for array, average in zip(state["average"], self.average, strict=True)
-        ]
+        self.average = [stored_like(*pair) for pair in zip(state["average"], self.average, strict=True)]

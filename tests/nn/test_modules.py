@@ -7,6 +7,8 @@ import pytest
 
 import tinygen as tg
 from tinygen import nn
+from tinygen.nn.initialisation import normal_weights
+from tinygen.optim import Adam, ExponentialMovingAverage
 
 
 def network() -> nn.Sequential:
@@ -134,6 +136,37 @@ def test_types_change_and_gradients_are_forgotten():
     assert {parameter.grad.dtype for parameter in module.parameters()} == {np.dtype("float64")}
     module.zero_grad()
     assert [parameter.grad for parameter in module.parameters()] == [None, None]
+
+
+def test_a_kernel_keeps_the_order_in_memory_that_convolution_wants():
+    module = nn.Sequential(nn.Conv2d(3, 8, 5, padding=2), nn.ConvTranspose2d(8, 2, 4, stride=2))
+    optimizer, average = Adam(module.parameters()), ExponentialMovingAverage(module)
+
+    def orders() -> set[tuple[int, ...]]:
+        arrays = [module[0].weight.data, module[1].weight.data]
+        arrays += [array for state in optimizer.state for array in state.values() if array.ndim == 4]
+        return {tuple(sorted(range(4), key=lambda axis: -array.strides[axis])) for array in arrays}
+
+    def plain(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:  # as it comes from a file
+        return {name: np.ascontiguousarray(array) for name, array in state.items()}
+
+    wanted = {(0, 3, 2, 1)}
+    assert orders() == wanted
+    module(tg.ones(2, 3, 8, 8)).sum().backward()
+    assert module[0].weight.grad.data.strides == module[0].weight.data.strides
+    optimizer.step()
+    assert len(optimizer.state[0]) == 2
+    assert orders() == wanted
+    module.load_state_dict(plain(module.state_dict()))
+    kept = optimizer.state_dict()
+    optimizer.load_state_dict(kept | {"state": [plain(state) for state in kept["state"]]})
+    assert orders() == wanted
+    kept = average.state_dict()
+    average.load_state_dict(kept | {"average": [np.ascontiguousarray(array) for array in kept["average"]]})
+    with average.applied():
+        assert orders() == wanted
+    normal_weights(module, 0.02)
+    assert orders() == wanted
 
 
 def test_the_structure_is_what_a_module_shows():

@@ -18,7 +18,7 @@ from tinygen.autograd.broadcasting import add
 from tinygen.autograd.operation import Node, Source
 from tinygen.autograd.recording import recording
 from tinygen.autograd.tensor import Tensor
-from tinygen.backend import array_module
+from tinygen.backend import array_module, stored_like
 
 # A gradient that is zero by its nature, through the slope of a step say, is None and costs nothing on the way.
 Gradients = dict[Source, Tensor | None]
@@ -149,8 +149,8 @@ def backward(output: Tensor, gradient: Tensor | None = None) -> None:
     taken = {id(seed.data)}
     for leaf, found in _walk([(output, seed)], None, create_graph=False).items():
         array = _or_zeros(found, leaf).data if leaf.grad is None else leaf.grad.data + _or_zeros(found, leaf).data
-        # A leaf's gradient is nobody else's memory: no view, no other leaf's, not the caller's.
-        if array.base is not None or not array.flags.c_contiguous or id(array) in taken:
-            array = array.copy()
+        # A leaf's gradient is nobody else's memory: no view, no other leaf's, not the caller's; and lies as it does.
+        if array.base is not None or array.strides != leaf.data.strides or id(array) in taken:
+            array = stored_like(array, leaf.data)
         taken.add(id(array))
         leaf.grad = Tensor(array)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinygen.backend import Array, array_module, is_numpy, parallel
+from tinygen.backend import Array, array_module, is_numpy, parallel, stored_like
 from tinygen.kernels.elementwise import BLOCK, WORTH_SHARING, as_lines
 from tinygen.kernels.fusion import fused
 
@@ -27,7 +27,9 @@ def adam_update(
         numbers = (*_rates(t, lr, betas, eps), 1 - betas[0], 1 - betas[1], weight_decay)
         if is_numpy(parameter):
             new = np.empty_like(parameter)
-            five = (new, parameter, np.asarray(gradient, order="C"), mean, square)  # in the order that parameters have
+            if gradient.strides != parameter.strides:
+                gradient = stored_like(gradient, parameter)
+            five = (new, parameter, gradient, mean, square)
             lines.append((as_lines(*five) or [array[np.newaxis] for array in five], numbers))
         else:
             new = _step_plain(parameter, gradient, mean, square, *numbers)

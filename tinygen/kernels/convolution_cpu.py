@@ -17,7 +17,7 @@ import numpy as np
 
 from tinygen.kernels import convolution_patches, convolution_rows, convolution_strips
 from tinygen.kernels.products import matmul
-from tinygen.kernels.windows import images, output_size
+from tinygen.kernels.windows import as_kernel, images, lay_kernel, output_size
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
@@ -83,21 +83,22 @@ def _turned_padding(kernel_size: Sequence[int], padding: Pair) -> Pair:
 
 def _see_all(x: np.ndarray, w: np.ndarray) -> np.ndarray:
     """x (N, C, kh, kw), w (O, C, kh, kw) -> (N, O, 1, 1)."""
-    y = matmul(w.reshape(len(w), -1), np.ascontiguousarray(x.transpose(1, 2, 3, 0)).reshape(-1, len(x)))
+    y = matmul(lay_kernel(w).reshape(len(w), -1), np.ascontiguousarray(x.transpose(3, 2, 1, 0)).reshape(-1, len(x)))
     return y.T.reshape(len(x), len(w), 1, 1)
 
 
 def _see_all_adjoint_x(g: np.ndarray, w: np.ndarray) -> np.ndarray:
     """g (N, O, 1, 1), w (O, C, kh, kw) -> (N, C, kh, kw)."""
     _, C, kh, kw = w.shape
-    x = matmul(w.reshape(len(w), -1).T, g.reshape(len(g), -1).T)  # (C kh kw, N)
-    return images(np.ascontiguousarray(x.reshape(C, kh, kw, -1).transpose(1, 0, 2, 3)))
+    x = matmul(lay_kernel(w).reshape(len(w), -1).T, g.reshape(len(g), -1).T)  # (kw kh C, N)
+    return images(np.ascontiguousarray(x.reshape(kw, kh, C, -1).transpose(1, 2, 0, 3)))
 
 
 def _see_all_adjoint_w(x: np.ndarray, g: np.ndarray) -> np.ndarray:
     """x (N, C, kh, kw), g (N, O, 1, 1) -> (O, C, kh, kw)."""
-    w = matmul(g.reshape(len(g), -1).T, np.ascontiguousarray(x.transpose(1, 2, 3, 0)).reshape(-1, len(x)).T)
-    return w.reshape(-1, *x.shape[1:])
+    (N, C, kh, kw), O = x.shape, g.shape[1]
+    w = matmul(g.reshape(N, O).T, np.ascontiguousarray(x.transpose(3, 2, 1, 0)).reshape(-1, N).T)
+    return as_kernel(w.reshape(O, kw, kh, C))
 
 
 def _from_one_pixel(size: Sequence[int], kernel_size: Sequence[int], stride: Pair, padding: Pair) -> bool:
@@ -107,27 +108,27 @@ def _from_one_pixel(size: Sequence[int], kernel_size: Sequence[int], stride: Pai
 def _spread(x: np.ndarray, w: np.ndarray) -> np.ndarray:
     """x (N, C, 1, 1), w (O, C, kh, kw) -> (N, O, kh, kw), in which the kernel appears turned round."""
     (N, C), (O, _, kh, kw) = x.shape[:2], w.shape
-    y = matmul(w.reshape(O, C, -1).swapaxes(1, 2), np.broadcast_to(x.reshape(N, C).T, (O, C, N)))  # (O, kh kw, N)
-    return images(np.ascontiguousarray(y[:, ::-1].reshape(O, kh, kw, N).swapaxes(0, 1)))
+    y = matmul(lay_kernel(w).reshape(O, -1, C), np.broadcast_to(x.reshape(N, C).T, (O, C, N)))  # (O, kw kh, N)
+    return images(np.ascontiguousarray(y[:, ::-1].reshape(O, kw, kh, N).transpose(2, 0, 1, 3)))
 
 
 def _spread_adjoint_x(g: np.ndarray, w: np.ndarray) -> np.ndarray:
     """g (N, O, kh, kw), w (O, C, kh, kw) -> (N, C, 1, 1)."""
     O, C = w.shape[:2]
-    return matmul(w.reshape(O, C, -1), _turned_maps(g)).sum(axis=0).T.reshape(len(g), C, 1, 1)
+    return matmul(lay_kernel(w).reshape(O, -1, C).swapaxes(1, 2), _turned_maps(g)).sum(axis=0).T.reshape(-1, C, 1, 1)
 
 
 def _spread_adjoint_w(x: np.ndarray, g: np.ndarray) -> np.ndarray:
     """x (N, C, 1, 1), g (N, O, kh, kw) -> (O, C, kh, kw)."""
     (N, C), (_, O, kh, kw) = x.shape[:2], g.shape
-    pixels = np.broadcast_to(x.reshape(N, C).T, (O, C, N))
-    return matmul(pixels, _turned_maps(g).swapaxes(1, 2)).reshape(O, C, kh, kw)
+    pixels = np.broadcast_to(x.reshape(N, C), (O, N, C))
+    return as_kernel(matmul(_turned_maps(g), pixels).reshape(O, kw, kh, C))
 
 
 def _turned_maps(g: np.ndarray) -> np.ndarray:
-    """(N, O, kh, kw) -> (O, kh kw, N), each map turned by 180 degrees."""
+    """(N, O, kh, kw) -> (O, kw kh, N), each map turned by 180 degrees."""
     N, O, kh, kw = g.shape
-    return np.ascontiguousarray(g.transpose(1, 2, 3, 0)[:, ::-1, ::-1]).reshape(O, kh * kw, N)
+    return np.ascontiguousarray(g.transpose(1, 3, 2, 0)[:, ::-1, ::-1]).reshape(O, kw * kh, N)
 
 
 def _turned(w: np.ndarray) -> np.ndarray:

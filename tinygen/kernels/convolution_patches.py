@@ -2,8 +2,8 @@
 
 A matrix product reaches the processor's speed when no side of it is short. Where an image has one channel or three, one
 row of it and one of the kernel are too little to multiply; but then it costs little to copy out, for each output pixel,
-all that the kernel meets of the image. With the batch innermost the patches of an output row are a matrix of (kh kw C)
-rows and (W_out N) columns, and with the kernel as a matrix K (O, kh kw C) the triad is
+all that the kernel meets of the image. With the batch innermost the patches of an output row are a matrix of (kw kh C)
+rows and (W_out N) columns, and with the kernel as a matrix K (O, kw kh C) the triad is
 
     conv2d                   Y[r]  =  K  @  patches(X)[r]
     its adjoint in w            K  =  sum over r of  Y[r]  @  patches(X)[r]^T
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tinygen.kernels.products import share
-from tinygen.kernels.windows import images, lay, output_size, taps
+from tinygen.kernels.windows import as_kernel, images, lay, lay_kernel, output_size, taps
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
@@ -26,7 +26,7 @@ def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, 
     """x (N, C, H, W), w (O, C, kh, kw), bias (O,) or None -> (N, O, H_out, W_out)."""
     (N, _, H, W), (O, _, kh, kw) = x.shape, w.shape
     H_out, W_out = output_size((H, W), (kh, kw), stride, padding)
-    rows, kernel = lay(x), _as_matrix(w)
+    rows, kernel = lay(x), lay_kernel(w).reshape(O, -1)
     y = np.empty((H_out, O, W_out * N), np.result_type(x, w))
 
     def work(first: int, last: int) -> None:
@@ -44,7 +44,7 @@ def conv2d_adjoint_x(
 ) -> np.ndarray:
     """g (N, O, H_out, W_out), w (O, C, kh, kw), bias (C,) or None -> (N, C, H, W)."""
     (N, O, H_out, W_out), (_, C, kh, kw), (H, W) = g.shape, w.shape, size
-    rows, kernel = lay(g).reshape(H_out, O, W_out * N), _as_matrix(w)
+    rows, kernel = lay(g).reshape(H_out, O, W_out * N), lay_kernel(w).reshape(O, -1)
     x = np.empty((H, C, W, N), np.result_type(g, w))
 
     def work(first: int, last: int) -> None:
@@ -53,7 +53,7 @@ def conv2d_adjoint_x(
             above = max(0, -((kh - 1 - start - padding[0]) // stride[0]))  # the first output row that sees these
             below = min(H_out, (stop - 1 + padding[0]) // stride[0] + 1)
             if above < below:
-                patches = (kernel.T @ rows[above:below]).reshape(below - above, kh, kw, C, W_out, N)
+                patches = (kernel.T @ rows[above:below]).reshape(below - above, kw, kh, C, W_out, N)
                 scatter(patches, x[start:stop], stride, (padding[0] + start - stride[0] * above, padding[1]))
 
     share(work, H, g.size * kernel.shape[1])
@@ -67,42 +67,37 @@ def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pa
     totals: dict[int, np.ndarray] = {}  # by first row, so that they are added up in one order, whoever is first
 
     def work(first: int, last: int) -> None:
-        total = totals[first] = np.zeros((O, kh * kw * C), np.result_type(x, g))
+        total = totals[first] = np.zeros((O, kw * kh * C), np.result_type(x, g))
         for start, stop in _blocks(first, last, kh * kw * C * W_out * N):
             patches = gather(rows, start, stop, kernel_size, stride, padding, W_out)
             total += (seen[start:stop] @ patches.swapaxes(1, 2)).sum(axis=0)
 
     share(work, H_out, g.size * C * kh * kw)
     w = np.sum([totals[first] for first in sorted(totals)], axis=0)
-    return w.reshape(O, kh, kw, C).transpose(0, 3, 1, 2)
+    return as_kernel(w.reshape(O, kw, kh, C))
 
 
 def gather(
     x: np.ndarray, first: int, last: int, kernel_size: Pair, stride: Pair, padding: Pair, W_out: int
 ) -> np.ndarray:
-    """The patches of x (H, C, W, N) for the output rows ``first`` to ``last``: (last - first, kh kw C, W_out N)."""
+    """The patches of x (H, C, W, N) for the output rows ``first`` to ``last``: (last - first, kw kh C, W_out N)."""
     (H, C, W, N), (kh, kw) = x.shape, kernel_size
-    patches = np.zeros((last - first, kh, kw, C, W_out, N), x.dtype)
+    patches = np.zeros((last - first, kw, kh, C, W_out, N), x.dtype)
     columns = taps(W, W_out, kw, stride[1], padding[1])
     for i, (row_out, row_in) in enumerate(taps(H, last - first, kh, stride[0], padding[0] - stride[0] * first)):
         for j, (column_out, column_in) in enumerate(columns):
-            patches[row_out, i, j, :, column_out] = x[row_in, :, column_in]
-    return patches.reshape(last - first, kh * kw * C, W_out * N)
+            patches[row_out, j, i, :, column_out] = x[row_in, :, column_in]
+    return patches.reshape(last - first, kw * kh * C, W_out * N)
 
 
 def scatter(patches: np.ndarray, x: np.ndarray, stride: Pair, padding: Pair) -> None:
-    """The adjoint of ``gather``: add the patches (rows, kh, kw, C, W_out, N) to the pixels of x (H, C, W, N) that they
+    """The adjoint of ``gather``: add the patches (rows, kw, kh, C, W_out, N) to the pixels of x (H, C, W, N) that they
     were taken from; row 0 of the patches meets row -``padding[0]`` of x at first."""
-    (rows, kh, kw, _, W_out, _), (H, _, W, _) = patches.shape, x.shape
+    (rows, kw, kh, _, W_out, _), (H, _, W, _) = patches.shape, x.shape
     columns = taps(W, W_out, kw, stride[1], padding[1])
     for i, (row_out, row_in) in enumerate(taps(H, rows, kh, stride[0], padding[0])):
         for j, (column_out, column_in) in enumerate(columns):
-            x[row_in, :, column_in] += patches[row_out, i, j, :, column_out]
-
-
-def _as_matrix(w: np.ndarray) -> np.ndarray:
-    """(O, C, kh, kw) -> (O, kh kw C)."""
-    return np.ascontiguousarray(w.transpose(0, 2, 3, 1)).reshape(len(w), -1)
+            x[row_in, :, column_in] += patches[row_out, j, i, :, column_out]
 
 
 def _blocks(first: int, last: int, numbers: int) -> Iterator[Pair]:

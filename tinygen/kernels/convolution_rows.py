@@ -19,9 +19,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinygen.kernels.convolution_meetings import Lot, Meetings, Turn, margin
+from tinygen.kernels.convolution_meetings import MANY_CHANNELS, Lot, Meetings, Turn, margin
 from tinygen.kernels.products import share
-from tinygen.kernels.windows import images, lay, output_size, taps
+from tinygen.kernels.windows import empty_kernel, images, lay, output_size, taps
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
@@ -92,31 +92,44 @@ def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pa
     (kh, kw), (N, C, H, W), (_, O, H_out, W_out) = kernel_size, x.shape, g.shape
     rows, seen = lay(x), lay(g).reshape(H_out, O, W_out * N)
     meetings, lots = Meetings(kh, stride[0], padding[0]), Lot.of(taps(W, W_out, kw, stride[1], padding[1]), C)
-    totals: dict[int, list[np.ndarray]] = {}  # by first unit, so that they are added up in one order, whoever is first
+    w = empty_kernel((O, C, kh, kw), np.result_type(x, g))
+    if sum(len(lot.pairs) for lot in lots) < kw:  # some columns meet nothing but padding
+        w[...] = 0
+    totals: dict[int, list[np.ndarray]] = {}  # by first row, so that they are added up in one order, whoever is first
 
-    def work(first: int, last: int) -> None:
-        room = [np.zeros((len(lot.pairs), C, lot.served.stop - lot.served.start, N), x.dtype) for lot in lots]
-        totals[first] = [np.zeros((kh, O, len(columns) * C), np.result_type(x, g)) for columns in room]
-        for unit in range(first, last):
-            h, which = divmod(unit, len(lots))
+    def total_of(lot: Lot, channels: slice, heights: range) -> np.ndarray:
+        some, pixels = channels.stop - channels.start, lot.served.stop - lot.served.start
+        columns = np.zeros((len(lot.pairs), some, pixels, N), x.dtype)
+        total = np.zeros((kh, O, len(lot.pairs) * some), w.dtype)
+        for h in heights:
             seen_by, through = meetings.of(h, 0, H_out)
             if seen_by:
-                lot, columns, total = lots[which], room[which], totals[first][which]
                 for column, (out, into) in zip(columns, lot.pairs, strict=True):
-                    column[:, out.start - lot.served.start : out.stop - lot.served.start] = rows[h][:, into]
+                    column[:, out.start - lot.served.start : out.stop - lot.served.start] = rows[h][channels, into]
                 seeing = seen[seen_by].reshape(-1, W_out * N)[:, N * lot.served.start : N * lot.served.stop]
-                product = seeing @ columns.reshape(total.shape[2], -1).T
-                total[through] += product.reshape(-1, O, total.shape[2])
+                total[through] += (seeing @ columns.reshape(total.shape[2], -1).T).reshape(-1, *total.shape[1:])
+        return total
 
-    share(work, H * len(lots), g.size * C * kh * kw)
-    w = np.zeros((O, C, kh, kw), np.result_type(x, g))
-    for which, lot in enumerate(lots):
-        found, *others = (totals[first][which] for first in sorted(totals))
-        for other in others:
-            found += other
+    def keep(total: np.ndarray, lot: Lot, channels: slice) -> None:
         for place, row in enumerate(meetings.order):
-            for column in range(len(lot.pairs)):
-                w[:, :, row, lot.places.start + column] = found[place, :, C * column : C * (column + 1)]
+            w[:, channels, row, lot.places] = total[place].reshape(O, len(lot.pairs), -1).swapaxes(1, 2)
+
+    def some_rows(first: int, last: int) -> None:
+        totals[first] = [total_of(lot, slice(0, C), range(first, last)) for lot in lots]
+
+    def some_columns(first: int, last: int) -> None:
+        for lot in lots:
+            begin = C * lot.places.start
+            channels = slice(max(first - begin, 0), min(last - begin, C))
+            if channels.start < channels.stop:
+                keep(total_of(lot, channels, range(H)), lot, channels)
+
+    if C < MANY_CHANNELS:
+        share(some_rows, H, g.size * C * kh * kw)
+        for lot, *found in zip(lots, *(totals[first] for first in sorted(totals)), strict=True):
+            keep(sum(found), lot, slice(0, C))
+    else:
+        share(some_columns, kw * C, g.size * C * kh * kw)
     return w
 
 

@@ -2,8 +2,8 @@
 
 Copy the input rows that an output row needs, say h of them, so that what they hold of one column of the image lies
 together and the columns one behind the other: a strip (W, h, C, N). The kw columns that an output pixel sees follow one
-another in it, whatever the stride, so they are a matrix of (kw h C) rows and N columns, a view. With the kernel in the
-same order as a matrix K (O, kw h C)
+another in it, whatever the stride, so they are a matrix of (kw h C) rows and N columns, a view. With the kernel, which
+lies in the same order, as a matrix K (O, kw h C)
 
     Y[r, :, c]  =  K  @  strip[left : left + kw],    left = stride c - padding.
 
@@ -14,7 +14,7 @@ each has only N columns, so it pays where K has many rows: with few output chann
 import numpy as np
 
 from tinygen.kernels.products import share
-from tinygen.kernels.windows import images, lay, output_size
+from tinygen.kernels.windows import images, lay, lay_kernel, output_size
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
@@ -23,7 +23,7 @@ def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, 
     """x (N, C, H, W), w (O, C, kh, kw), bias (O,) or None -> (N, O, H_out, W_out)."""
     (N, C, H, W), (O, _, kh, kw) = x.shape, w.shape
     H_out, W_out = output_size((H, W), (kh, kw), stride, padding)
-    rows, kernel = lay(x), np.ascontiguousarray(w.transpose(0, 3, 2, 1))  # (O, kw, kh, C)
+    rows, kernel = lay(x), lay_kernel(w)
     y = np.empty((H_out, O, W_out, N), np.result_type(x, w))
 
     def work(first: int, last: int) -> None:

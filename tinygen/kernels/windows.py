@@ -2,7 +2,8 @@
 
 On a CPU images lie as (H, C, W, N), the batch innermost, under their usual shape (N, C, H, W): whatever is done to a
 pixel is then done to as many numbers side by side as there are images, and rows that follow one another lie one behind
-the other.
+the other. Kernels lie as (O, kw, kh, C), under their usual shape (O, C, kh, kw): all that an output pixel sees, column
+by column, is then one row of a matrix.
 """
 
 from collections.abc import Sequence
@@ -34,6 +35,23 @@ def lay(x: np.ndarray) -> np.ndarray:
 def images(y: np.ndarray) -> np.ndarray:
     """(H, C, W, N) -> (N, C, H, W), a view."""
     return y.transpose(3, 1, 0, 2)
+
+
+def lay_kernel(w: np.ndarray) -> np.ndarray:
+    """(O, C, kh, kw) in any order -> contiguous (O, kw, kh, C); a view if it lies so already."""
+    return np.ascontiguousarray(w.transpose(0, 3, 2, 1))
+
+
+def as_kernel(w: np.ndarray) -> np.ndarray:
+    """(O, kw, kh, C) -> (O, C, kh, kw), a view."""
+    return w.transpose(0, 3, 2, 1)
+
+
+def empty_kernel(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
+    """Room for a kernel of ``shape`` (O, C, kh, kw), in its order in memory; not a view, so that what it will hold, a
+    gradient, need not be copied to be kept."""
+    O, C, kh, kw = shape
+    return np.empty_like(as_kernel(np.empty((O, kw, kh, C), dtype)))
 
 
 def output_size(

@@ -6,6 +6,7 @@ from typing import Any
 from tinygen import functional as F
 from tinygen.autograd.tensor import Tensor
 from tinygen.functional.options import Pair, pair
+from tinygen.kernels.windows import as_kernel, lay_kernel
 from tinygen.nn.initialisation import uniform
 from tinygen.nn.module import Module, Parameter
 
@@ -24,7 +25,8 @@ class Linear(Module):
 
 
 class _Convolution(Module):
-    """What both convolutions share: their options, and weights drawn to the number of inputs of each output."""
+    """What both convolutions share: their options, and weights drawn to the number of inputs of each output, in the
+    order in memory in which a CPU multiplies by them."""
 
     def __init__(
         self,
@@ -41,6 +43,7 @@ class _Convolution(Module):
         fan_in = weight_shape[1] * math.prod(self.kernel_size)
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
         self.weight = uniform((*weight_shape, *self.kernel_size), fan_in)
+        self.weight.data = as_kernel(lay_kernel(self.weight.data))
         self.bias: Parameter | None = uniform((out_channels,), fan_in) if bias else None
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinygen.autograd.tensor import Tensor
-from tinygen.backend import Array, to_device
+from tinygen.backend import Array, stored_like, to_device
 
 Self = TypeVar("Self", bound="Module")
 
@@ -159,7 +159,7 @@ class Module:
             if array.shape != own[name].shape:
                 raise ValueError(f"load_state_dict: {name} has shape {array.shape}, the module's {own[name].shape}")
         for name, array in arrays.items():
-            own[name].data = to_device(array.astype(own[name].dtype), own[name].device)
+            own[name].data = stored_like(array, own[name].data)
 
     def _options(self) -> str:
         plain = {name: value for name, value in vars(self).items() if isinstance(value, (bool, int, float, str, tuple))}
