@@ -10,16 +10,17 @@ rows and (W_out N) columns, and with the kernel as a matrix K (O, kw kh C) the t
     its adjoint in x   patches(X)  =  K^T  @  Y,  and each patch is added to the pixels that it was taken from
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tinygen.kernels.products import share
+from tinygen.kernels.products import matmul, share
 from tinygen.kernels.windows import as_kernel, images, lay, lay_kernel, output_size, taps
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
 IN_CACHE = 262_144  # numbers in the patches that are worked on together
+WORTH_SHARING = 300_000  # numbers in all patches: fewer are copied in calls so short that threads wait for one another
 
 
 def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair) -> np.ndarray:
@@ -27,11 +28,12 @@ def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, 
     (N, _, H, W), (O, _, kh, kw) = x.shape, w.shape
     H_out, W_out = output_size((H, W), (kh, kw), stride, padding)
     rows, kernel = lay(x), lay_kernel(w).reshape(O, -1)
+    patches = _patches(rows, (kh, kw), stride, padding, (H_out, W_out))
     y = np.empty((H_out, O, W_out * N), np.result_type(x, w))
 
     def work(first: int, last: int) -> None:
         for start, stop in _blocks(first, last, kernel.shape[1] * W_out * N):
-            np.matmul(kernel, gather(rows, start, stop, (kh, kw), stride, padding, W_out), out=y[start:stop])
+            np.matmul(kernel, patches(start, stop), out=y[start:stop])
             if bias is not None:
                 y[start:stop] += bias[:, None]
 
@@ -46,6 +48,11 @@ def conv2d_adjoint_x(
     (N, O, H_out, W_out), (_, C, kh, kw), (H, W) = g.shape, w.shape, size
     rows, kernel = lay(g).reshape(H_out, O, W_out * N), lay_kernel(w).reshape(O, -1)
     x = np.empty((H, C, W, N), np.result_type(g, w))
+    if H_out * kernel.shape[1] * W_out * N < WORTH_SHARING:
+        x[...] = 0 if bias is None else bias[:, None, None]
+        patches = matmul(np.broadcast_to(kernel.T, (H_out, *kernel.T.shape)), rows)
+        scatter(patches.reshape(H_out, kw, kh, C, W_out, N), x, stride, padding)
+        return images(x)
 
     def work(first: int, last: int) -> None:
         for start, stop in _blocks(first, last, kernel.shape[1] * W_out * N):
@@ -64,17 +71,33 @@ def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pa
     """x (N, C, H, W), g (N, O, H_out, W_out) -> (O, C, kh, kw)."""
     (kh, kw), C, (N, O, H_out, W_out) = kernel_size, x.shape[1], g.shape
     rows, seen = lay(x), lay(g).reshape(H_out, O, W_out * N)
+    patches = _patches(rows, kernel_size, stride, padding, (H_out, W_out))
     totals: dict[int, np.ndarray] = {}  # by first row, so that they are added up in one order, whoever is first
 
     def work(first: int, last: int) -> None:
         total = totals[first] = np.zeros((O, kw * kh * C), np.result_type(x, g))
         for start, stop in _blocks(first, last, kh * kw * C * W_out * N):
-            patches = gather(rows, start, stop, kernel_size, stride, padding, W_out)
-            total += (seen[start:stop] @ patches.swapaxes(1, 2)).sum(axis=0)
+            total += (seen[start:stop] @ patches(start, stop).swapaxes(1, 2)).sum(axis=0)
 
     share(work, H_out, g.size * C * kh * kw)
     w = np.sum([totals[first] for first in sorted(totals)], axis=0)
     return as_kernel(w.reshape(O, kw, kh, C))
+
+
+def _patches(
+    x: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair, output_size: Pair
+) -> Callable[[int, int], np.ndarray]:
+    """What gives the patches of x (H, C, W, N) for the output rows from one to another: each time anew, or if that is
+    not worth sharing, from all of them, gathered at once by the thread that calls."""
+    (_, C, _, N), (kh, kw), (H_out, W_out) = x.shape, kernel_size, output_size
+
+    def some(first: int, last: int) -> np.ndarray:
+        return gather(x, first, last, kernel_size, stride, padding, W_out)
+
+    if H_out * kh * kw * C * W_out * N >= WORTH_SHARING:
+        return some
+    every = some(0, H_out)
+    return lambda first, last: every[first:last]
 
 
 def gather(

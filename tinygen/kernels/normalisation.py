@@ -16,6 +16,7 @@ from tinygen.backend import Array, array_module, is_numpy, parallel
 from tinygen.kernels.elementwise import BLOCK, CHEAP_WORTH_SHARING
 
 SUMS_WORTH_SHARING = 2_000_000  # elements; sums write nothing and are soon done
+SHORT = 1024  # numbers in a line
 DISTANCE = 8  # of a mean from 0 in standard deviations, from which on sums of distances from it are needed
 
 
@@ -30,15 +31,15 @@ def moments(x: Array) -> tuple[Array, Array]:
     x = see(x)
     count, dtype = x.size // x.shape[1], x.dtype
     if is_numpy(x):
-        mean, square = _added(lambda x: (_sums(x), _products(x, x)), x) / count
+        mean, square = (total / count for total in _added(lambda x: (_sums(x), _products(x, x)), x))
         variance = square - mean * mean
-        if (variance >= square / DISTANCE**2).all():
+        if (variance * DISTANCE**2 >= square).all():
             return mean.astype(dtype), variance.astype(dtype)
     else:
         mean = _sums(x) / count
     mean = mean.astype(dtype)
-    (variance,) = _added(lambda x: (_products(d := x - mean[:, None], d),), x, in_blocks=True) / count
-    return mean, variance.astype(dtype)
+    (total,) = _added(lambda x: (_products(d := x - mean[:, None], d),), x, in_blocks=True)
+    return mean, (total / count).astype(dtype)
 
 
 class Statistics:
@@ -67,14 +68,16 @@ class Statistics:
 def normalise(x: Array, weight: Array, bias: Array, channels: Statistics) -> Array:
     """``weight (x - mean) scale + bias`` per channel: x (N, C, ...), weight and bias (C,)."""
     see, back = _views(x)
+    x = see(x)
     slope = weight * channels.scale
-    height = bias - channels.mean * slope
+    height = _beside(bias - channels.mean * slope, x)
+    slope = _beside(slope, x)
 
     def work(y: Array, x: Array) -> None:
-        array_module(x).multiply(x, slope[:, None], out=y)
-        y += height[:, None]
+        array_module(x).multiply(x, slope, out=y)
+        y += height
 
-    return back(_filled(work, see(x)))
+    return back(_filled(work, x))
 
 
 def normalised_sums(g: Array, x: Array, channels: Statistics, walk: object = None) -> Array:
@@ -87,17 +90,18 @@ def normalise_product(g: Array, x: Array, weight: Array, channels: Statistics, w
     (N, C, ...), weight (C,)."""
     see, back = _views(x)
     level, along = (channels.sums(g, x, walk) * (x.shape[1] / x.size)).astype(np.result_type(g.dtype, x.dtype))
+    x, g = see(x), see(g)
     along *= channels.scale
-    height = along * channels.mean - level
-    slope = weight * channels.scale
+    height = _beside(along * channels.mean - level, x)
+    slope, along = _beside(weight * channels.scale, x), _beside(-along, x)
 
     def work(y: Array, x: Array, g: Array) -> None:
-        array_module(x).multiply(x, -along[:, None], out=y)
+        array_module(x).multiply(x, along, out=y)
         y += g
-        y += height[:, None]
-        y *= slope[:, None]
+        y += height
+        y *= slope
 
-    return back(_filled(work, see(x), see(g)))
+    return back(_filled(work, x, g))
 
 
 def _sums_of_product(g: Array, x: Array, mean: Array, scale: Array) -> Array:
@@ -105,12 +109,12 @@ def _sums_of_product(g: Array, x: Array, mean: Array, scale: Array) -> Array:
     see, _ = _views(x)
     x, g = see(x), see(g)
     if is_numpy(x) and (abs(mean) * scale < DISTANCE).all():  # else sum(g x) and mean sum(g) would be much alike
-        sums = _added(lambda x, g: (_sums(g), _products(x, g)), x, g)
-        sums[1] -= mean * sums[0]
+        level, along = _added(lambda x, g: (_sums(g), _products(x, g)), x, g)
+        along -= mean * level
     else:
-        sums = _added(lambda x, g: (_sums(g), _products(x - mean[:, None], g)), x, g, in_blocks=True)
-    sums[1] *= scale
-    return sums
+        level, along = _added(lambda x, g: (_sums(g), _products(x - mean[:, None], g)), x, g, in_blocks=True)
+    along *= scale
+    return array_module(x).stack((level, along))
 
 
 # Ways through memory -------------------------------------------------------------------------------------------------
@@ -119,19 +123,27 @@ def _sums_of_product(g: Array, x: Array, mean: Array, scale: Array) -> Array:
 def _views(x: Array) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
     """The ways from the shape of x (N, C, ...) to (before, C, after), and back: in the order in which x lies in memory,
     if it is dense there, so that nothing is copied."""
-    order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
+    order = sorted(range(x.ndim), key=[-stride for stride in x.strides].__getitem__)
     if not x.transpose(order).flags.c_contiguous:
         order = list(range(x.ndim))
     shape = [x.shape[axis] for axis in order]
-    before, channels = math.prod(shape[: order.index(1)]), x.shape[1]
+    seen_shape = math.prod(shape[: order.index(1)]), x.shape[1], -1
 
     def see(x: Array) -> Array:
-        return x.transpose(order).reshape(before, channels, -1)
+        return x.transpose(order).reshape(seen_shape)
 
     def back(seen: Array) -> Array:
         return seen.reshape(shape).transpose([order.index(axis) for axis in range(len(order))])
 
     return see, back
+
+
+def _beside(numbers: Array, x: Array) -> Array:
+    """``numbers`` (C,) to stand beside x (before, C, after). NumPy begins anew with each line, which takes it 100 ns;
+    so if they are short, each number is repeated for its whole line: then it begins anew with each row of lines."""
+    if is_numpy(x) and len(x) > 1 and x.shape[2] < SHORT:
+        return np.repeat(numbers, x.shape[2]).reshape(x.shape[1:])
+    return numbers[:, None]
 
 
 def _sums(x: Array) -> Array:
@@ -146,24 +158,25 @@ def _products(x: Array, y: Array) -> Array:
 
 def _add_lines(sums: Array) -> Array:
     """The sums of lines (before, C) added up: (C,). In double precision, for they may be many, one after another."""
-    return sums.sum(axis=0, dtype="float64")
+    return array_module(sums).add.reduce(sums, axis=0, dtype="float64")
 
 
-def _added(function: Callable[..., Sequence[Array]], *arrays: Array, in_blocks: bool = False) -> Array:
-    """The sums of what ``function`` makes of ``arrays`` (before, C, after), a few (C,): (few, C), added up in double
-    precision. ``in_blocks``: the function computes new arrays, so let the threads share them out, and on a CPU keep
-    them in the cache."""
+def _added(function: Callable[..., Sequence[Array]], *arrays: Array, in_blocks: bool = False) -> Sequence[Array]:
+    """The sums of what ``function`` makes of ``arrays`` (before, C, after), a few (C,), added up in double precision.
+    ``in_blocks``: the function computes new arrays, so let the threads share them out, and on a CPU keep them in the
+    cache."""
     first = arrays[0]
-    lines = _lines_of_block(first) if in_blocks else max(1, len(first))
-    parts: dict[int, Array] = {}
+    if not (in_blocks or first.size >= SUMS_WORTH_SHARING):
+        return function(*arrays)
+    lines = _lines_of_block(first) if in_blocks else len(first)
+    parts: dict[int, Sequence[Array]] = {}
 
     def work(start: int, stop: int) -> None:
         for line in range(start, stop, lines):
-            found = function(*(array[line : min(line + lines, stop)] for array in arrays))
-            parts[line] = array_module(first).stack(found)
+            parts[line] = function(*(array[line : min(line + lines, stop)] for array in arrays))
 
     _share(work, first, CHEAP_WORTH_SHARING if in_blocks else SUMS_WORTH_SHARING)
-    return sum(parts[line] for line in sorted(parts))
+    return [sum(found) for found in zip(*(parts[line] for line in sorted(parts)), strict=True)]
 
 
 def _lines_of_block(x: Array) -> int:

@@ -37,6 +37,13 @@ def images(y: np.ndarray) -> np.ndarray:
     return y.transpose(3, 1, 0, 2)
 
 
+def laid_like(x: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """x, if ``like`` are images of its shape that lie as here and x does not, then a copy of it that does."""
+    if x.ndim != 4 or x.shape != like.shape or x.strides == like.strides:
+        return x
+    return images(lay(x)) if like.transpose(2, 1, 3, 0).flags.c_contiguous else x
+
+
 def lay_kernel(w: np.ndarray) -> np.ndarray:
     """(O, C, kh, kw) in any order -> contiguous (O, kw, kh, C); a view if it lies so already."""
     return np.ascontiguousarray(w.transpose(0, 3, 2, 1))
