@@ -7,10 +7,14 @@ direction, pixels that lie s from each other are reached by the same columns of 
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
+from tinygen.kernels.windows import taps
+
+REMEMBERED = 256  # shapes whose meetings are kept: to think out a small convolution takes as long as to wake a thread
 MANY_CHANNELS = 48  # from here on, a column of the kernel by itself is enough for a product
 
 
@@ -44,7 +48,13 @@ class Lot(NamedTuple):
     served: slice  # the output pixels that any of them serves
 
     @classmethod
-    def of(cls, pairs: list[tuple[slice, slice]], channels: int) -> list["Lot"]:
+    @lru_cache(maxsize=REMEMBERED)
+    def of(cls, columns: int, size: int, output_size: int, stride: int, padding: int, channels: int) -> list["Lot"]:
+        """All columns of the kernel, for rows of ``size`` and ``output_size`` pixels."""
+        return cls.among(taps(size, output_size, columns, stride, padding), channels)
+
+    @classmethod
+    def among(cls, pairs: list[tuple[slice, slice]], channels: int) -> list["Lot"]:
         """The columns whose ``pairs`` are given, in lots; without those lots that meet nothing but padding."""
         size, lots = 1 if channels >= MANY_CHANNELS else max(1, len(pairs)), []
         for start in range(0, len(pairs), size):
@@ -97,13 +107,14 @@ class Turn(NamedTuple):
     lots: list[Lot]
 
     @classmethod
-    def of(cls, pairs: list[tuple[slice, slice]], size: int, stride: int, padding: int, channels: int) -> list["Turn"]:
-        """The turns for a row of ``size`` pixels, by the ``pairs`` of all columns of the kernel."""
-        echoes = [Echo.of(first, size, len(pairs), stride, padding) for first in range(min(stride, size))]
-        turns = []
+    @lru_cache(maxsize=REMEMBERED)
+    def of(cls, columns: int, size: int, output_size: int, stride: int, padding: int, channels: int) -> list["Turn"]:
+        """The turns for rows of ``size`` and ``output_size`` pixels, by a kernel of so many columns."""
+        pairs, turns = taps(size, output_size, columns, stride, padding), []
+        echoes = [Echo.of(first, size, columns, stride, padding) for first in range(min(stride, size))]
         for some in [[echo] for echo in echoes] if channels >= MANY_CHANNELS else [echoes]:
             wanted = [pair for echo in some for pair in pairs[echo.columns]]
-            turns.append(cls(some, len(wanted), Lot.of(wanted, channels)))
+            turns.append(cls(some, len(wanted), Lot.among(wanted, channels)))
         return turns
 
 

@@ -55,7 +55,7 @@ def conv2d_adjoint_x(
     """g (N, O, H_out, W_out), w (O, C, kh, kw), bias (C,) or None -> (N, C, H, W)."""
     (N, O, H_out, W_out), (_, C, kh, kw), (H, W) = g.shape, w.shape, size
     rows, meetings = lay(g).reshape(H_out, O, W_out * N), Meetings(kh, stride[0], padding[0])
-    turns = Turn.of(taps(W, W_out, kw, stride[1], padding[1]), W, stride[1], padding[1], C)
+    turns = Turn.of(kw, W, W_out, stride[1], padding[1], C)
     kernels = [as_matrix(w, meetings.order, [echo.columns for echo in turn.echoes]) for turn in turns]
     left = margin(kw, stride[1])
     length = max([left + W_out, *(heard.stop for turn in turns for echo in turn.echoes for heard in echo.heard)])
@@ -91,7 +91,7 @@ def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pa
     """x (N, C, H, W), g (N, O, H_out, W_out) -> (O, C, kh, kw)."""
     (kh, kw), (N, C, H, W), (_, O, H_out, W_out) = kernel_size, x.shape, g.shape
     rows, seen = lay(x), lay(g).reshape(H_out, O, W_out * N)
-    meetings, lots = Meetings(kh, stride[0], padding[0]), Lot.of(taps(W, W_out, kw, stride[1], padding[1]), C)
+    meetings, lots = Meetings(kh, stride[0], padding[0]), Lot.of(kw, W, W_out, stride[1], padding[1], C)
     w = empty_kernel((O, C, kh, kw), np.result_type(x, g))
     if sum(len(lot.pairs) for lot in lots) < kw:  # some columns meet nothing but padding
         w[...] = 0
