@@ -146,6 +146,7 @@ def test_the_threads_share_the_rows_and_the_result_is_the_same(case, threads, mo
     bias, bias_x = np.arange(g.shape[1], dtype=float), np.arange(x.shape[1], dtype=float)
     monkeypatch.setattr(products, "WORTH_SHARING", 0)
     monkeypatch.setattr(backend, "threads", lambda: threads)
+    monkeypatch.setattr(convolution_patches, "WORTH_SHARING", 0)
     monkeypatch.setattr(convolution_patches, "IN_CACHE", 2 * g.shape[3] * len(g) * math.prod(w.shape[1:]))  # two rows
     size, kernel = x.shape[2:], w.shape[2:]
     y = convolution.conv2d(x, w, bias, *options)

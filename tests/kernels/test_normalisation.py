@@ -81,6 +81,8 @@ def test_arrays_are_filled_the_same_in_blocks_of_any_size(block, monkeypatch):
         with monkeypatch.context() as patched:
             patched.setattr(kernels, "BLOCK", block)
             np.testing.assert_array_equal(kernels.normalise(x, *given), whole)
+            patched.setattr(kernels, "SHORT", 0)  # so that no line is too short to be begun anew
+            np.testing.assert_array_equal(kernels.normalise(x, *given), whole)
 
 
 def test_sums_that_half_precision_cannot_hold_still_have_a_mean():

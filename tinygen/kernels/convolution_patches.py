@@ -19,8 +19,8 @@ from tinygen.kernels.windows import as_kernel, images, lay, lay_kernel, output_s
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
-IN_CACHE = 262_144  # numbers in the patches that are worked on together
-WORTH_SHARING = 300_000  # numbers in all patches: fewer are copied in calls so short that threads wait for one another
+IN_CACHE = 524_288  # numbers in the patches that are worked on together: fewer would make calls short as well
+WORTH_SHARING = 300_000  # numbers in all patches: fewer are copied in calls so short that threads wait for each other
 
 
 def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair) -> np.ndarray:
@@ -55,7 +55,7 @@ def conv2d_adjoint_x(
         return images(x)
 
     def work(first: int, last: int) -> None:
-        for start, stop in _blocks(first, last, kernel.shape[1] * W_out * N):
+        for start, stop in _blocks(first, last, kernel.shape[1] * W_out * N // stride[0]):
             x[start:stop] = 0 if bias is None else bias[:, None, None]
             above = max(0, -((kh - 1 - start - padding[0]) // stride[0]))  # the first output row that sees these
             below = min(H_out, (stop - 1 + padding[0]) // stride[0] + 1)
