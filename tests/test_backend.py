@@ -267,6 +267,24 @@ def test_the_blas_keeps_to_one_thread_within_and_is_itself_afterwards():
     assert [library["num_threads"] for library in backend._blas().info()] == before
 
 
+def test_the_last_thread_to_need_one_blas_thread_gives_back_what_the_first_one_found():
+    if not backend._blas().lib_controllers:
+        pytest.skip("no BLAS that can be told how many threads to use")
+    library = backend._blas().lib_controllers[0]
+    before = library.get_num_threads()
+    library.set_num_threads(2)
+    try:
+        first, second = backend.one_blas_thread(), backend.one_blas_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert library.get_num_threads() == 1
+        second.__exit__(None, None, None)
+        assert library.get_num_threads() == 2
+    finally:
+        library.set_num_threads(before)
+
+
 # Chance --------------------------------------------------------------------------------------------------------------
 
 

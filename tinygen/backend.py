@@ -202,6 +202,10 @@ def parallel(work: Callable[[int, int], object], count: int, minimum: int = 2) -
             raise error
 
 
+_blas_lock = threading.Lock()
+_blas_before: list[list[int]] = []  # one for each thread within ``one_blas_thread``: what the first of them found
+
+
 @cache
 def _blas() -> ThreadpoolController:
     return ThreadpoolController().select(user_api="blas")
@@ -225,17 +229,24 @@ def one_blas_thread() -> Iterator[None]:
 
     A thread of the BLAS that has helped with one product stays awake for tens of milliseconds, in case there is
     another, and all that time takes a core from ours. So no product of the library uses them: it shares out its own.
+    Several threads may be within at once; who leaves last gives back what the first one found.
     """
     libraries = _blas().lib_controllers
-    before = [library.get_num_threads() for library in libraries]
-    for library in libraries:
-        library.set_num_threads(1)
+    with _blas_lock:
+        before = _blas_before[0] if _blas_before else [library.get_num_threads() for library in libraries]
+        if not _blas_before:
+            for library in libraries:
+                library.set_num_threads(1)
+        _blas_before.append(before)
     try:
         _fill_blas_buffers()
         yield
     finally:
-        for library, number in zip(libraries, before, strict=True):
-            library.set_num_threads(number)
+        with _blas_lock:
+            _blas_before.pop()
+            if not _blas_before:
+                for library, number in zip(libraries, before, strict=True):
+                    library.set_num_threads(number)
 
 
 @cache
