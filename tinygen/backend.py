@@ -177,7 +177,8 @@ def parallel(work: Callable[[int, int], object], count: int, minimum: int = 2) -
     which calls now, this thread runs them one after another.
     """
     slices = min(threads(), count) if count >= minimum else 1
-    edges = [count * i // slices for i in range(slices + 1)] if slices > 1 else [0, count]
+    # Rounded up, so that the larger slices are those that begin first.
+    edges = [-(-count * i // slices) for i in range(slices + 1)] if slices > 1 else [0, count]
     if slices == 1 or not _helpers_are_free.acquire(blocking=False):
         for first, last in pairwise(edges):
             work(first, last)
