@@ -212,12 +212,15 @@ def tanh(x: Array) -> Array:
 
 def leaky_relu(x: Array, slope: float) -> Array:
     """x where x > 0, else slope x."""
-    if not (_has_fast_version(x) and 0 < slope <= 1):
-        return leaky_relu_plain(x, slope)
+    if not (_has_fast_version(x) and 0 <= slope <= 1):
+        return leaky_relu_plain(x, slope) if slope else array_module(x).maximum(x, 0)  # 0 times infinity is NaN
 
     def block(y: np.ndarray, x: np.ndarray) -> None:
-        np.multiply(x, slope, out=y)
-        np.maximum(x, y, out=y)  # slope x lies above x where x < 0 alone
+        if slope:
+            np.multiply(x, slope, out=y)
+            np.maximum(x, y, out=y)  # slope x lies above x where x < 0 alone
+        else:
+            x.clip(0, np.inf, out=y)
 
     return blocked(block, _empty_like(x), x, least=CHEAP_WORTH_SHARING)
 

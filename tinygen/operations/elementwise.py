@@ -107,7 +107,7 @@ def softplus(x: Array) -> Array:
 @operation(lambda g, x, slope: leaky_relu_product(g, x, slope=slope))
 def leaky_relu(x: Array, slope: float) -> Array:
     """``x`` where it is positive, ``slope x`` elsewhere (Maas et al. 2013)."""
-    return kernels.leaky_relu(x, slope) if slope else array_module(x).maximum(x, 0)  # 0 times infinity is NaN
+    return kernels.leaky_relu(x, slope)
 
 
 @operation(lambda g, h, x, slope: leaky_relu_product(g, x, slope=slope), None)
