@@ -151,6 +151,8 @@ def test_work_is_cut_into_slices_that_cover_the_loop_once(some_threads, count):
     assert len(slices) == max(1, min(some_threads, count))
     lengths = [last - first for first, last in slices]
     assert max(lengths) - min(lengths) <= 1
+    by_place = [last - first for first, last in sorted(slices)]
+    assert by_place == sorted(lengths, reverse=True)  # the first slice begins first
 
 
 def test_slices_run_at_the_same_time(some_threads):

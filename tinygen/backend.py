@@ -108,9 +108,9 @@ def to_device(array: Array, device: str) -> Array:
 
 def stored_like(values: Array, like: Array) -> Array:
     """A copy of ``values`` on the device and with the dtype of ``like``, an array of the same shape; on a CPU also in
-    its order in memory."""
+    its order in memory, elsewhere in C's."""
     if not is_numpy(like):
-        return to_device(values.astype(like.dtype), device_of(like))
+        return to_device(values.astype(like.dtype, order="C"), device_of(like))
     copy = np.empty_like(like)
     copy[...] = to_device(values, "cpu")
     return copy
@@ -203,8 +203,21 @@ def parallel(work: Callable[[int, int], object], count: int, minimum: int = 2) -
             raise error
 
 
-_blas_lock = threading.Lock()
-_blas_before: list[list[int]] = []  # one for each thread within ``one_blas_thread``: what the first of them found
+class _BlasUsers:
+    """How many threads are within ``one_blas_thread``, and how many threads the BLAS had before the first of them."""
+
+    def __init__(self) -> None:
+        self.lock, self.within = threading.Lock(), 0
+        self.before: list[int] = []
+
+    def forget(self) -> None:
+        """Begin anew, in a forked process, which inherits none of its parent's threads."""
+        self.lock, self.within = threading.Lock(), 0
+
+
+_blas_users = _BlasUsers()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_blas_users.forget)
 
 
 @cache
@@ -232,21 +245,21 @@ def one_blas_thread() -> Iterator[None]:
     another, and all that time takes a core from ours. So no product of the library uses them: it shares out its own.
     Several threads may be within at once; who leaves last gives back what the first one found.
     """
-    libraries = _blas().lib_controllers
-    with _blas_lock:
-        before = _blas_before[0] if _blas_before else [library.get_num_threads() for library in libraries]
-        if not _blas_before:
+    libraries, users = _blas().lib_controllers, _blas_users
+    with users.lock:
+        if not users.within:
+            users.before = [library.get_num_threads() for library in libraries]
             for library in libraries:
                 library.set_num_threads(1)
-        _blas_before.append(before)
+        users.within += 1
     try:
         _fill_blas_buffers()
         yield
     finally:
-        with _blas_lock:
-            _blas_before.pop()
-            if not _blas_before:
-                for library, number in zip(libraries, before, strict=True):
+        with users.lock:
+            users.within -= 1
+            if not users.within:
+                for library, number in zip(libraries, users.before, strict=True):
                     library.set_num_threads(number)
 
 

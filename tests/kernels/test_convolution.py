@@ -141,12 +141,13 @@ SHARED = {name: case for name, case in CASES.items() if case[-2:] == ((1, 1), 1)
 
 @pytest.mark.parametrize("case", SHARED.values(), ids=SHARED)
 @pytest.mark.parametrize("threads", [1, 3])
-def test_the_threads_share_the_rows_and_the_result_is_the_same(case, threads, monkeypatch):
+@pytest.mark.parametrize("worth_sharing", [0, math.inf], ids=["many patches", "few patches"])
+def test_the_threads_share_the_work_and_the_result_is_the_same(case, threads, worth_sharing, monkeypatch):
     x, w, g, options = arrays(case)
     bias, bias_x = np.arange(g.shape[1], dtype=float), np.arange(x.shape[1], dtype=float)
     monkeypatch.setattr(products, "WORTH_SHARING", 0)
     monkeypatch.setattr(backend, "threads", lambda: threads)
-    monkeypatch.setattr(convolution_patches, "WORTH_SHARING", 0)
+    monkeypatch.setattr(convolution_patches, "WORTH_SHARING", worth_sharing)
     monkeypatch.setattr(convolution_patches, "IN_CACHE", 2 * g.shape[3] * len(g) * math.prod(w.shape[1:]))  # two rows
     size, kernel = x.shape[2:], w.shape[2:]
     y = convolution.conv2d(x, w, bias, *options)
@@ -155,6 +156,14 @@ def test_the_threads_share_the_rows_and_the_result_is_the_same(case, threads, mo
     np.testing.assert_allclose(back, convolution.conv2d_adjoint_x_plain(g, w, size, *options, bias_x), atol=1e-11)
     to_w = convolution.conv2d_adjoint_w(x, g, kernel, *options)
     np.testing.assert_allclose(to_w, convolution.conv2d_adjoint_w_plain(x, g, kernel, *options), atol=1e-11)
+
+
+def test_a_stride_beyond_all_numbers_of_a_row_of_patches_is_no_trouble(monkeypatch):
+    monkeypatch.setattr(convolution_patches, "WORTH_SHARING", 0)
+    x = convolution.conv2d_adjoint_x(
+        np.ones((1, 1, 5, 1)), np.full((1, 1, 1, 1), 2.0), (9, 1), (2, 1), (0, 0), (1, 1), 1
+    )
+    np.testing.assert_array_equal(x.ravel(), [2, 0, 2, 0, 2, 0, 2, 0, 2])
 
 
 ORDERS = {

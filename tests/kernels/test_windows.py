@@ -38,3 +38,26 @@ def test_images_are_laid_with_the_batch_innermost_and_back(shape):
 def test_one_image_under_many_names_is_laid_like_any():
     x = np.broadcast_to(np.arange(12.0).reshape(1, 1, 3, 4), (20, 2, 3, 4))
     np.testing.assert_array_equal(windows.lay(x), x.transpose(2, 1, 3, 0))
+
+
+def test_kernels_are_laid_with_their_rows_and_columns_outside_the_channels_and_back():
+    w = np.arange(2 * 3 * 4 * 5.0).reshape(2, 3, 4, 5)
+    laid = windows.lay_kernel(w)
+    assert laid.shape == (2, 5, 4, 3)
+    assert laid.flags.c_contiguous
+    np.testing.assert_array_equal(windows.as_kernel(laid), w)
+    assert np.shares_memory(windows.lay_kernel(windows.as_kernel(laid)), laid)
+    room = windows.empty_kernel(w.shape, w.dtype)
+    assert room.base is None
+    assert (room.shape, room.strides, room.dtype) == (w.shape, windows.as_kernel(laid).strides, w.dtype)
+
+
+def test_an_array_is_laid_like_images_of_its_shape_and_like_nothing_else():
+    x = np.arange(2 * 3 * 4 * 5.0).reshape(2, 3, 4, 5)
+    images = windows.images(windows.lay(x))
+    laid = windows.laid_like(x, images)
+    np.testing.assert_array_equal(laid, x)
+    assert laid.strides == images.strides
+    for other in (x, x[:1], x.ravel(), np.asfortranarray(x)):
+        assert windows.laid_like(x, other) is x
+    assert windows.laid_like(images, images) is images

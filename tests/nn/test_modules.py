@@ -153,7 +153,7 @@ def test_a_kernel_keeps_the_order_in_memory_that_convolution_wants():
     wanted = {(0, 3, 2, 1)}
     assert orders() == wanted
     module(tg.ones(2, 3, 8, 8)).sum().backward()
-    assert module[0].weight.grad.data.strides == module[0].weight.data.strides
+    assert [layer.weight.grad.data.strides == layer.weight.data.strides for layer in module] == [True, True]
     optimizer.step()
     assert len(optimizer.state[0]) == 2
     assert orders() == wanted
@@ -166,6 +166,8 @@ def test_a_kernel_keeps_the_order_in_memory_that_convolution_wants():
     with average.applied():
         assert orders() == wanted
     normal_weights(module, 0.02)
+    assert orders() == wanted
+    module.astype("float64")
     assert orders() == wanted
 
 

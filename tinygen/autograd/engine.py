@@ -149,7 +149,7 @@ def backward(output: Tensor, gradient: Tensor | None = None) -> None:
     taken = {id(seed.data)}
     for leaf, found in _walk([(output, seed)], None, create_graph=False).items():
         array = _or_zeros(found, leaf).data if leaf.grad is None else leaf.grad.data + _or_zeros(found, leaf).data
-        # A leaf's gradient is nobody else's memory: no view, no other leaf's, not the caller's; and lies as it does.
+        # A leaf's gradient is nobody else's memory: no view, no other leaf's, not the caller's.
         if array.base is not None or array.strides != leaf.data.strides or id(array) in taken:
             array = stored_like(array, leaf.data)
         taken.add(id(array))

@@ -17,7 +17,7 @@ import numpy as np
 
 from tinygen.kernels import convolution_patches, convolution_rows, convolution_strips
 from tinygen.kernels.products import matmul
-from tinygen.kernels.windows import as_kernel, images, lay_kernel, output_size
+from tinygen.kernels.windows import as_kernel, empty_kernel, images, lay_kernel, output_size
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
@@ -133,7 +133,10 @@ def _turned_maps(g: np.ndarray) -> np.ndarray:
 
 def _turned(w: np.ndarray) -> np.ndarray:
     """The kernel turned by 180 degrees, its channels exchanged."""
-    return np.ascontiguousarray(w[:, :, ::-1, ::-1].swapaxes(0, 1))
+    turned = w[:, :, ::-1, ::-1].swapaxes(0, 1)
+    kernel = empty_kernel(turned.shape, w.dtype)
+    kernel[...] = turned
+    return kernel
 
 
 def _with_bias(y: np.ndarray, bias: np.ndarray | None) -> np.ndarray:

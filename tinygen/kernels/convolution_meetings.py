@@ -49,9 +49,9 @@ class Lot(NamedTuple):
 
     @classmethod
     @lru_cache(maxsize=REMEMBERED)
-    def of(cls, columns: int, size: int, output_size: int, stride: int, padding: int, channels: int) -> list["Lot"]:
-        """All columns of the kernel, for rows of ``size`` and ``output_size`` pixels."""
-        return cls.among(taps(size, output_size, columns, stride, padding), channels)
+    def of(cls, columns: int, size: int, seen: int, stride: int, padding: int, channels: int) -> tuple["Lot", ...]:
+        """All columns of the kernel, for input rows of ``size`` and output rows of ``seen`` pixels."""
+        return tuple(cls.among(taps(size, seen, columns, stride, padding), channels))
 
     @classmethod
     def among(cls, pairs: list[tuple[slice, slice]], channels: int) -> list["Lot"]:
@@ -108,14 +108,14 @@ class Turn(NamedTuple):
 
     @classmethod
     @lru_cache(maxsize=REMEMBERED)
-    def of(cls, columns: int, size: int, output_size: int, stride: int, padding: int, channels: int) -> list["Turn"]:
-        """The turns for rows of ``size`` and ``output_size`` pixels, by a kernel of so many columns."""
-        pairs, turns = taps(size, output_size, columns, stride, padding), []
+    def of(cls, columns: int, size: int, seen: int, stride: int, padding: int, channels: int) -> tuple["Turn", ...]:
+        """The turns for input rows of ``size`` and output rows of ``seen`` pixels, by a kernel of so many columns."""
+        pairs, turns = taps(size, seen, columns, stride, padding), []
         echoes = [Echo.of(first, size, columns, stride, padding) for first in range(min(stride, size))]
         for some in [[echo] for echo in echoes] if channels >= MANY_CHANNELS else [echoes]:
             wanted = [pair for echo in some for pair in pairs[echo.columns]]
             turns.append(cls(some, len(wanted), Lot.among(wanted, channels)))
-        return turns
+        return tuple(turns)
 
 
 def margin(kernel_columns: int, stride: int) -> int:

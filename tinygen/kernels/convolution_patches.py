@@ -28,12 +28,12 @@ def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, 
     (N, _, H, W), (O, _, kh, kw) = x.shape, w.shape
     H_out, W_out = output_size((H, W), (kh, kw), stride, padding)
     rows, kernel = lay(x), lay_kernel(w).reshape(O, -1)
-    patches = _patches(rows, (kh, kw), stride, padding, (H_out, W_out))
+    patches_of = _patches_of(rows, (kh, kw), stride, padding, (H_out, W_out))
     y = np.empty((H_out, O, W_out * N), np.result_type(x, w))
 
     def work(first: int, last: int) -> None:
         for start, stop in _blocks(first, last, kernel.shape[1] * W_out * N):
-            np.matmul(kernel, patches(start, stop), out=y[start:stop])
+            np.matmul(kernel, patches_of(start, stop), out=y[start:stop])
             if bias is not None:
                 y[start:stop] += bias[:, None]
 
@@ -71,25 +71,25 @@ def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pa
     """x (N, C, H, W), g (N, O, H_out, W_out) -> (O, C, kh, kw)."""
     (kh, kw), C, (N, O, H_out, W_out) = kernel_size, x.shape[1], g.shape
     rows, seen = lay(x), lay(g).reshape(H_out, O, W_out * N)
-    patches = _patches(rows, kernel_size, stride, padding, (H_out, W_out))
+    patches_of = _patches_of(rows, kernel_size, stride, padding, (H_out, W_out))
     totals: dict[int, np.ndarray] = {}  # by first row, so that they are added up in one order, whoever is first
 
     def work(first: int, last: int) -> None:
         total = totals[first] = np.zeros((O, kw * kh * C), np.result_type(x, g))
         for start, stop in _blocks(first, last, kh * kw * C * W_out * N):
-            total += (seen[start:stop] @ patches(start, stop).swapaxes(1, 2)).sum(axis=0)
+            total += (seen[start:stop] @ patches_of(start, stop).swapaxes(1, 2)).sum(axis=0)
 
     share(work, H_out, g.size * C * kh * kw)
     w = np.sum([totals[first] for first in sorted(totals)], axis=0)
     return as_kernel(w.reshape(O, kw, kh, C))
 
 
-def _patches(
-    x: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair, output_size: Pair
+def _patches_of(
+    x: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair, seen: Pair
 ) -> Callable[[int, int], np.ndarray]:
-    """What gives the patches of x (H, C, W, N) for the output rows from one to another: each time anew, or if that is
-    not worth sharing, from all of them, gathered at once by the thread that calls."""
-    (_, C, _, N), (kh, kw), (H_out, W_out) = x.shape, kernel_size, output_size
+    """A function ``(first, last) -> patches`` of these output rows, of ``seen`` (H_out, W_out) in all, from x
+    (H, C, W, N). Few patches are gathered here, all at once; many by whoever asks for them."""
+    (_, C, _, N), (kh, kw), (H_out, W_out) = x.shape, kernel_size, seen
 
     def some(first: int, last: int) -> np.ndarray:
         return gather(x, first, last, kernel_size, stride, padding, W_out)
@@ -125,6 +125,6 @@ def scatter(patches: np.ndarray, x: np.ndarray, stride: Pair, padding: Pair) -> 
 
 def _blocks(first: int, last: int, numbers: int) -> Iterator[Pair]:
     """``first`` to ``last`` in pieces whose patches, of so many numbers a row, fit the cache together."""
-    rows = max(1, IN_CACHE // numbers)
+    rows = max(1, IN_CACHE // max(1, numbers))
     for start in range(first, last, rows):
         yield start, min(start + rows, last)

@@ -12,7 +12,9 @@ well, (kh O, W_out N), and in K's order. So the whole triad is one product for e
 
 With many channels the adjoints take one column of the kernel after the other, and only the output pixels that it
 serves: those from which it would meet nothing but padding are left out. With few channels such products were too thin.
-Who meets whom, at the edges and with strides, is said in ``convolution_meetings``.
+The threads share out the rows; but for the adjoint in w, with many channels, the columns of K, for then they need not
+add up afterwards what each of them has found. Who meets whom, at the edges and with strides, is said in
+``convolution_meetings``.
 """
 
 from collections.abc import Sequence
@@ -97,11 +99,12 @@ def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pa
         w[...] = 0
     totals: dict[int, list[np.ndarray]] = {}  # by first row, so that they are added up in one order, whoever is first
 
-    def total_of(lot: Lot, channels: slice, heights: range) -> np.ndarray:
-        some, pixels = channels.stop - channels.start, lot.served.stop - lot.served.start
-        columns = np.zeros((len(lot.pairs), some, pixels, N), x.dtype)
-        total = np.zeros((kh, O, len(lot.pairs) * some), w.dtype)
-        for h in heights:
+    def total_of(lot: Lot, channels: slice, input_rows: range) -> np.ndarray:
+        """What these rows bring to those columns of K that stand for the lot's columns and the channels."""
+        width, pixels = channels.stop - channels.start, lot.served.stop - lot.served.start
+        columns = np.zeros((len(lot.pairs), width, pixels, N), x.dtype)
+        total = np.zeros((kh, O, len(lot.pairs) * width), w.dtype)
+        for h in input_rows:
             seen_by, through = meetings.of(h, 0, H_out)
             if seen_by:
                 for column, (out, into) in zip(columns, lot.pairs, strict=True):
@@ -110,26 +113,26 @@ def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pa
                 total[through] += (seeing @ columns.reshape(total.shape[2], -1).T).reshape(-1, *total.shape[1:])
         return total
 
-    def keep(total: np.ndarray, lot: Lot, channels: slice) -> None:
+    def write_into_w(total: np.ndarray, lot: Lot, channels: slice) -> None:
         for place, row in enumerate(meetings.order):
             w[:, channels, row, lot.places] = total[place].reshape(O, len(lot.pairs), -1).swapaxes(1, 2)
 
-    def some_rows(first: int, last: int) -> None:
+    def share_of_rows(first: int, last: int) -> None:
         totals[first] = [total_of(lot, slice(0, C), range(first, last)) for lot in lots]
 
-    def some_columns(first: int, last: int) -> None:
+    def share_of_columns(first: int, last: int) -> None:  # of the (kw C) columns of K
         for lot in lots:
             begin = C * lot.places.start
             channels = slice(max(first - begin, 0), min(last - begin, C))
             if channels.start < channels.stop:
-                keep(total_of(lot, channels, range(H)), lot, channels)
+                write_into_w(total_of(lot, channels, range(H)), lot, channels)
 
     if C < MANY_CHANNELS:
-        share(some_rows, H, g.size * C * kh * kw)
+        share(share_of_rows, H, g.size * C * kh * kw)
         for lot, *found in zip(lots, *(totals[first] for first in sorted(totals)), strict=True):
-            keep(sum(found), lot, slice(0, C))
+            write_into_w(sum(found), lot, slice(0, C))
     else:
-        share(some_columns, kw * C, g.size * C * kh * kw)
+        share(share_of_columns, kw * C, g.size * C * kh * kw)
     return w
 
 

@@ -2,8 +2,9 @@
 
 Whatever order a batch (N, C, ...) has in memory, if it is dense the axes before the channels' run together there, and
 so do those after. Seen as (before, C, after), as all kernels here see it, a channel's numbers lie in long straight
-lines, and what belongs to a channel stands beside them as (C, 1). The threads share out the first axis, for sums only
-of large arrays: the BLAS adds up a million numbers in the time that it takes to hand half of them to a thread.
+lines, and what belongs to a channel stands beside them as (C, 1), or repeated along them if they are short. The threads
+share out the first axis, for sums only of large arrays: the BLAS adds up a million numbers in the time that it takes to
+hand half of them to a thread.
 """
 
 import math
@@ -16,7 +17,7 @@ from tinygen.backend import Array, array_module, is_numpy, parallel
 from tinygen.kernels.elementwise import BLOCK, CHEAP_WORTH_SHARING
 
 SUMS_WORTH_SHARING = 2_000_000  # elements; sums write nothing and are soon done
-SHORT = 1024  # numbers in a line
+SHORT = 1024  # numbers; a line of fewer is short: see ``_beside``
 DISTANCE = 8  # of a mean from 0 in standard deviations, from which on sums of distances from it are needed
 
 
@@ -123,7 +124,8 @@ def _sums_of_product(g: Array, x: Array, mean: Array, scale: Array) -> Array:
 def _views(x: Array) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
     """The ways from the shape of x (N, C, ...) to (before, C, after), and back: in the order in which x lies in memory,
     if it is dense there, so that nothing is copied."""
-    order = sorted(range(x.ndim), key=[-stride for stride in x.strides].__getitem__)
+    strides = x.strides
+    order = sorted(range(x.ndim), key=lambda axis: -strides[axis])
     if not x.transpose(order).flags.c_contiguous:
         order = list(range(x.ndim))
     shape = [x.shape[axis] for axis in order]
@@ -157,7 +159,8 @@ def _products(x: Array, y: Array) -> Array:
 
 
 def _add_lines(sums: Array) -> Array:
-    """The sums of lines (before, C) added up: (C,). In double precision, for they may be many, one after another."""
+    """The sums of lines (before, C) added up: (C,). In double precision, for they may be many, one after another; by
+    ``reduce``, for ``sum`` takes as long again to look for its options."""
     return array_module(sums).add.reduce(sums, axis=0, dtype="float64")
 
 

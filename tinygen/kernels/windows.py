@@ -1,4 +1,4 @@
-"""What convolution, pooling and resampling share: the order of images in memory, and which pixels a window meets.
+"""What convolution, pooling and resampling share: how images and kernels lie in memory, and what a window meets.
 
 On a CPU images lie as (H, C, W, N), the batch innermost, under their usual shape (N, C, H, W): whatever is done to a
 pixel is then done to as many numbers side by side as there are images, and rows that follow one another lie one behind

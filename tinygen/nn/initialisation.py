@@ -25,4 +25,4 @@ def normal_weights(module: Module, standard_deviation: float) -> None:
     for parameter in module.parameters():
         if parameter.ndim > 1:
             drawn = backend.generator().normal(0.0, standard_deviation, parameter.shape)
-            parameter.data = backend.stored_like(drawn.astype(np.float32), parameter.data)
+            parameter.data = backend.stored_like(drawn, parameter.data)
