@@ -303,16 +303,16 @@ def _itself(v: Tensor) -> Tensor:
 
 
 def _surprise_at_real(v: Tensor) -> Tensor:
-    """-log D, D = sigmoid(v)."""
-    return -log_sigmoid(v)
+    """-log D = log(1 + e^-v), D = sigmoid(v)."""
+    return softplus(-v)
 
 
 def _surprise_at_fake(v: Tensor) -> Tensor:
-    """-log(1 - D)."""
-    return -log_sigmoid(-v)
+    """-log(1 - D) = log(1 + e^v)."""
+    return softplus(v)
 
 
-_MINIMAX = Game(_surprise_at_real, _surprise_at_fake, generator=lambda v: log_sigmoid(-v), has_labels=True)
+_MINIMAX = Game(_surprise_at_real, _surprise_at_fake, generator=lambda v: -softplus(v), has_labels=True)
 _WASSERSTEIN = Game(_minus, _itself, generator=_minus, n_critic=5)
 
 GAMES = {
