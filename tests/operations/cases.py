@@ -20,7 +20,7 @@ from tinygen.autograd.tensor import Tensor
 from tinygen.kernels.normalisation import Statistics, moments
 from tinygen.models.vae import displaced
 from tinygen.operations import convolution, elementwise, pooling, shaping
-from tinygen.operations.normalisation import normalise_product, normalised_sums
+from tinygen.operations.normalisation import normalise_product, sum_along, sum_level
 
 PUBLIC = {"tg": tg, "F": F, "nn": nn, "likelihoods": likelihoods}  # where public callables live
 
@@ -380,7 +380,7 @@ case("F.batch_norm", lambda x: _normalised(x, eps=0.1), normal(3, 2))
 def _products_of_normalise(g, x, weight):
     mean, variance = moments(x.data)
     given = {"eps": 0.1, "channels": Statistics(mean, (variance + 0.1) ** -0.5)}
-    return normalise_product(g, x, weight, **given), normalised_sums(g, x, **given)
+    return normalise_product(g, x, weight, **given), sum_level(g, x, **given), sum_along(g, x, **given)
 
 
 case("products of batch_norm", _products_of_normalise, normal(3, 2, 2), normal(3, 2, 2), normal(2))

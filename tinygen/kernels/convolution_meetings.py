@@ -8,13 +8,13 @@ direction, pixels that lie s from each other are reached by the same columns of 
 
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
 
-from tinygen.kernels.windows import taps
+from tinygen.kernels.windows import REMEMBERED, taps
 
-REMEMBERED = 256  # shapes whose meetings are kept: to think out a small convolution takes as long as to wake a thread
 MANY_CHANNELS = 48  # from here on, a column of the kernel by itself is enough for a product
 
 
@@ -55,14 +55,16 @@ class Lot(NamedTuple):
 
     @classmethod
     def among(cls, pairs: list[tuple[slice, slice]], channels: int) -> list["Lot"]:
-        """The columns whose ``pairs`` are given, in lots; without those lots that meet nothing but padding."""
-        size, lots = 1 if channels >= MANY_CHANNELS else max(1, len(pairs)), []
-        for start in range(0, len(pairs), size):
-            some = pairs[start : start + size]
+        """The columns whose ``pairs`` are given, in lots: with many channels, those next to each other that serve the
+        same pixels, else all. Without those lots that meet nothing but padding."""
+        lots, start = [], 0
+        for _, lot in groupby(pairs, key=lambda pair: channels < MANY_CHANNELS or (pair[0].start, pair[0].stop)):
+            some = list(lot)
             served = [out for out, _ in some if out.start < out.stop]
             if served:
                 reach = slice(min(out.start for out in served), max(out.stop for out in served))
                 lots.append(cls(slice(start, start + len(some)), some, reach))
+            start += len(some)
         return lots
 
 
@@ -103,6 +105,7 @@ class Turn(NamedTuple):
     """What the adjoint in x does of an input row in one go: all echoes of it, or with many channels one."""
 
     echoes: list[Echo]
+    pixels: slice  # that they reach
     columns: int  # of the kernel, how many the echoes want
     lots: list[Lot]
 
@@ -114,7 +117,8 @@ class Turn(NamedTuple):
         echoes = [Echo.of(first, size, columns, stride, padding) for first in range(min(stride, size))]
         for some in [[echo] for echo in echoes] if channels >= MANY_CHANNELS else [echoes]:
             wanted = [pair for echo in some for pair in pairs[echo.columns]]
-            turns.append(cls(some, len(wanted), Lot.among(wanted, channels)))
+            reached = some[0].pixels if len(some) == 1 else slice(None)
+            turns.append(cls(some, reached, len(wanted), Lot.among(wanted, channels)))
         return tuple(turns)
 
 

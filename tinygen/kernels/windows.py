@@ -14,6 +14,7 @@ Pair = tuple[int, int]  # (vertical, horizontal)
 
 PAGE = 4096  # bytes
 AT_ONCE = 8  # images
+REMEMBERED = 256  # shapes for which is kept what was thought out: for small arrays, thinking takes as long as doing
 
 
 def lay(x: np.ndarray) -> np.ndarray:

@@ -6,8 +6,8 @@ its part along y,
 
     P(g) = (g - mean(g) - y mean(g y)) / s.
 
-P is its own adjoint, as projections are. With ``normalise_product``, P, and ``normalised_sums``, those of g and of g y,
-the family closes under differentiation.
+P is its own adjoint, as projections are. With ``normalise_product``, P, and the sums of g and of g y, for bias and
+weight, the family closes under differentiation.
 """
 
 from tinygen.autograd.operation import operation
@@ -22,21 +22,27 @@ from tinygen.operations.reductions import mean, sum, var
 
 @operation(
     lambda g, x, weight, bias, **given: normalise_product(g, x, weight, **given),
-    lambda g, x, weight, bias, **given: normalised_sums(g, x, **given)[1],
-    lambda g, x, weight, bias, **given: normalised_sums(g, x, **given)[0],
+    lambda g, x, weight, bias, **given: sum_along(g, x, **given),
+    lambda g, x, weight, bias, **given: sum_level(g, x, **given),
 )
 def normalise(x: Array, weight: Array, bias: Array, eps: float, channels: Statistics) -> Array:
     """``weight y + bias``, per channel: x (N, C, ...), weight and bias (C,); ``channels``: what x itself tells."""
     return kernels.normalise(x, weight, bias, channels)
 
 
+@operation(lambda h, g, x, **given: normalise(x, zeros_like(h), h, **given), None)
+def sum_level(g: Array, x: Array, eps: float, channels: Statistics) -> Array:
+    """``sum(g)`` over each channel: g and x (N, C, ...) -> (C,)."""
+    return kernels.normalised_sums(g, x, channels, scope())[0]
+
+
 @operation(
-    lambda h, g, x, **given: normalise(x, h[1], h[0], **given),
-    lambda h, g, x, **given: normalise_product(g, x, h[1], **given),
+    lambda h, g, x, **given: normalise(x, h, zeros_like(h), **given),
+    lambda h, g, x, **given: normalise_product(g, x, h, **given),
 )
-def normalised_sums(g: Array, x: Array, eps: float, channels: Statistics) -> Array:
-    """``sum(g)`` and ``sum(g y)`` over each channel: g and x (N, C, ...) -> (2, C)."""
-    return kernels.normalised_sums(g, x, channels, scope())
+def sum_along(g: Array, x: Array, eps: float, channels: Statistics) -> Array:
+    """``sum(g y)`` over each channel: g and x (N, C, ...) -> (C,)."""
+    return kernels.normalised_sums(g, x, channels, scope())[1]
 
 
 def _in_x(h: Tensor, g: Tensor, x: Tensor, weight: Tensor, eps: float, channels: Statistics) -> Tensor:
