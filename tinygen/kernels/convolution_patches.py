@@ -105,11 +105,18 @@ def gather(
 ) -> np.ndarray:
     """The patches of x (H, C, W, N) for the output rows ``first`` to ``last``: (last - first, kw kh C, W_out N)."""
     (H, C, W, N), (kh, kw) = x.shape, kernel_size
-    patches = np.zeros((last - first, kw, kh, C, W_out, N), x.dtype)
-    columns = taps(W, W_out, kw, stride[1], padding[1])
-    for i, (row_out, row_in) in enumerate(taps(H, last - first, kh, stride[0], padding[0] - stride[0] * first)):
-        for j, (column_out, column_in) in enumerate(columns):
-            patches[row_out, j, i, :, column_out] = x[row_in, :, column_in]
+    top = stride[0] * first - padding[0]  # the rows of x that they see, from the first to behind the last
+    bottom = stride[0] * (last - 1) - padding[0] + kh
+    upper = max(top, 0)
+    lower = max(upper, min(bottom, H))
+    padded = np.zeros((bottom - top, C, W + 2 * padding[1], N), x.dtype)
+    padded[upper - top : lower - top, :, padding[1] : padding[1] + W] = x[upper:lower]
+    down, channel, right, image = padded.strides
+    patches = np.lib.stride_tricks.as_strided(
+        padded,
+        (last - first, kw, kh, C, W_out, N),
+        (stride[0] * down, right, down, channel, stride[1] * right, image),
+    )
     return patches.reshape(last - first, kw * kh * C, W_out * N)
 
 
