@@ -10,8 +10,8 @@ well, (kh O, W_out N), and in K's order. So the whole triad is one product for e
     its adjoint in w    K               +=  Y[r : r + kh]  @  columns(X[h])^T
     its adjoint in x    columns(X[h])    =  K^T  @  Y[r : r + kh],  and the shifted copies are added up
 
-With many channels the adjoints take one column of the kernel after the other, and only the output pixels that it
-serves: those from which it would meet nothing but padding are left out. With few channels such products were too thin.
+With many channels the adjoints take only those columns of the kernel together that serve the same output pixels: those
+from which they would meet nothing but padding are left out. With few channels such products were too thin.
 The threads share out the rows; but for the adjoint in w, with many channels, the columns of K, for then they need not
 add up afterwards what each of them has found. Who meets whom, at the edges and with strides, is said in
 ``convolution_meetings``.
@@ -82,8 +82,8 @@ def conv2d_adjoint_x(
             brought = iter(copies)
             for echo in turn.echoes:
                 echo.add_up(brought, x[h][:, echo.pixels])
-                if bias is not None:
-                    x[h][:, echo.pixels] += bias[:, None, None]
+            if bias is not None:
+                x[h][:, turn.pixels] += bias[:, None, None]
 
     share(work, H * len(turns), g.size * C * kh * kw)
     return images(x)
@@ -120,10 +120,10 @@ def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pa
     def share_of_rows(first: int, last: int) -> None:
         totals[first] = [total_of(lot, slice(0, C), range(first, last)) for lot in lots]
 
-    def share_of_columns(first: int, last: int) -> None:  # of the (kw C) columns of K
+    def share_of_columns(first: int, last: int) -> None:  # of the (kw C) columns of K, a lot's channels as they come
         for lot in lots:
-            begin = C * lot.places.start
-            channels = slice(max(first - begin, 0), min(last - begin, C))
+            channels = slice(*(-(-(edge - C * lot.places.start) // len(lot.pairs)) for edge in (first, last)))
+            channels = slice(max(channels.start, 0), min(channels.stop, C))
             if channels.start < channels.stop:
                 write_into_w(total_of(lot, channels, range(H)), lot, channels)
 
