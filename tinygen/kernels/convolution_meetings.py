@@ -88,17 +88,20 @@ class Echo(NamedTuple):
         return cls(slice(first, None, stride), columns, heard)
 
     def add_up(self, brought: Iterator[np.ndarray], total: np.ndarray) -> None:
-        """Fill ``total`` (C, pixels, N) with the sum of what the columns ``brought``, each (C, W_out and margins, N);
-        the first two are added in one passage."""
+        """Fill ``total`` (C, pixels, N) with the sum of what the columns ``brought``, each (C, W_out and margins, N):
+        two in one passage, more in an array of their own first, for with a stride ``total`` lies in short lines."""
         match [copy[:, pixels] for pixels, copy in zip(self.heard, brought, strict=False)]:
             case []:
                 total[...] = 0
             case [only]:
                 total[...] = only
-            case [first, second, *others]:
+            case [first, second]:
                 np.add(first, second, out=total)
+            case [first, second, *others]:
+                added = first + second
                 for other in others:
-                    total += other
+                    added += other
+                total[...] = added
 
 
 class Turn(NamedTuple):
