@@ -83,7 +83,7 @@ class Echo(NamedTuple):
         columns = slice(reach % stride, kernel_columns, stride)
         heard = []
         for column in range(kernel_columns)[columns]:
-            start = margin(kernel_columns, stride) + (reach - column) // stride
+            start = margin(kernel_columns, stride, padding) + (reach - column) // stride
             heard.append(slice(start, start + count))
         return cls(slice(first, None, stride), columns, heard)
 
@@ -125,6 +125,6 @@ class Turn(NamedTuple):
         return tuple(turns)
 
 
-def margin(kernel_columns: int, stride: int) -> int:
-    """How many pixels left of the first output pixel the first input pixel may listen for an echo."""
-    return (kernel_columns - 1) // stride
+def margin(kernel_columns: int, stride: int, padding: int) -> int:
+    """How many pixels left of the first output pixel the first input pixels may listen for an echo."""
+    return max(0, -((padding - kernel_columns + 1) // stride))

@@ -59,7 +59,7 @@ def conv2d_adjoint_x(
     rows, meetings = lay(g).reshape(H_out, O, W_out * N), Meetings(kh, stride[0], padding[0])
     turns = Turn.of(kw, W, W_out, stride[1], padding[1], C)
     kernels = [as_matrix(w, meetings.order, [echo.columns for echo in turn.echoes]) for turn in turns]
-    left = margin(kw, stride[1])
+    left = margin(kw, stride[1], padding[1])
     length = max([left + W_out, *(heard.stop for turn in turns for echo in turn.echoes for heard in echo.heard)])
     x = np.empty((H, C, W, N), np.result_type(g, w))
 
@@ -129,8 +129,10 @@ def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pa
 
     if C < MANY_CHANNELS:
         share(share_of_rows, H, g.size * C * kh * kw)
-        for lot, *found in zip(lots, *(totals[first] for first in sorted(totals)), strict=True):
-            write_into_w(sum(found), lot, slice(0, C))
+        for lot, total, *others in zip(lots, *(totals[first] for first in sorted(totals)), strict=True):
+            for other in others:
+                total += other
+            write_into_w(total, lot, slice(0, C))
     else:
         share(share_of_columns, kw * C, g.size * C * kh * kw)
     return w
