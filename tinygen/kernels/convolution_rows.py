@@ -18,6 +18,7 @@ add up afterwards what each of them has found. Who meets whom, at the edges and 
 """
 
 from collections.abc import Sequence
+from math import ceil
 
 import numpy as np
 
@@ -120,11 +121,13 @@ def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pa
     def share_of_rows(first: int, last: int) -> None:
         totals[first] = [total_of(lot, slice(0, C), range(first, last)) for lot in lots]
 
-    def share_of_columns(first: int, last: int) -> None:  # of the (kw C) columns of K, a lot's channels as they come
+    def share_of_columns(first: int, last: int) -> None:  # of the (kw C) columns of K
         for lot in lots:
-            channels = slice(*(-(-(edge - C * lot.places.start) // len(lot.pairs)) for edge in (first, last)))
-            channels = slice(max(channels.start, 0), min(channels.stop, C))
-            if channels.start < channels.stop:
+            # The lot's columns of the kernel stay together; what is cut, if it is, are the channels.
+            edges = [(edge - C * lot.places.start) / len(lot.pairs) for edge in (first, last)]
+            start, stop = (min(max(ceil(edge), 0), C) for edge in edges)
+            if start < stop:
+                channels = slice(start, stop)
                 write_into_w(total_of(lot, channels, range(H)), lot, channels)
 
     if C < MANY_CHANNELS:
