@@ -244,7 +244,8 @@ def shares(chances: dict[str, np.ndarray], test_set: data.Dataset) -> plotting.P
         return classes, np.bincount(chosen, minlength=10) / len(chosen)
 
     drawn = {name: share(each.argmax(axis=1)) for name, each in chances.items()}
-    return plotting.Panel("Shares of the classes", "class", "share of samples", drawn, {"real": share(test_set.labels)})
+    real, title = {"real": share(test_set.labels)}, "Shares of the classes"
+    return plotting.Panel(title, "class", "share of samples", drawn, real, from_zero=True, xticks=classes.tolist())
 
 
 if __name__ == "__main__":

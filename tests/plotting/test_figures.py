@@ -222,6 +222,19 @@ def test_a_panel_may_be_logarithmic(tmp_path):
     assert heights[0].mean() < heights[1].mean() - 30
 
 
+def test_a_panel_may_begin_at_zero_and_mark_the_positions_that_it_is_told(monkeypatch):
+    figures = []
+    monkeypatch.setattr("tinygen.plotting.figures.write", lambda figure, path: figures.append(figure))
+    x = np.arange(10)
+    some = Panel("", "class", "share", {"a": (x, 0.1 + 0.001 * (x % 2))})
+    panels([some, some._replace(from_zero=True, xticks=x.tolist())], "unwritten.png")
+    as_it_suits, as_told = figures[0].axes
+    assert as_it_suits.get_ylim()[0] > 0.09
+    assert len(as_it_suits.get_xticks()) < 10
+    assert as_told.get_ylim()[0] == 0
+    assert as_told.get_xticks().tolist() == x.tolist()
+
+
 def test_a_scatter_gives_every_label_a_colour_of_its_own(tmp_path):
     points = np.random.default_rng(0).normal(size=(300, 2))
     scatter(points, np.arange(300) % 3, tmp_path / "three.png")

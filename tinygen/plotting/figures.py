@@ -147,7 +147,8 @@ class Panel(NamedTuple):
     """One set of axes: what was measured, drawn in colour, and what is known, drawn as dashed lines behind it.
 
     Each is a mapping: what to call it -> (positions, heights). With ``markers`` the measured ones are dots, which say
-    nothing of what lies between them, else curves. A scale is ``"linear"`` or ``"log"``.
+    nothing of what lies between them, else curves. A scale is ``"linear"`` or ``"log"``. ``from_zero``: heights are
+    shown from 0 on, as shares are compared; ``xticks``: where the positions are marked, if not where it suits.
     """
 
     title: str
@@ -158,6 +159,8 @@ class Panel(NamedTuple):
     markers: bool = True
     xscale: str = "linear"
     yscale: str = "linear"
+    from_zero: bool = False
+    xticks: Sequence[float] | None = None
 
 
 def panels(parts: Sequence[Panel], path: str | Path, *, columns: int = 2) -> None:
@@ -179,6 +182,10 @@ def panels(parts: Sequence[Panel], path: str | Path, *, columns: int = 2) -> Non
         axes.set_xlabel(part.xlabel, fontdict=FONT)
         axes.set_ylabel(part.ylabel, fontdict=FONT)
         axes.set(xscale=part.xscale, yscale=part.yscale)
+        if part.from_zero:
+            axes.set_ylim(bottom=0)
+        if part.xticks is not None:
+            axes.set_xticks(part.xticks)
         _dress(axes, part.title)
     write(figure, path)
 
