@@ -96,7 +96,7 @@ def normalised_sums(g: Array, x: Array, channels: Statistics, walk: object = Non
 def normalise_product(g: Array, x: Array, weight: Array, channels: Statistics, walk: object = None) -> Array:
     """``weight scale (g - mean(g) - y mean(g y))`` with ``y = (x - mean) scale``, the means those of a channel: g and x
     (N, C, ...), weight (C,)."""
-    level, along = channels.sums(g, x, walk) * (-x.shape[1] / x.size)
+    level, along = channels.sums(g, x, walk) * (-x.shape[1] / x.size)  # the two means, to be added
     along *= channels.scale
     view = View.of(x)
     x, g = view.see(x), view.see(g)
