@@ -17,8 +17,9 @@ import numpy as np
 import tinygen as tg
 from tinygen import data, plotting
 from tinygen.models import SVHNClassifier
-from tinygen.training import Run, common_arguments, load_splits
+from tinygen.training import Run, common_arguments, conduct, load_splits, say
 from tinygen.training.classifier import accuracy, probabilities, train_classifier
+from tinygen.training.options import positive
 
 TITLE = "A classifier of house numbers"
 DOUBTFUL = 50  # images in the figure of those on which it is least sure
@@ -29,18 +30,24 @@ def arguments() -> argparse.Namespace:
     parser = common_arguments(
         TITLE, data="svhn", epochs=10, out="runs/classify_svhn", batch_size=128, datasets=("svhn", "street")
     )
-    parser.add_argument("--learning-rate", type=float, default=2e-3, metavar="X", help="Adam's at first (%(default)s)")
+    parser.add_argument(
+        "--learning-rate", type=positive, default=2e-3, metavar="X", help="Adam's at first (%(default)s)"
+    )
     return parser.parse_args()
 
 
 def main() -> None:
-    """Data, model, training, figures, results."""
+    """The options, and the experiment that they describe."""
     options = arguments()
-    run = Run(options.out, resume=options.resume)
+    conduct(experiment, options, limit=max(32, options.batch_size))
+
+
+def experiment(options: argparse.Namespace, run: Run) -> None:
+    """Data, model, training, figures, results."""
     tg.manual_seed(options.seed)
 
     train_set, valid_set, test_set = load_splits(options)
-    print(f"{TITLE} on {options.data}: {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
+    say(f"{TITLE} on {options.data}: {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
 
     classifier = SVHNClassifier().to(options.device)
     valid_accuracy = train_classifier(

@@ -16,7 +16,8 @@ import numpy as np
 import tinygen as tg
 from tinygen import backend, data, evaluation, plotting
 from tinygen.models import ColourVAE, Generator
-from tinygen.training import Run, common_arguments, load_splits
+from tinygen.training import Run, common_arguments, conduct, load_splits
+from tinygen.training.options import user_path
 
 TITLE = "A VAE and a WGAN-GP of house numbers"
 JUDGED = ("samples_mean_top_probability", "samples_least_share", "fid", "kid", "kid_standard_error")
@@ -28,11 +29,13 @@ def arguments() -> argparse.Namespace:
     """The common options, and the two models' files."""
     parser = common_arguments(TITLE, data="street", epochs=1, out="runs/compare_svhn", datasets=("street", "svhn"))
     for name, folder in (("--vae", "vae_svhn"), ("--wgan-gp", "wgan_gp_svhn")):
-        path = Path("runs") / folder / "model.h5"
-        parser.add_argument(name, type=Path, default=path, metavar="FILE", help="the trained model (%(default)s)")
+        default = Path("runs") / folder / "model.h5"
+        parser.add_argument(
+            name, type=user_path, default=default, metavar="FILE", help="the trained model (%(default)s)"
+        )
     parser.add_argument(
         "--classifier",
-        type=Path,
+        type=user_path,
         metavar="FILE",
         help="what judges samples, trained on the same data; else one is made",
     )
@@ -40,14 +43,17 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
+    """The options, and the experiment that they describe."""
+    conduct(experiment, arguments())
+
+
+def experiment(options: argparse.Namespace, run: Run) -> None:
     """Models, pictures, numbers, report."""
-    options = arguments()
-    run = Run(options.out)
     tg.manual_seed(options.seed)
     train_set, valid_set, test_set = load_splits(options)
     vae, generator = ColourVAE(), Generator()
-    vae.load_state_dict(tg.load(options.vae)["model"])
-    generator.load_state_dict(tg.load(options.wgan_gp)["generator"])
+    evaluation.load_weights(vae, options.vae)
+    evaluation.load_weights(generator, options.wgan_gp, "generator")
     vae.to(options.device)
     models = {"VAE": vae.decoder, "WGAN-GP": generator.to(options.device)}
     with backend.fixed_seed(0):

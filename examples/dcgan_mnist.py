@@ -20,7 +20,6 @@ straight through latent space, and on a great circle, where the draws of a norma
 import argparse
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -29,8 +28,9 @@ from tinygen import backend, data, evaluation, plotting
 from tinygen.models import DCGANCritic, DCGANGenerator, DigitClassifier
 from tinygen.objectives import GAMES, NoisyLabels
 from tinygen.optim import Adam, ExponentialMovingAverage
-from tinygen.training import Players, Run, Snapshots, common_arguments, load_splits, train
+from tinygen.training import Players, Run, Snapshots, common_arguments, conduct, load_splits, say, train
 from tinygen.training.classifier import probabilities
+from tinygen.training.options import positive, user_path, whole
 
 TITLE = "DCGAN"
 LATENT_SIZE, SIDE = 100, 64
@@ -44,33 +44,38 @@ def arguments() -> argparse.Namespace:
         TITLE, data="mnist", epochs=6, out="runs/dcgan_mnist", datasets=("mnist", "strokes", "fashion-mnist")
     )
     parser.add_argument(
-        "--width", type=int, default=16, metavar="N", help="channels beside the image (%(default)s; the paper: 128)"
+        "--width",
+        type=whole(1),
+        default=16,
+        metavar="N",
+        help="channels beside the image (%(default)s; the paper: 128)",
     )
-    parser.add_argument("--learning-rate", type=float, default=2e-4, metavar="X", help="of both (%(default)s)")
+    parser.add_argument("--learning-rate", type=positive, default=2e-4, metavar="X", help="of both (%(default)s)")
     parser.add_argument(
         "--classifier",
-        type=Path,
+        type=user_path,
         metavar="FILE",
         help="what judges samples: the classifier's checkpoint of an earlier run on the same data; else one is trained",
     )
-    options = parser.parse_args()
-    if options.width < 1:
-        parser.error(f"--width must be at least 1, got {options.width}")
-    return options
+    return parser.parse_args()
 
 
 def main() -> None:
-    """Data, players, game, training, figures, results."""
+    """The options, and the experiment that they describe."""
     options = arguments()
-    run = Run(options.out, resume=options.resume)
+    conduct(experiment, options, limit=max(32, options.batch_size))
+
+
+def experiment(options: argparse.Namespace, run: Run) -> None:
+    """Data, players, game, training, figures, results."""
     tg.manual_seed(options.seed)
     train_set, valid_set, test_set = load_splits(options)
-    print(f"{TITLE} on {options.data}: {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
+    say(f"{TITLE} on {options.data}: {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
     loader = data.DataLoader(train_set, options.batch_size, shuffle=True, drop_last=True, transform=enlarged)
 
     generator = DCGANGenerator(LATENT_SIZE, options.width).to(options.device)
     critic = DCGANCritic(options.width).to(options.device)
-    optimizers = (Adam(player.parameters(), options.learning_rate, (0.5, 0.999)) for player in (generator, critic))
+    optimizers = [Adam(player.parameters(), options.learning_rate, (0.5, 0.999)) for player in (generator, critic)]
     average, snapshots = ExponentialMovingAverage(generator, 0.999), Snapshots()
     game = replace(GAMES["non_saturating"], labels=LABELS)
     players = Players(game, generator, critic, LATENT_SIZE, *optimizers, average)
@@ -78,6 +83,8 @@ def main() -> None:
         z = players.latents(max(len(test_set), 100))  # the same in every run, so that grids can be compared
 
     def step(batch: tuple[np.ndarray, np.ndarray | None], index: int) -> dict[str, float]:
+        for optimizer in optimizers:
+            optimizer.lr = options.learning_rate
         return players.round(tg.tensor(batch[0], device=options.device))
 
     def evaluate() -> dict[str, float]:
@@ -91,7 +98,7 @@ def main() -> None:
     train(run, loader, step, epochs=options.epochs, parts=parts, evaluate=evaluate)
 
     with average.applied():
-        tg.save(run.out / "model.h5", generator=generator.state_dict(), critic=critic.state_dict())
+        tg.save(run.file("model.h5"), generator=generator.state_dict(), critic=critic.state_dict())
     samples = data.as_bytes(players.generate(z))
     classifier = evaluation.obtain_classifier(
         options.classifier, run, train_set, valid_set, make=DigitClassifier, device=options.device

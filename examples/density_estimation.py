@@ -21,7 +21,7 @@ from tinygen import divergences, objectives, plotting
 from tinygen.data import samplers
 from tinygen.models import MLP
 from tinygen.optim import Adam, cosine_schedule
-from tinygen.training import Reference, Run, sampler_arguments, train
+from tinygen.training import Reference, Run, conduct, sampler_arguments, train
 
 TITLE = "A density from a discriminator"
 STEPS = 100  # an epoch
@@ -53,9 +53,12 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
+    """The options, and the experiment that they describe."""
+    conduct(experiment, arguments(), limit=1)
+
+
+def experiment(options: argparse.Namespace, run: Run) -> None:
     """Samples, discriminator, density, figures."""
-    options = arguments()
-    run = Run(options.out, resume=options.resume)
     tg.manual_seed(options.seed)
     discriminator = MLP(1, flat=True).to(options.device)
     optimizer = Adam(discriminator.parameters(), LEARNING_RATE, betas=(0.9, 0.99))

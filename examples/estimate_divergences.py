@@ -21,7 +21,7 @@ import numpy as np
 import tinygen as tg
 from tinygen import divergences, plotting
 from tinygen.data.samplers import line
-from tinygen.training import Reference, Run, sampler_arguments, train
+from tinygen.training import Reference, Run, conduct, sampler_arguments, say, train
 
 TITLE = "Distances between two lines"
 THETAS = np.linspace(-1, 1, 21).round(1).tolist()
@@ -72,12 +72,15 @@ def estimate(theta: float, options: argparse.Namespace) -> dict[str, float]:
 
 
 def main() -> None:
+    """The options, and the experiment that they describe."""
+    conduct(experiment, arguments(), limit=1, may_change=("device", "limit"))
+
+
+def experiment(options: argparse.Namespace, run: Run) -> None:
     """Samples, estimates, errors, figures."""
-    options = arguments()
-    run = Run(options.out, resume=options.resume)
     tg.manual_seed(options.seed)
     thetas = THETAS[: options.limit]
-    print(f"{TITLE}: {len(thetas)} pairs, four networks each")
+    say(f"{TITLE}: {len(thetas)} pairs, four networks each")
 
     def step(_: int, index: int) -> dict[str, float]:
         return {"theta": thetas[index]} | estimate(thetas[index], options)
@@ -96,10 +99,10 @@ def main() -> None:
         references=REFERENCES,
         text=__doc__.split("\n\n", 2)[2],
     )
-    print("\n theta" + "".join(f"{name:>24}" for name in EXACT))
+    say("\n theta" + "".join(f"{name:>24}" for name in EXACT))
     for row in rows:
         pairs = (f"{row[name]:.4f} ({exact(row['theta']):.4f})" for name, exact in EXACT.items())
-        print(f"{row['theta']:6.1f}" + "".join(f"{pair:>24}" for pair in pairs))
+        say(f"{row['theta']:6.1f}" + "".join(f"{pair:>24}" for pair in pairs))
 
 
 def draw(run: Run) -> None:

@@ -29,7 +29,6 @@ from 1 cost the critic more than the gap gains. Slopes near 1 give the gap a uni
 import argparse
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -39,8 +38,9 @@ from tinygen import backend, data, evaluation, plotting
 from tinygen.models import DigitClassifier, GreyCritic, GreyGenerator
 from tinygen.objectives import GAMES as TABLE
 from tinygen.optim import Adam, ExponentialMovingAverage
-from tinygen.training import Players, Run, Snapshots, common_arguments, load_splits, train
+from tinygen.training import Players, Run, Snapshots, common_arguments, conduct, load_splits, say, train
 from tinygen.training.classifier import probabilities
+from tinygen.training.options import positive, real, user_path, whole
 
 TITLE = "Three games on grey images"
 GAMES = {
@@ -81,38 +81,44 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--steps",
-        type=int,
+        type=whole(1),
         metavar="N",
         help="the generator's steps in each game, in place of --epochs; 6 epochs are 10,000, or 2,000 where the critic "
         "makes five to its one",
     )
-    parser.add_argument("--n-critic", type=int, metavar="N", help="critic's steps a round (1; wasserstein-clip: 5)")
-    parser.add_argument("--learning-rate", type=float, default=2e-4, metavar="X", help="of both (%(default)s)")
-    parser.add_argument("--beta1", type=float, default=0.5, metavar="X", help="Adam's, of both (%(default)s)")
     parser.add_argument(
-        "--width", type=int, default=32, metavar="N", help="channels beside the image (%(default)s; on a GPU rather 64)"
+        "--n-critic", type=whole(1), metavar="N", help="critic's steps a round (1; wasserstein-clip: 5)"
+    )
+    parser.add_argument("--learning-rate", type=positive, default=2e-4, metavar="X", help="of both (%(default)s)")
+    parser.add_argument("--beta1", type=real(0, 1), default=0.5, metavar="X", help="Adam's, of both (%(default)s)")
+    parser.add_argument(
+        "--width",
+        type=whole(1),
+        default=32,
+        metavar="N",
+        help="channels beside the image (%(default)s; on a GPU rather 64)",
     )
     parser.add_argument(
         "--classifier",
-        type=Path,
+        type=user_path,
         metavar="FILE",
         help="what judges samples: the classifier's checkpoint of an earlier run on the same data; else one is trained",
     )
-    options = parser.parse_args()
-    for name in ("steps", "n_critic", "width"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            parser.error(f"--{name.replace('_', '-')} must be at least 1, got {value}")
-    return options
+    return parser.parse_args()
 
 
 def main() -> None:
-    """Data, games, the judge, figures, results."""
+    """The options, and the experiment that they describe."""
     options = arguments()
-    run = Run(options.out)
+    n_critic = options.n_critic or max(GAMES[name].n_critic for name in options.game)
+    conduct(experiment, options, limit=max(32, options.batch_size * n_critic), steps=1)
+
+
+def experiment(options: argparse.Namespace, run: Run) -> None:
+    """Data, games, the judge, figures, results."""
     train_set, valid_set, test_set = load_splits(options)
-    print(f"{TITLE}: {options.data}, {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
-    games = {name: play(name, options, train_set, len(test_set)) for name in options.game}
+    say(f"{TITLE}: {options.data}, {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
+    games = {name: play(name, options, run, train_set, len(test_set)) for name in options.game}
 
     tg.manual_seed(options.seed)
     classifier = evaluation.obtain_classifier(
@@ -122,7 +128,6 @@ def main() -> None:
         valid_set,
         make=DigitClassifier,
         epochs=5,
-        resume=options.resume,
         device=options.device,
     )
     results = {}
@@ -144,15 +149,15 @@ def main() -> None:
     )
 
 
-def play(name: str, options: argparse.Namespace, train_set: data.Dataset, count: int) -> Played:
-    """Play one game to its end, in a folder of its name, and draw ``count`` samples."""
+def play(name: str, options: argparse.Namespace, parent: Run, train_set: data.Dataset, count: int) -> Played:
+    """Play one game to its end, in a folder of its name within that of ``parent``, and draw ``count`` samples."""
     game = GAMES[name] if options.n_critic is None else replace(GAMES[name], n_critic=options.n_critic)
     tg.manual_seed(options.seed)
     generator = GreyGenerator(LATENT_SIZE, options.width).to(options.device)
     critic = GreyCritic(options.width, normalised=game.on_slope is None).to(options.device)
-    optimizers = (
+    optimizers = [
         Adam(player.parameters(), options.learning_rate, (options.beta1, 0.999)) for player in (generator, critic)
-    )
+    ]
     average = ExponentialMovingAverage(generator, 0.999)
     players = Players(game, generator, critic, LATENT_SIZE, *optimizers, average)
 
@@ -161,12 +166,14 @@ def play(name: str, options: argparse.Namespace, train_set: data.Dataset, count:
     steps = options.steps or options.epochs * len(loader)
     rounds = math.ceil(steps / LOOKS)  # from one look to the next
     looks = math.ceil(steps / rounds)
-    print(f"{name}: {looks * rounds:,} steps of the generator, {game.n_critic} of the critic to each")
-    run, snapshots = Run(options.out / name, resume=options.resume), Snapshots()
+    say(f"{name}: {looks * rounds:,} steps of the generator, {game.n_critic} of the critic to each")
+    run, snapshots = parent.part(name), Snapshots()
     with backend.fixed_seed(0):
         z = players.latents(max(count, 100))  # the same in every game, so that grids can be compared
 
     def step(batch: tuple[np.ndarray, np.ndarray | None], index: int) -> dict[str, float]:
+        for optimizer in optimizers:
+            optimizer.lr = options.learning_rate
         return players.round(tg.tensor(batch[0], device=options.device))
 
     def evaluate() -> dict[str, float]:
@@ -179,7 +186,7 @@ def play(name: str, options: argparse.Namespace, train_set: data.Dataset, count:
     parts = {**players.parts, "snapshots": snapshots}
     train(run, data.Repeated(loader, rounds), step, epochs=looks, parts=parts, evaluate=evaluate)
     with average.applied():
-        tg.save(run.out / "model.h5", generator=generator.state_dict(), critic=critic.state_dict())
+        tg.save(run.file("model.h5"), generator=generator.state_dict(), critic=critic.state_dict())
     return Played(run.rows, snapshots, data.as_bytes(players.generate(z))[:count])
 
 

@@ -34,7 +34,8 @@ from tinygen.checkpoint import written_whole
 from tinygen.models import MLPVAE
 from tinygen.nn import Softplus
 from tinygen.optim import Adam
-from tinygen.training import Reference, Run, common_arguments, load_splits, progress, train_vae
+from tinygen.training import Reference, Run, common_arguments, conduct, load_splits, progress, say, train_vae
+from tinygen.training.options import positive, real, whole
 
 try:
     from sklearn.model_selection import GridSearchCV
@@ -67,10 +68,12 @@ def arguments() -> argparse.Namespace:
         datasets=("fashion-mnist", "mnist", "strokes"),
     )
     parser.add_argument("--pixels", choices=("binary", "mean"), default="mean", help="what the VAE sees (%(default)s)")
-    parser.add_argument("--kl-weight", type=float, default=0.2, metavar="X", help="of the KL in the loss (%(default)s)")
-    parser.add_argument("--learning-rate", type=float, default=1e-3, metavar="X", help="Adam's (%(default)s)")
-    parser.add_argument("--draws", type=int, default=5, metavar="N", help="of the labelled images (%(default)s)")
-    parser.add_argument("--svm-c", type=float, default=10.0, metavar="C", help="price of a wrong side (%(default)s)")
+    parser.add_argument(
+        "--kl-weight", type=real(0), default=0.2, metavar="X", help="of the KL in the loss (%(default)s)"
+    )
+    parser.add_argument("--learning-rate", type=positive, default=1e-3, metavar="X", help="Adam's (%(default)s)")
+    parser.add_argument("--draws", type=whole(1), default=5, metavar="N", help="of the labelled images (%(default)s)")
+    parser.add_argument("--svm-c", type=positive, default=10.0, metavar="C", help="price of a wrong side (%(default)s)")
     return parser.parse_args()
 
 
@@ -145,6 +148,10 @@ def compare(options: argparse.Namespace, run: Run, features: dict, labels: list[
         "latents_cross_validated": ("latents", cross_validated)
     }
     counts = [count for count in LABELS if count // 10 <= np.bincount(labels[0]).min()]
+    if not counts:
+        raise ValueError(
+            f"the rarest class has {np.bincount(labels[0]).min()} images, expected {LABELS[0] // 10} or more"
+        )
     rows = []
     for draw in progress(range(options.draws), "draws of labelled images"):
         for count in counts:
@@ -153,39 +160,51 @@ def compare(options: argparse.Namespace, run: Run, features: dict, labels: list[
                 accuracy, seconds, C = fit_and_ask(make, features[view], labels, chosen)
                 rows.append({"view": name, "labels": count, "draw": draw, "C": C, "accuracy": accuracy, "fit": seconds})
 
-    with written_whole(run.out / "svm.csv") as path, open(path, "w", encoding="utf-8", newline="") as file:
+    with written_whole(run.file("svm.csv")) as path, open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
     results = {}
-    print("\nmedian seconds of a fit, with " + ", ".join(f"{count:,}" for count in counts) + " labels")
+    say("\nmedian seconds of a fit, with " + ", ".join(f"{count:,}" for count in counts) + " labels")
     for name in contestants:
         each = {count: [row for row in rows if (row["view"], row["labels"]) == (name, count)] for count in counts}
         medians = (np.median([row["fit"] for row in each[count]]) for count in counts)
-        print(f"{name:<24}" + "".join(f"{seconds:10.3f}" for seconds in medians))
+        say(f"{name:<24}" + "".join(f"{seconds:10.3f}" for seconds in medians))
         for count in counts:
             accuracies = [row["accuracy"] for row in each[count]]
             results[f"{name}_{count}_labels"] = float(np.mean(accuracies))
             error = np.std(accuracies, ddof=1) / np.sqrt(len(accuracies)) if len(accuracies) > 1 else 0.0
             results[f"{name}_{count}_labels_standard_error"] = float(error)
-    print()
+    say()
     return results
 
 
 def main() -> None:
-    """Images without labels, the VAE, a few labels, the machines."""
+    """The options, and the experiment that they describe."""
     options = arguments()
-    run = Run(options.out, resume=options.resume)
+    conduct(experiment, options, limit=max(200, options.batch_size), draws=1)
+
+
+def experiment(options: argparse.Namespace, run: Run) -> None:
+    """Images without labels, the VAE, a few labels, the machines."""
     tg.manual_seed(options.seed)
     unlabelled, test_set = load(options, "train", "valid"), load(options, "test")
-    print(f"{TITLE}, {options.data}: {len(unlabelled):,} images without labels, {len(test_set):,} to be tested on")
+    say(f"{TITLE}, {options.data}: {len(unlabelled):,} images without labels, {len(test_set):,} to be tested on")
 
     model = MLPVAE(LATENT_SIZE, hidden=(600, 600), activation=Softplus).to(options.device)
     seen = seen_by_vae(options, unlabelled)
     loader = data.DataLoader(seen, options.batch_size, shuffle=True)
     optimizer = Adam(model.parameters(), lr=options.learning_rate)
-    train_vae(run, model, loader, optimizer, epochs=options.epochs, kl_weight=options.kl_weight)
+    train_vae(
+        run,
+        model,
+        loader,
+        optimizer,
+        epochs=options.epochs,
+        schedule=lambda step: options.learning_rate,
+        kl_weight=options.kl_weight,
+    )
 
     results = {
         "train_elbo": evaluation.elbo(model, seen.images),

@@ -35,7 +35,8 @@ from tinygen.data import samplers
 from tinygen.models import MLP
 from tinygen.objectives import GAMES, Game
 from tinygen.optim import Adam, linear_schedule
-from tinygen.training import Players, Reference, Run, sampler_arguments, train
+from tinygen.training import Players, Reference, Run, conduct, sampler_arguments, say, train
+from tinygen.training.options import real, whole
 
 TITLE = "Five games on a mixture"
 STEPS = 200  # rounds an epoch
@@ -52,8 +53,8 @@ ESTIMATE = {"steps": 100, "batch_size": 256, "samples": SAMPLES}  # of a diverge
 PROMISED = ("non_saturating", "wasserstein_gradient")
 
 
-def arguments() -> tuple[argparse.Namespace, dict[str, Game]]:
-    """The common options and the games', and the games that are played."""
+def arguments() -> argparse.Namespace:
+    """The common options and the games'."""
     parser = sampler_arguments(
         TITLE,
         data="ring",
@@ -68,24 +69,25 @@ def arguments() -> tuple[argparse.Namespace, dict[str, Game]]:
         "--game", nargs="+", choices=GAMES, default=list(GAMES), metavar="NAME", help=f"of {', '.join(GAMES)} (all)"
     )
     parser.add_argument(
-        "--n-critic", type=int, metavar="N", help=f"the critic's steps a round (1; Wasserstein: {N_CRITIC})"
+        "--n-critic", type=whole(1), metavar="N", help=f"the critic's steps a round (1; Wasserstein: {N_CRITIC})"
     )
     parser.add_argument(
-        "--soft", type=float, default=0.0, metavar="S", help="how much of a real label is taken from it (%(default)s)"
+        "--soft",
+        type=real(0, 1),
+        default=0.0,
+        metavar="S",
+        help="how much of a real label is taken from it (%(default)s)",
     )
     parser.add_argument(
-        "--flipped", type=float, default=0.0, metavar="S", help="the share of labels turned round (%(default)s)"
+        "--flipped", type=real(0, 1), default=0.0, metavar="S", help="the share of labels turned round (%(default)s)"
     )
     parser.add_argument(
-        "--penalty-weight", type=float, default=PENALTY_WEIGHT, metavar="W", help="the price of a slope (%(default)s)"
+        "--penalty-weight", type=real(0), default=PENALTY_WEIGHT, metavar="W", help="the price of a slope (%(default)s)"
     )
     options = parser.parse_args()
     if (options.soft or options.flipped) and not any(GAMES[name].has_labels for name in options.game):
         parser.error("--soft and --flipped are for games with labels: minimax, non_saturating")
-    try:
-        return options, {name: as_asked(GAMES[name], options) for name in options.game}
-    except ValueError as error:
-        parser.error(str(error))
+    return options
 
 
 def as_asked(game: Game, options: argparse.Namespace) -> Game:
@@ -227,18 +229,22 @@ def judge(players: Players, data: samplers.Sampler, device: str) -> dict[str, fl
 
 
 def main() -> None:
+    """The options, and the experiment that they describe."""
+    options = arguments()
+    conduct(experiment, options, limit=1, game=options.game[:1])
+
+
+def experiment(options: argparse.Namespace, run: Run) -> None:
     """Players, rounds, verdicts, figures."""
-    options, played = arguments()
-    run = Run(options.out, resume=options.resume)
     data = DATA[options.data]
     games, chances = {}, {}
-    for name, game in played.items():
+    for name in options.game:
         tg.manual_seed(options.seed)  # so all begin with the same networks
-        games[name], chances[name] = new_players(game, options.device), Chance()
+        games[name], chances[name] = new_players(as_asked(GAMES[name], options), options.device), Chance()
     film = Film(games, data, REACH[options.data])
     steps = min(STEPS, options.limit or STEPS)
     total = steps * options.epochs
-    print(f"{TITLE}: {options.data}, {', '.join(games)}")
+    say(f"{TITLE}: {options.data}, {', '.join(games)}")
 
     def step(_: int, index: int) -> dict[str, float]:
         if index % max(1, total // Film.FRAMES) == 0:

@@ -17,7 +17,8 @@ from tinygen import data, evaluation, plotting
 from tinygen.models import MLPVAE
 from tinygen.nn import ReLU
 from tinygen.optim import Adam
-from tinygen.training import Run, common_arguments, train_vae
+from tinygen.training import Run, common_arguments, conduct, say, train_vae
+from tinygen.training.options import positive
 
 TITLE = "The manifold of digits"
 LATENT_SIZES = (2, 20)
@@ -35,7 +36,7 @@ def arguments() -> argparse.Namespace:
         out="runs/vae_manifold",
         datasets=("binarized-mnist", "mnist", "fashion-mnist", "strokes"),
     )
-    parser.add_argument("--learning-rate", type=float, default=1e-3, metavar="X", help="Adam's (%(default)s)")
+    parser.add_argument("--learning-rate", type=positive, default=1e-3, metavar="X", help="Adam's (%(default)s)")
     return parser.parse_args()
 
 
@@ -48,7 +49,7 @@ def fit(options: argparse.Namespace, run: Run, latent_size: int, train_set: data
     """Train one of the two models, in a folder of its own within that of ``run``; returns the model and its rows."""
     tg.manual_seed(options.seed)
     model = MLPVAE(latent_size, hidden=(500,), activation=ReLU).to(options.device)
-    own = Run(run.out / f"latent-{latent_size}", resume=options.resume)
+    own = run.part(f"latent-{latent_size}")
     pictured = sorted({1, (options.epochs + 1) // 2, options.epochs})
     name, of = f"samples-latent-{latent_size}-epoch-", f"{latent_size} latent numbers: the pixels' means, and below"
     paths = {
@@ -67,16 +68,29 @@ def fit(options: argparse.Namespace, run: Run, latent_size: int, train_set: data
 
     loader = data.DataLoader(train_set, options.batch_size, shuffle=True)
     optimizer = Adam(model.parameters(), lr=options.learning_rate)
-    print(f"{latent_size} latent numbers")
-    return model, train_vae(own, model, loader, optimizer, epochs=options.epochs, evaluate=tg.no_grad()(evaluate))
+    say(f"{latent_size} latent numbers")
+    rows = train_vae(
+        own,
+        model,
+        loader,
+        optimizer,
+        epochs=options.epochs,
+        schedule=lambda step: options.learning_rate,
+        evaluate=tg.no_grad()(evaluate),
+    )
+    return model, rows
 
 
 def main() -> None:
-    """Data, both models, the curves side by side, the plane."""
+    """The options, and the experiment that they describe."""
     options = arguments()
-    run = Run(options.out, resume=options.resume)
+    conduct(experiment, options, limit=max(32, options.batch_size))
+
+
+def experiment(options: argparse.Namespace, run: Run) -> None:
+    """Data, both models, the curves side by side, the plane."""
     train_set, valid_set, test_set = (load(options, split) for split in ("train", "valid", "test"))
-    print(f"{TITLE}, {options.data}: {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
+    say(f"{TITLE}, {options.data}: {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
 
     models, rows = {}, {}
     for size in LATENT_SIZES:

@@ -16,7 +16,8 @@ import tinygen as tg
 from tinygen import data, evaluation, plotting
 from tinygen.models import MLPVAE
 from tinygen.optim import Adam, cosine_schedule
-from tinygen.training import Reference, Run, common_arguments, load_splits, train_vae
+from tinygen.training import Reference, Run, common_arguments, conduct, load_splits, say, train_vae
+from tinygen.training.options import positive, real, whole
 
 TITLE = "A VAE of two perceptrons"
 
@@ -37,7 +38,7 @@ def arguments() -> argparse.Namespace:
         out="runs/vae_mlp_mnist",
         datasets=("binarized-mnist", "mnist", "fashion-mnist", "strokes"),
     )
-    parser.add_argument("--learning-rate", type=float, default=3e-4, metavar="X", help="Adam's (%(default)s)")
+    parser.add_argument("--learning-rate", type=positive, default=3e-4, metavar="X", help="Adam's (%(default)s)")
     parser.add_argument(
         "--schedule",
         choices=("constant", "cosine"),
@@ -45,7 +46,7 @@ def arguments() -> argparse.Namespace:
         help="the learning rate over time: as it is, or down half a cosine to 0 (%(default)s)",
     )
     parser.add_argument(
-        "--output-bias", type=float, default=-5.0, metavar="X", help="where the logits begin (%(default)s)"
+        "--output-bias", type=real(), default=-5.0, metavar="X", help="where the logits begin (%(default)s)"
     )
     parser.add_argument(
         "--path-gradient",
@@ -53,20 +54,26 @@ def arguments() -> argparse.Namespace:
         default=True,
         help="a less noisy gradient of the KL (%(default)s)",
     )
-    parser.add_argument("--importance-samples", type=int, default=200, metavar="K", help="draws an image (%(default)s)")
     parser.add_argument(
-        "--likelihood-images", type=int, metavar="N", help="estimate log p(x) of N images of each split"
+        "--importance-samples", type=whole(1), default=200, metavar="K", help="draws per image (%(default)s)"
+    )
+    parser.add_argument(
+        "--likelihood-images", type=whole(2), metavar="N", help="estimate log p(x) of N images of each split"
     )
     return parser.parse_args()
 
 
 def main() -> None:
-    """Data, model, training, likelihoods, figures, results."""
+    """The options, and the experiment that they describe."""
     options = arguments()
-    run = Run(options.out, resume=options.resume)
+    conduct(experiment, options, limit=max(32, options.batch_size), importance_samples=2)
+
+
+def experiment(options: argparse.Namespace, run: Run) -> None:
+    """Data, model, training, likelihoods, figures, results."""
     tg.manual_seed(options.seed)
     train_set, valid_set, test_set = (split.binarized() for split in load_splits(options))
-    print(f"{TITLE} on {options.data}: {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
+    say(f"{TITLE} on {options.data}: {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
 
     model = MLPVAE(latent_size=100, hidden=(300, 300), output_bias=options.output_bias).to(options.device)
     loader = data.DataLoader(train_set, options.batch_size, shuffle=True)
@@ -77,7 +84,7 @@ def main() -> None:
         loader,
         Adam(model.parameters(), lr=options.learning_rate),
         epochs=options.epochs,
-        schedule=falling if options.schedule == "cosine" else None,
+        schedule=falling if options.schedule == "cosine" else lambda step: options.learning_rate,
         path_gradient=options.path_gradient,
         evaluate=lambda: {"valid_elbo": evaluation.elbo(model, valid_set.images)},
     )

@@ -20,8 +20,9 @@ import tinygen as tg
 from tinygen import data, evaluation, plotting
 from tinygen.models import ConvVAE, DigitClassifier
 from tinygen.optim import Adam, cosine_schedule
-from tinygen.training import Reference, Run, common_arguments, load_splits, train_vae
+from tinygen.training import Reference, Run, common_arguments, conduct, load_splits, say, train_vae
 from tinygen.training.classifier import probabilities, train_classifier
+from tinygen.training.options import positive, real, whole
 
 TITLE = "A convolutional VAE"
 
@@ -65,17 +66,21 @@ def arguments() -> argparse.Namespace:
         datasets=("binarized-mnist", "mnist", "fashion-mnist", "strokes"),
     )
     parser.add_argument("--recipe", choices=list(RECIPES), default="better", help="how to train (%(default)s)")
-    parser.add_argument("--learning-rate", type=float, metavar="X", help="Adam's learning rate at its peak")
+    parser.add_argument("--learning-rate", type=positive, metavar="X", help="Adam's learning rate at its peak")
     parser.add_argument("--schedule", choices=("constant", "cosine"), help="the learning rate over time")
-    parser.add_argument("--warmup", type=int, metavar="N", help="steps over which the learning rate rises (cosine)")
-    parser.add_argument("--beta2", type=float, metavar="X", help="Adam's decay of squared gradients")
+    parser.add_argument(
+        "--warmup", type=whole(0), metavar="N", help="steps over which the learning rate rises (cosine)"
+    )
+    parser.add_argument("--beta2", type=real(0, 1), metavar="X", help="Adam's decay of squared gradients")
     parser.add_argument("--output-bias", action=argparse.BooleanOptionalAction, help="begin at the data's log-odds")
     parser.add_argument(
         "--path-gradient", action=argparse.BooleanOptionalAction, help="a less noisy gradient of the KL"
     )
-    parser.add_argument("--importance-samples", type=int, default=200, metavar="K", help="draws an image (%(default)s)")
     parser.add_argument(
-        "--likelihood-images", type=int, metavar="N", help="estimate log p(x) of N images of each split"
+        "--importance-samples", type=whole(1), default=200, metavar="K", help="draws per image (%(default)s)"
+    )
+    parser.add_argument(
+        "--likelihood-images", type=whole(2), metavar="N", help="estimate log p(x) of N images of each split"
     )
     options = parser.parse_args()
     for name, value in vars(RECIPES[options.recipe]).items():
@@ -93,13 +98,17 @@ def begin_at_log_odds(model: ConvVAE, images: np.ndarray) -> None:
 
 
 def main() -> None:
-    """Data, model, objective, training, likelihoods, figures, results."""
+    """The options, and the experiment that they describe."""
     options = arguments()
-    run = Run(options.out, resume=options.resume)
+    conduct(experiment, options, limit=max(32, options.batch_size), importance_samples=2)
+
+
+def experiment(options: argparse.Namespace, run: Run) -> None:
+    """Data, model, objective, training, likelihoods, figures, results."""
     tg.manual_seed(options.seed)
 
     train_set, valid_set, test_set = (split.binarized() for split in load_splits(options))
-    print(f"{TITLE} on {options.data}: {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
+    say(f"{TITLE} on {options.data}: {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
     loader = data.DataLoader(train_set, options.batch_size, shuffle=True)
 
     model = ConvVAE(latent_size=100)
@@ -108,7 +117,7 @@ def main() -> None:
     model.to(options.device)
     optimizer = Adam(model.parameters(), lr=options.learning_rate, betas=(0.9, options.beta2))
 
-    schedule = partial(
+    cosine = partial(
         cosine_schedule, total=options.epochs * len(loader), peak=options.learning_rate, warmup=options.warmup
     )
     train_vae(
@@ -117,7 +126,7 @@ def main() -> None:
         loader,
         optimizer,
         epochs=options.epochs,
-        schedule=schedule if options.schedule == "cosine" else None,
+        schedule=cosine if options.schedule == "cosine" else lambda step: options.learning_rate,
         path_gradient=options.path_gradient,
         evaluate=lambda: {"valid_elbo": evaluation.elbo(model, valid_set.images)},
     )
@@ -129,7 +138,7 @@ def main() -> None:
         options.likelihood_images,
     )
     if train_set.labels is not None:
-        results |= read_samples(model, options, train_set, valid_set)
+        results |= read_samples(model, run, options.device, train_set, valid_set)
     draw(run, model, test_set)
     run.finish(
         f"{TITLE} on {options.data}",
@@ -142,12 +151,11 @@ def main() -> None:
 
 
 def read_samples(
-    model: ConvVAE, options: argparse.Namespace, train_set: data.Dataset, valid_set: data.Dataset
+    model: ConvVAE, run: Run, device: str, train_set: data.Dataset, valid_set: data.Dataset
 ) -> dict[str, float]:
     """What a classifier, trained on the same images, makes of 1,000 samples."""
-    classifier = DigitClassifier().to(options.device)
-    run = Run(options.out / "classifier", resume=options.resume)
-    accuracy = train_classifier(run, classifier, train_set, valid_set, epochs=1)
+    classifier = DigitClassifier().to(device)
+    accuracy = train_classifier(run.part("classifier"), classifier, train_set, valid_set, epochs=1)
     chances = probabilities(classifier, model.sample(1000).numpy())
     return {
         "classifier_accuracy": accuracy,

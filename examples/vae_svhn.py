@@ -13,7 +13,6 @@ them can be (Rybkin et al. 2021). Pictures show means. ``progress`` holds a grid
 import argparse
 import math
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +20,8 @@ import tinygen as tg
 from tinygen import backend, data, evaluation, plotting
 from tinygen.models import ColourVAE, GaussianPixels
 from tinygen.optim import Adam, ExponentialMovingAverage, linear_schedule
-from tinygen.training import Run, common_arguments, load_splits, train_vae
+from tinygen.training import Run, common_arguments, conduct, load_splits, say, train_vae
+from tinygen.training.options import positive, user_path
 
 TITLE = "A VAE of colour images"
 LATENT_SIZE = 100
@@ -31,10 +31,10 @@ def arguments() -> argparse.Namespace:
     """The common options, and the model's."""
     parser = common_arguments(TITLE, data="street", epochs=14, out="runs/vae_svhn", datasets=("street", "svhn"))
     parser.add_argument("--variance", choices=("one", "learned"), default="one", help="of the pixels (%(default)s)")
-    parser.add_argument("--learning-rate", type=float, default=1e-3, metavar="X", help="Adam's (%(default)s)")
+    parser.add_argument("--learning-rate", type=positive, default=1e-3, metavar="X", help="Adam's (%(default)s)")
     parser.add_argument(
         "--classifier",
-        type=Path,
+        type=user_path,
         metavar="FILE",
         help="what judges samples: the checkpoint of examples/classify_svhn.py on the same data; else one is trained",
     )
@@ -42,13 +42,17 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Data, model, training, figures, results."""
+    """The options, and the experiment that they describe."""
     options = arguments()
-    run = Run(options.out, resume=options.resume)
+    conduct(experiment, options, limit=max(32, options.batch_size))
+
+
+def experiment(options: argparse.Namespace, run: Run) -> None:
+    """Data, model, training, figures, results."""
     tg.manual_seed(options.seed)
 
     train_set, valid_set, test_set = load_splits(options)
-    print(f"{TITLE} on {options.data}: {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
+    say(f"{TITLE} on {options.data}: {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
     loader = data.DataLoader(train_set, options.batch_size, shuffle=True, drop_last=True, transform=data.centred)
 
     pixels = GaussianPixels(learned=options.variance == "learned")
@@ -82,7 +86,7 @@ def main() -> None:
     with average.applied():
         state = model.state_dict()
     model.load_state_dict(state)
-    tg.save(run.out / "model.h5", model=state, generator=model.decoder.state_dict())
+    tg.save(run.file("model.h5"), model=state, generator=model.decoder.state_dict())
     draw(run, model, z, data.centred(test_set.images[:20]))
     results = {
         "valid_elbo": evaluation.elbo(model, data.centred(valid_set.images)),

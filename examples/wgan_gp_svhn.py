@@ -12,7 +12,6 @@ Samples are drawn with an average of the generator's weights. ``progress`` holds
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +20,8 @@ from tinygen import backend, data, evaluation, plotting
 from tinygen.models import Critic, Generator
 from tinygen.objectives import GAMES
 from tinygen.optim import Adam, ExponentialMovingAverage, linear_schedule
-from tinygen.training import Players, Run, common_arguments, load_splits, train
+from tinygen.training import Players, Run, common_arguments, conduct, load_splits, say, train
+from tinygen.training.options import positive, user_path, whole
 
 TITLE = "A WGAN with gradient penalty"
 LATENT_SIZE = 100
@@ -38,12 +38,16 @@ def arguments() -> argparse.Namespace:
         datasets=("street", "svhn"),
         batch_help="images a step",
     )
-    parser.add_argument("--n-critic", type=int, default=1, metavar="N", help="critic's steps a round (%(default)s)")
-    parser.add_argument("--critic-rate", type=float, default=4e-4, metavar="X", help="learning rate (%(default)s)")
-    parser.add_argument("--generator-rate", type=float, default=2e-4, metavar="X", help="learning rate (%(default)s)")
+    parser.add_argument(
+        "--n-critic", type=whole(1), default=1, metavar="N", help="critic's steps a round (%(default)s)"
+    )
+    parser.add_argument("--critic-rate", type=positive, default=4e-4, metavar="X", help="learning rate (%(default)s)")
+    parser.add_argument(
+        "--generator-rate", type=positive, default=2e-4, metavar="X", help="learning rate (%(default)s)"
+    )
     parser.add_argument(
         "--classifier",
-        type=Path,
+        type=user_path,
         metavar="FILE",
         help="what judges samples: the checkpoint of examples/classify_svhn.py on the same data; else one is trained",
     )
@@ -51,13 +55,17 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Data, players, game, training, figures, results."""
+    """The options, and the experiment that they describe."""
     options = arguments()
-    run = Run(options.out, resume=options.resume)
+    conduct(experiment, options, limit=max(32, options.batch_size * options.n_critic))
+
+
+def experiment(options: argparse.Namespace, run: Run) -> None:
+    """Data, players, game, training, figures, results."""
     tg.manual_seed(options.seed)
 
     train_set, valid_set, test_set = load_splits(options)
-    print(f"{TITLE} on {options.data}: {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
+    say(f"{TITLE} on {options.data}: {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
     loader = data.DataLoader(
         train_set, options.batch_size * options.n_critic, shuffle=True, drop_last=True, transform=data.centred
     )
@@ -90,7 +98,7 @@ def main() -> None:
 
     samples = players.generate(z[: len(test_set)])
     with players.average.applied():
-        tg.save(run.out / "model.h5", generator=generator.state_dict(), critic=critic.state_dict())
+        tg.save(run.file("model.h5"), generator=generator.state_dict(), critic=critic.state_dict())
     results = {
         "wasserstein_estimate": run.rows[-1]["score_gap"],
         "valid_wasserstein_estimate": run.rows[-1]["valid_score_gap"],

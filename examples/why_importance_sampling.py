@@ -30,7 +30,8 @@ from tinygen.likelihoods import log_likelihood_normal, log_mean_exp
 from tinygen.models import MLPVAE
 from tinygen.nn import ReLU
 from tinygen.optim import Adam
-from tinygen.training import Run, common_arguments, load_splits, progress, train_vae
+from tinygen.training import Run, common_arguments, conduct, load_splits, progress, say, train_vae
+from tinygen.training.options import whole
 
 TITLE = "Why importance sampling"
 LATENT_SIZES = (2, 20)
@@ -49,7 +50,9 @@ def arguments() -> argparse.Namespace:
         out="runs/why_importance_sampling",
         datasets=("binarized-mnist", "mnist", "fashion-mnist", "strokes"),
     )
-    parser.add_argument("--images", type=int, default=50, metavar="N", help="test images asked about (%(default)s)")
+    parser.add_argument(
+        "--images", type=whole(1), default=50, metavar="N", help="test images asked about (%(default)s)"
+    )
     return parser.parse_args()
 
 
@@ -57,9 +60,9 @@ def fit(options: argparse.Namespace, run: Run, latent_size: int, train_set: data
     """Train one of the two models, in a folder of its own."""
     tg.manual_seed(options.seed)
     model = MLPVAE(latent_size, hidden=(500,), activation=ReLU).to(options.device)
-    own = Run(run.out / f"latent-{latent_size}", resume=options.resume)
     loader = data.DataLoader(train_set, options.batch_size, shuffle=True)
-    print(f"{latent_size} latent numbers")
+    say(f"{latent_size} latent numbers")
+    own = run.part(f"latent-{latent_size}")
     train_vae(own, model, loader, Adam(model.parameters(), lr=1e-3), epochs=options.epochs)
     return model
 
@@ -117,12 +120,16 @@ def by_quadrature(model: MLPVAE, images: np.ndarray, spacing: float = SPACING) -
 
 
 def main() -> None:
-    """Data, two models, weights, the truth in the plane, one figure."""
+    """The options, and the experiment that they describe."""
     options = arguments()
-    run = Run(options.out, resume=options.resume)
+    conduct(experiment, options, limit=max(32, options.batch_size), images=1)
+
+
+def experiment(options: argparse.Namespace, run: Run) -> None:
+    """Data, two models, weights, the truth in the plane, one figure."""
     train_set, test_set = (split.binarized() for split in load_splits(options, "train", "test"))
     images = data.spread(test_set.images, options.images)
-    print(f"{TITLE}, {options.data}: {len(train_set):,} images to learn from, {len(images)} to ask about")
+    say(f"{TITLE}, {options.data}: {len(train_set):,} images to learn from, {len(images)} to ask about")
 
     results: dict[str, float] = {}
     weights, bounds = {}, {}

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tinygen.checkpoint import CheckpointError, load, save, written_whole
+from tinygen.checkpoint import CheckpointError, load, remove_unfinished, save, written_whole
 
 
 def parts():
@@ -197,7 +197,7 @@ def test_a_write_that_fails_leaves_the_one_before(written):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no kill -9")
-def test_a_write_that_is_killed_leaves_the_one_before_and_the_next_cleans_up(written):
+def test_a_write_that_is_killed_leaves_the_one_before_and_a_hidden_file_that_can_be_removed(written):
     code = (
         f"import os, signal, sys; sys.path[:] = {sys.path!r}; from tinygen.checkpoint import written_whole\n"
         "with written_whole(sys.argv[1]) as unfinished:\n"
@@ -205,9 +205,28 @@ def test_a_write_that_is_killed_leaves_the_one_before_and_the_next_cleans_up(wri
     )
     assert subprocess.run([sys.executable, "-c", code, written], check=False).returncode == -signal.SIGKILL
     assert_same(load(written), parts())
-    assert sorted(os.listdir(written.parent)) == ["run.h5", "run.h5.unfinished"]
-    save(written, epoch=2)
-    assert os.listdir(written.parent) == ["run.h5"]
+    (written.parent / ".run.h5.unfinished").write_text("not of this library")
+    assert len(os.listdir(written.parent)) == 3
+    remove_unfinished(written.parent)
+    assert sorted(os.listdir(written.parent)) == [".run.h5.unfinished", "run.h5"]
+
+
+def test_two_processes_that_write_one_checkpoint_never_leave_a_broken_one(tmp_path):
+    code = (
+        f"import sys; sys.path[:] = {sys.path!r}; import numpy as np; from tinygen.checkpoint import load, save\n"
+        "for i in range(25):\n"
+        "    save(sys.argv[1], a=np.full(20_000, i)); assert len(set(load(sys.argv[1])['a'])) == 1"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", code, tmp_path / "two.h5"]) for _ in range(2)]
+    assert [writer.wait() for writer in writers] == [0, 0]
+    assert os.listdir(tmp_path) == ["two.h5"]
+
+
+def test_a_path_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none/run.h5 cannot be written: there is no folder .*none$"):
+        save(tmp_path / "none" / "run.h5", epoch=1)
+    with pytest.raises(IsADirectoryError, match="cannot be written: it is a folder"):
+        save(tmp_path, epoch=1)
 
 
 def test_the_bytes_are_on_the_disk_before_they_take_the_name(tmp_path, monkeypatch):

@@ -49,19 +49,30 @@ def stopping_in_the_second_epoch(run, epoch, log=Run.log, **metrics):
 
 
 @pytest.mark.filterwarnings("ignore:.*is not the official")
-def test_it_writes_accuracies_figures_and_weights_and_resumes_exactly(example, monkeypatch):
+def test_it_writes_accuracies_figures_and_weights_and_resumes_exactly(example, monkeypatch, capsys):
     whole = example("whole", "--epochs", 2, "--limit", 20)
     results = json.loads((whole / "results.json").read_text())
     assert 0 <= results["valid_accuracy"] <= 1
     assert 0 <= results["test_accuracy"] <= 1
-    names = {"checkpoint.h5", "curves.png", "doubtful.png", "metrics.csv", "report.html", "results.json"}
+    names = {
+        "checkpoint.h5",
+        "curves.png",
+        "doubtful.png",
+        "metrics.csv",
+        "report.html",
+        "results.json",
+        "run.json",
+        ".lock",
+    }
     assert {path.name for path in whole.iterdir()} == names
     SVHNClassifier().load_state_dict(checkpoint.load(whole / "checkpoint.h5")["parts"]["model"])
 
     with monkeypatch.context() as patch:
         patch.setattr(Run, "log", stopping_in_the_second_epoch)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(SystemExit) as interrupted:
             example("parts", "--epochs", 2, "--limit", 20)
+        assert interrupted.value.code == 130
+        assert capsys.readouterr().err == "classify_svhn.py: interrupted; go on with --resume\n"
     again = example("parts", "--epochs", 2, "--limit", 20, "--resume")
     for name in ("metrics.csv", "curves.png", "doubtful.png", "checkpoint.h5"):
         assert (again / name).read_bytes() == (whole / name).read_bytes()

@@ -9,8 +9,10 @@ from training.stopped_runs import Stopped
 
 import tinygen as tg
 from tinygen.models import DigitClassifier
+from tinygen.training import Run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+TELLING = ("results.json", "report.html", "run.json", ".lock")  # the time, the command, the process
 IN_LITTLE = ["--data", "strokes", "--limit", 12, "--batch-size", 2, "--width", 1]
 
 
@@ -28,40 +30,41 @@ def example(monkeypatch, tmp_path):
     tg.manual_seed(0)
     tg.save(tmp_path / "classifier.h5", model=DigitClassifier().state_dict())  # it knows nothing
 
-    def run(name, out, *options, change=lambda module: None):
+    def run(name, out, *options, change=lambda *_: None):
         spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        change(module)
-        words = [name, *IN_LITTLE, "--out", tmp_path / out, "--classifier", tmp_path / "classifier.h5", *options]
-        monkeypatch.setattr("sys.argv", list(map(str, words)))
-        module.main()
+        with monkeypatch.context() as patch:
+            change(module, patch)
+            words = [name, *IN_LITTLE, "--out", tmp_path / out, "--classifier", tmp_path / "classifier.h5", *options]
+            patch.setattr("sys.argv", list(map(str, words)))
+            module.main()
         return tmp_path / out
 
     return run
 
 
-def few_looks(module):
+def stopping(run, what="epoch", progress_figure=Run.progress_figure):
+    if run.rows:
+        raise Stopped
+    return progress_figure(run, what)
+
+
+def few_looks(module, monkeypatch):
     module.LOOKS = 2
 
 
-def stop_at_second_grid(module):
+def stop_at_second_grid(module, monkeypatch):
     if hasattr(module, "LOOKS"):
-        few_looks(module)
+        few_looks(module, monkeypatch)
 
-    class StoppedRun(module.Run):
-        def progress_figure(self, what="epoch"):
-            if self.rows:
-                raise Stopped
-            return super().progress_figure(what)
-
-    module.Run = StoppedRun
+    monkeypatch.setattr("tinygen.training.run.Run.progress_figure", stopping)
 
 
 def files(folder):
-    """Name -> content, but for what tells the time or the command."""
+    """Name -> content, but for what tells the time, the command or the process."""
     found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    return {name: content for name, content in found.items() if not name.endswith(("results.json", "report.html"))}
+    return {name: content for name, content in found.items() if not name.endswith(TELLING)}
 
 
 def results(folder):
@@ -105,9 +108,10 @@ def test_games_are_played_apart_and_judged_together(example):
 
 @pytest.mark.parametrize("option", ["--steps", "--n-critic", "--width"])
 def test_numbers_that_make_no_sense_end_the_program_with_a_sentence(example, option, capsys):
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit) as refused:
         example("gan_fashion_mnist", "none", option, 0)
-    assert f"{option} must be at least 1, got 0" in capsys.readouterr().err
+    assert refused.value.code == 2
+    assert f"argument {option}: expected a whole number from 1, got '0'" in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("ignore:.*images for 128 features")

@@ -9,6 +9,7 @@ import pytest
 
 import tinygen as tg
 from tinygen.objectives import GAMES
+from tinygen.training import Run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -50,6 +51,8 @@ def test_estimate_divergences_writes_every_error_by_name_and_resumes_exactly(exa
         "metrics.csv",
         "report.html",
         "results.json",
+        "run.json",
+        ".lock",
     }
     assert "  -0.9" in capsys.readouterr().out.splitlines()[-1]
     example("estimate_divergences", "parts", "--limit", 1)
@@ -63,7 +66,13 @@ def test_density_estimation_writes_the_distance_and_the_integral(example):
     results = json.loads((out / "results.json").read_text())
     assert 0 < results["density_l1_distance"] < 1
     assert 0.5 < results["density_integral"] < 1.5
-    assert {path.suffix for path in out.iterdir()} == {".h5", ".png", ".csv", ".html", ".json"}
+    assert {path.suffix for path in out.iterdir() if path.name != ".lock"} == {".h5", ".png", ".csv", ".html", ".json"}
+
+
+def interrupting_in_the_second_epoch(run, epoch, log=Run.log, **metrics):
+    if epoch == 2:
+        raise KeyboardInterrupt
+    log(run, epoch, **metrics)
 
 
 def test_toy_gan_judges_every_game_and_resumes_exactly(example):
@@ -78,9 +87,9 @@ def test_toy_gan_judges_every_game_and_resumes_exactly(example):
     assert figures < {path.name for path in whole.iterdir()}
     assert "data:image/gif;base64," in (whole / "report.html").read_text()
 
-    stopped = pytest.raises(KeyboardInterrupt)
-    with stopped, mock.patch("tinygen.training.run.Run.log", side_effect=KeyboardInterrupt):
+    with pytest.raises(SystemExit) as interrupted, mock.patch.object(Run, "log", interrupting_in_the_second_epoch):
         example("toy_gan", "parts", "--epochs", 2)
+    assert interrupted.value.code == 130
     parts = example("toy_gan", "parts", "--epochs", 2, "--resume")
     for name in (*figures, "metrics.csv", "checkpoint.h5"):
         assert (parts / name).read_bytes() == (whole / name).read_bytes(), name
@@ -98,8 +107,8 @@ def test_toy_gan_plays_the_games_that_are_asked_for_on_any_data(example, data):
     ("options", "problem"),
     [
         (("--game", "wasserstein_clip", "--soft", 0.1), "--soft and --flipped are for games with labels"),
-        (("--penalty-weight", -1), "penalty_weight must be a number from 0, got -1.0"),
-        (("--n-critic", 0), "n_critic must be at least 1, got 0"),
+        (("--penalty-weight", -1), "argument --penalty-weight: expected a finite number from 0, got '-1'"),
+        (("--n-critic", 0), "argument --n-critic: expected a whole number from 1, got '0'"),
     ],
 )
 def test_toy_gan_refuses_options_that_make_no_sense(example, capsys, options, problem):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from training.stopped_runs import Stopped
 import tinygen as tg
 from tinygen.evaluation import write_images
 from tinygen.models import SVHNClassifier
+from tinygen.training import Run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+TELLING = ("results.json", "report.html", "run.json", ".lock")  # the time, the command, the process
 IN_LITTLE = ["--data", "street", "--limit", 16, "--batch-size", 4]
 
 
@@ -26,13 +29,12 @@ def _as_before(monkeypatch):
 
 @pytest.fixture
 def example(monkeypatch, tmp_path):
-    """Run an example into a folder of its own, after ``change(module)``; returns the folder."""
+    """Run an example into a folder of its own; returns the folder."""
 
-    def run(name, out, *options, change=lambda module: None):
+    def run(name, out, *options):
         spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        change(module)
         monkeypatch.setattr("sys.argv", [name, *(["--out", str(tmp_path / out)] if out else []), *map(str, options)])
         module.main()
         return tmp_path / (out or ".")
@@ -49,9 +51,9 @@ def classifier(tmp_path):
 
 
 def files(folder):
-    """Name -> content, but for what tells the time or the command."""
+    """Name -> content, but for what tells the time, the command or the process."""
     found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    return {name: content for name, content in found.items() if name not in ("results.json", "report.html")}
+    return {name: content for name, content in found.items() if name not in TELLING}
 
 
 def results(folder):
@@ -59,25 +61,23 @@ def results(folder):
     return json.loads((folder / "results.json").read_text()) | {"seconds": None}
 
 
-def stop_in_second_epoch(module):
-    class StoppedRun(module.Run):
-        def progress_figure(self, what="epoch"):
-            if self.rows:
-                raise Stopped
-            return super().progress_figure(what)
-
-    module.Run = StoppedRun
+def stop_in_second_epoch(run, what="epoch", progress_figure=Run.progress_figure):
+    if run.rows:
+        raise Stopped
+    return progress_figure(run, what)
 
 
 @pytest.mark.filterwarnings("ignore:.*images for 512 features")
 @pytest.mark.parametrize(
     ("name", "own"), [("wgan_gp_svhn", ["--n-critic", 2]), ("vae_svhn", ["--variance", "learned"])]
 )
-def test_a_stopped_and_resumed_run_leaves_the_same_files_and_results(example, classifier, name, own):
+def test_a_stopped_and_resumed_run_leaves_the_same_files_and_results(example, classifier, name, own, monkeypatch):
     options = [*IN_LITTLE, *own, "--epochs", 2, "--classifier", classifier]
     whole = example(name, "whole", *options)
-    with pytest.raises(Stopped):
-        example(name, "parts", *options, change=stop_in_second_epoch)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "progress_figure", stop_in_second_epoch)
+        with pytest.raises(Stopped):
+            example(name, "parts", *options)
     parts = example(name, "parts", *options, "--resume")
     assert files(parts) == files(whole)
     assert results(parts) == results(whole)
@@ -137,8 +137,10 @@ def test_what_cannot_be_scored_is_named(example, classifier, tmp_path, what, cap
         "an empty folder": r"there are no images in .*folder$",
         "no image": r"notes\.png is no image that can be read",
         "another network": r"other\.h5 does not hold the weights",
-        "no generator": r"classifier\.h5 holds model, expected a generator",
-        "nothing": "2",
+        "no generator": r"classifier\.h5 holds model, expected 'generator'",
+        "nothing": "expected a folder of images, or a generator's file",
     }
-    with pytest.raises(SystemExit, match=expected[what]):
-        example("score_fid", None, *arguments)
+    with pytest.raises(SystemExit) as refused:
+        example("score_fid", None, "--data", "street", "--limit", 20, *arguments)
+    assert refused.value.code == 2
+    assert re.search(expected[what], capsys.readouterr().err.strip())

@@ -43,7 +43,7 @@ def results_of(out):
 
 
 def names_of(out):
-    return {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    return {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file() and path.name != ".lock"}
 
 
 def test_the_perceptrons_vae_measures_both_splits_and_resumes_exactly(example):
@@ -53,7 +53,7 @@ def test_the_perceptrons_vae_measures_both_splits_and_resumes_exactly(example):
         assert -600 < results[f"{split}_elbo"] < -50
         assert results[f"{split}_log_likelihood_standard_error"] > 0
     figures = {"samples.png", "reconstructions.png", "curves.png"}
-    assert names_of(whole) == figures | {"checkpoint.h5", "metrics.csv", "report.html", "results.json"}
+    assert names_of(whole) == figures | {"checkpoint.h5", "metrics.csv", "report.html", "results.json", "run.json"}
     example("vae_mlp_mnist", "parts", "--importance-samples", 1, "--likelihood-images", 2, epochs=1)
     parts = example("vae_mlp_mnist", "parts", "--importance-samples", 3, "--likelihood-images", 10, "--resume")
     for name in ("metrics.csv", "checkpoint.h5", *figures):
@@ -65,8 +65,12 @@ def test_the_manifold_writes_both_models_curves_and_what_they_draw_over_time(exa
     results = results_of(whole)
     assert {f"{split}_elbo_{size}" for split in ("valid", "test") for size in (2, 20)} <= results.keys()
     samples = {f"samples-latent-{size}-epoch-0{epoch}.png" for size in (2, 20) for epoch in (1, 2, 3)}
-    own = {f"latent-{size}/{name}" for size in (2, 20) for name in ("checkpoint.h5", "metrics.csv", "results.json")}
-    top = {"curves.png", "manifold.png", "plane.png", "metrics.csv", "results.json", "report.html"}
+    own = {
+        f"latent-{size}/{name}"
+        for size in (2, 20)
+        for name in ("checkpoint.h5", "metrics.csv", "results.json", "run.json")
+    }
+    top = {"curves.png", "manifold.png", "plane.png", "metrics.csv", "results.json", "report.html", "run.json"}
     assert names_of(whole) == samples | own | top
     columns = (whole / "metrics.csv").read_text().splitlines()[0].split(",")
     assert columns == [

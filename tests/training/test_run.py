@@ -1,17 +1,22 @@
 """A run's folder: the same files whether a run was stopped or not, and numbers that read back as they were."""
 
 import csv
+import io
 import json
 import os
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from tinygen import backend
-from tinygen.checkpoint import load, save
+from tinygen.checkpoint import CheckpointError
+from tinygen.training.console import progress, say
 from tinygen.training.options import common_arguments, load_splits
 from tinygen.training.report import Reference
-from tinygen.training.run import Run, command, print_results, progress
+from tinygen.training.run import Run, command, print_results
 
 METRICS = [{"train_elbo": -100 / (epoch + 1 / 3), "steps": epoch * 7} for epoch in range(1, 5)]
 
@@ -20,19 +25,24 @@ def train(out, first, last, resume=False):
     """Epochs ``first`` to ``last`` of a training that writes a checkpoint after each, and the end if they are all."""
     run = Run(out, resume=resume)
     if run.resumed:
-        run.restore(load(run.checkpoint)["rows"])
+        run.restore(run.load()["rows"])
     for epoch in range(first, last + 1):
         run.log(epoch, **METRICS[epoch - 1])
-        save(run.checkpoint, rows=run.rows)
+        run.save(rows=run.rows)
     if last == len(METRICS):
         run.figure("samples.png", "Samples").write_bytes(b"png")
         run.finish("A run", {"elbo": -1.5}, seed=3, device="cpu", text="Why.")
     return run
 
 
+def visible(folder):
+    """The names of the folder's files, without the lock."""
+    return sorted(name for name in os.listdir(folder) if name != ".lock")
+
+
 def contents(folder):
     """The folder's files, name -> bytes, without the one number that may differ."""
-    files = {name: (folder / name).read_bytes() for name in os.listdir(folder)}
+    files = {name: (folder / name).read_bytes() for name in visible(folder)}
     results = json.loads(files["results.json"])
     assert results.pop("seconds") >= 0
     return files | {"results.json": results}
@@ -43,9 +53,10 @@ def test_a_resumed_run_leaves_the_same_files_as_one_that_never_stopped(tmp_path,
     train(tmp_path / "whole", 1, 4)
     train(tmp_path / "stopped", 1, 2)
     stopped = Run(tmp_path / "stopped", resume=True)
-    stopped.restore(load(stopped.checkpoint)["rows"])
+    stopped.restore(stopped.load()["rows"])
     stopped.log(3, train_elbo=0.0, steps=0)  # killed before the checkpoint that belongs to this row
-    (tmp_path / "stopped" / "checkpoint.h5.unfinished").write_bytes(b"half a checkpoint")
+    unfinished = tmp_path / "stopped" / f".checkpoint.h5.{'0' * 32}.unfinished"
+    unfinished.write_bytes(b"half a checkpoint")
     monkeypatch.setattr("sys.argv", ["vae.py", "--epochs", "4", "--resume"])
     train(tmp_path / "stopped", 3, 4, resume=True)
     assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
@@ -54,6 +65,7 @@ def test_a_resumed_run_leaves_the_same_files_as_one_that_never_stopped(tmp_path,
         "metrics.csv",
         "report.html",
         "results.json",
+        "run.json",
         "samples.png",
     ]
 
@@ -78,24 +90,146 @@ def test_resuming_without_a_checkpoint_starts_afresh(tmp_path):
     Run(tmp_path).log(1, elbo=-1.0)
     run = Run(tmp_path, resume=True)
     assert not run.resumed
-    assert not (tmp_path / "metrics.csv").exists()
+    run.log(1, loss=-1.0)
+    assert (tmp_path / "metrics.csv").read_text() == "epoch,loss\n1,-1.0\n"
 
 
 def test_a_checkpoint_made_before_the_first_epoch_s_end_leaves_no_rows(tmp_path):
     run = Run(tmp_path)
-    save(run.checkpoint, rows=run.rows)
+    run.save(rows=run.rows)
     run.log(1, elbo=-1.0)
     run = Run(tmp_path, resume=True)
-    run.restore(load(run.checkpoint)["rows"])
+    run.restore(run.load()["rows"])
     assert run.resumed
     assert not (tmp_path / "metrics.csv").exists()
 
 
-def test_a_fresh_run_forgets_the_one_before_but_touches_no_other_file(tmp_path, capsys):
+def test_an_earlier_run_is_neither_removed_nor_replaced_unless_that_is_asked_for(tmp_path, capsys):
     train(tmp_path, 1, 4)
+    before = contents(tmp_path)
+    with pytest.raises(FileExistsError, match=r"holds a run \(python .*\): .* --resume, .* --overwrite, or .* --out$"):
+        Run(tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_an_overwriting_run_removes_what_the_one_before_wrote_and_no_other_file_once_it_has_begun(tmp_path, capsys):
+    train(tmp_path, 1, 2).progress_figure().write_bytes(b"png")
     (tmp_path / "notes.txt").write_text("mine")
-    Run(tmp_path)
-    assert sorted(os.listdir(tmp_path)) == ["notes.txt", "samples.png"]
+    before = visible(tmp_path)
+    run = Run(tmp_path, overwrite=True)
+    assert visible(tmp_path) == before
+    run.figure("other.png", "Another").write_bytes(b"png")
+    assert visible(tmp_path) == ["notes.txt", "other.png", "run.json"]
+
+
+def test_a_folder_with_files_of_the_user_is_refused(tmp_path):
+    (tmp_path / "results.json").write_text("mine")
+    for options in ({}, {"resume": True}, {"overwrite": True}):
+        with pytest.raises(
+            FileExistsError, match=r"holds files that are not of a run .*\(results.json\): choose a new"
+        ):
+            Run(tmp_path, **options)
+
+
+def test_a_run_does_not_replace_a_file_that_is_not_its_own(tmp_path):
+    run = Run(tmp_path)
+    run.log(1, loss=1.0)
+    (tmp_path / "samples.png").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"samples.png exists and is not of this run"):
+        run.figure("samples.png", "Samples")
+    assert (tmp_path / "samples.png").read_text() == "mine"
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"files": ["../mine.txt"], "command": ""}', '{"files": 3, "command": ""}'])
+def test_a_list_of_files_that_cannot_be_right_removes_nothing(tmp_path, text):
+    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text(text)
+    with pytest.raises(CheckpointError, match=r"run.json is no list of a run's files"):
+        Run(tmp_path / "run", overwrite=True)
+    assert (tmp_path / "mine.txt").exists()
+
+
+SETTINGS = {"data": "strokes", "learning_rate": 0.1, "limit": None, "game": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"data": "mnist"}, "data is 'mnist', the checkpoint's is 'strokes'"),
+        (
+            {"limit": 5, "game": ["a"]},
+            "limit is 5, the checkpoint's is None; game is ['a'], the checkpoint's is ['a', 'b']",
+        ),
+        ({"width": 3}, "width is 3, the checkpoint's is None"),
+    ],
+)
+def test_a_run_is_resumed_with_its_own_settings_or_refused_by_name_with_both_values(tmp_path, changed, message):
+    Run(tmp_path, settings=SETTINGS).save(rows=[])
+    assert Run(tmp_path, resume=True, settings=SETTINGS).resumed
+    before = (tmp_path / "checkpoint.h5").read_bytes()
+    with pytest.raises(ValueError, match=r"checkpoint.h5 cannot be resumed with other settings: " + re.escape(message)):
+        Run(tmp_path, resume=True, settings=SETTINGS | changed)
+    assert (tmp_path / "checkpoint.h5").read_bytes() == before
+
+
+def test_a_setting_that_may_change_is_said_and_recorded(tmp_path, capsys):
+    Run(tmp_path, settings=SETTINGS).save(rows=[])
+    run = Run(tmp_path, resume=True, settings=SETTINGS | {"learning_rate": 0.2}, may_change=["learning_rate"])
+    assert capsys.readouterr().out == "resumed with another setting: learning-rate is 0.2, the checkpoint's is 0.1\n"
+    run.save(rows=[])
+    assert run.load()["settings"]["learning_rate"] == 0.2
+
+
+def test_a_run_is_not_resumed_by_another_version_of_the_library(tmp_path, monkeypatch):
+    Run(tmp_path).save(rows=[])
+    monkeypatch.setattr("tinygen.training.run.versions", lambda: {"tinygen_version": "99"})
+    with pytest.raises(ValueError, match=r"tinygen-version is '99', the checkpoint's is '"):
+        Run(tmp_path, resume=True)
+
+
+def test_a_part_of_a_run_is_resumed_or_overwritten_with_it_and_has_its_settings(tmp_path):
+    def parts(**options):
+        run = Run(tmp_path / "whole", settings=SETTINGS, **options)
+        return run, run.part("inner")
+
+    whole, inner = parts()
+    inner.save(rows=[])
+    assert whole.has_begun
+    assert (tmp_path / "whole" / "run.json").exists()
+    del whole, inner
+    with pytest.raises(FileExistsError):
+        parts()
+    whole, inner = parts(resume=True)
+    assert inner.resumed
+    with pytest.raises(ValueError, match="seed is 3, the checkpoint's is None"):
+        Run(tmp_path / "whole", resume=True, settings=SETTINGS | {"seed": 3}).part("inner")
+    _whole, inner = parts(overwrite=True)
+    assert not inner.resumed
+    assert inner.checkpoint.exists()
+    inner.log(1, loss=0.0)
+    assert not inner.checkpoint.exists()
+
+
+def test_a_folder_is_one_process_s_until_it_ends(tmp_path):
+    script = (
+        "import sys; from tinygen.training import Run; run = Run(sys.argv[1]); print('has it', flush=True); input()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout.readline() == "has it\n"
+    with pytest.raises(BlockingIOError, match=rf"is in use by process {other.pid} on .* \(python -c .*\): wait"):
+        Run(tmp_path)
+    other.kill()
+    other.communicate()
+    Run(tmp_path).log(1, loss=0.0)
+
+
+def test_runs_of_one_process_may_share_a_folder(tmp_path):
+    first = Run(tmp_path)
+    first.log(1, loss=0.0)
+    Run(tmp_path, resume=True).log(1, loss=0.0)
 
 
 def test_seconds_add_up_over_the_parts_of_a_run(tmp_path, monkeypatch):
@@ -104,7 +238,7 @@ def test_seconds_add_up_over_the_parts_of_a_run(tmp_path, monkeypatch):
     run = Run(tmp_path)
     clock[0] += 50
     run.log(1, elbo=-1.0)
-    save(run.checkpoint, rows=run.rows)
+    run.save(rows=run.rows)
     clock[0] += 1000  # the run lies still
     run = Run(tmp_path, resume=True)
     clock[0] += 7
@@ -113,7 +247,7 @@ def test_seconds_add_up_over_the_parts_of_a_run(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"seconds": "long"}'])
 def test_a_run_resumes_though_the_seconds_before_are_lost(tmp_path, text):
-    save(Run(tmp_path).checkpoint, rows=[])
+    Run(tmp_path).save(rows=[])
     (tmp_path / "results.json").write_text(text)
     assert Run(tmp_path, resume=True).seconds < 10
 
@@ -130,7 +264,7 @@ def test_results_are_flat_and_say_what_they_depend_on(tmp_path, capsys):
 def test_a_result_that_is_not_finite_is_refused_by_name(tmp_path, value):
     with pytest.raises(ValueError, match=r"finish: the result valid_elbo is (nan|inf)"):
         Run(tmp_path).finish("A run", {"fid": 1.0, "valid_elbo": value}, seed=0, device="cpu")
-    assert os.listdir(tmp_path) == []
+    assert visible(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ["seed", "seconds", "numpy_version"])
@@ -163,6 +297,17 @@ def test_results_are_printed_beside_their_references(capsys):
         "                                    -93.5      elsewhere",
         "test_log_likelihood  -88.19 ± 0.23",
     ]
+
+
+def test_what_a_terminal_cannot_print_is_printed_as_an_escape_and_a_closed_one_is_no_reason_to_stop(tmp_path):
+    written = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    say("-88.19 ± 0.23, \udcff", file=written)
+    assert written.buffer.getvalue() == b"-88.19 \\xb1 0.23, \\udcff\n"
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as closed:
+        say("nobody reads this", file=closed)
+        say("nor this", file=closed)
 
 
 def test_progress_prints_a_line_now_and_then_where_there_is_no_terminal(capsys, monkeypatch):
@@ -211,6 +356,7 @@ def test_every_example_takes_the_common_options(monkeypatch):
         "seed": "0",
         "out": "o",
         "resume": "True",
+        "overwrite": "False",
         "limit": "64",
     }
     options = parser.parse_args([])

@@ -1,15 +1,18 @@
-"""Files that survive the ways in which files go wrong: written whole or not at all.
+"""Files that are written whole or not at all.
 
-The bytes go into a file beside the target, down to the disk, and only then take the target's name, in one indivisible
-step. Whoever is stopped before that step still has the file before.
+The contents go into a temporary file beside the target, are flushed to the disk, and only then take the target's name,
+in one indivisible step. A process that is stopped before that step leaves the earlier file as it was. The temporary
+name is unique, so several processes may write the same target at once: each version is whole, and the last one stays.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
-UNFINISHED = ".unfinished"  # ends the name of a file that is being written
+_TEMPORARY = re.compile(r"\..*\.[0-9a-f]{32}\.unfinished")
 
 
 class CheckpointError(ValueError):
@@ -18,13 +21,22 @@ class CheckpointError(ValueError):
 
 @contextmanager
 def written_whole(path: str | os.PathLike) -> Iterator[Path]:
-    """The name of a file beside ``path`` to write to; when the block ends, it becomes ``path`` in one step.
+    """The name of an empty temporary file beside ``path``; when the block ends, its contents become ``path``.
 
-    A block that raises leaves ``path`` as it was; so does one that is killed, but with ``<path>.unfinished`` beside it,
-    which the next writing of ``path`` replaces.
+    A block that raises leaves ``path`` as it was and removes the temporary file. A process that is killed within the
+    block leaves ``path`` as it was, and a hidden file ``.<name>.<32 digits>.unfinished`` beside it, which
+    ``remove_unfinished`` removes.
+
+    Raises ``FileNotFoundError`` where the folder of ``path`` does not exist, and ``IsADirectoryError`` where ``path``
+    is a folder.
     """
     path = Path(path)
-    unfinished = path.with_name(path.name + UNFINISHED)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path} cannot be written: there is no folder {path.parent}")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} cannot be written: it is a folder")
+    unfinished = path.with_name(f".{path.name}.{uuid4().hex}.unfinished")
+    unfinished.touch(exist_ok=False)
     try:
         yield unfinished
         with open(unfinished, "rb+") as file:
@@ -32,3 +44,10 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the temporary files that killed processes left in ``folder``; only where no other process writes there."""
+    for path in folder.iterdir():
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)

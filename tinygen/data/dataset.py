@@ -1,5 +1,6 @@
 """What a data set is to the rest of the library: images, labels where there are any, and where they are from."""
 
+import hashlib
 from typing import overload
 
 import numpy as np
@@ -41,6 +42,16 @@ class Dataset:
     def binarized(self) -> "Dataset":
         """The same with the images as ``binarize`` draws them from its own seed: 0/1 images stay what they are."""
         return Dataset(binarize(self.images), self.labels, self.name, self.split)
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of images and labels, with their types and shapes: equal data have the same."""
+        checksum = hashlib.sha256()
+        for array in (self.images, self.labels):
+            if array is not None:
+                checksum.update(f"{array.dtype} {array.shape}".encode())
+                checksum.update(np.ascontiguousarray(array).data)
+        return checksum.hexdigest()
 
     def __repr__(self) -> str:
         return f"Dataset({self.name!r}, {self.split!r}, images {self.images.shape} {self.images.dtype})"

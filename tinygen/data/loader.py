@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from itertools import chain, islice
 
 import numpy as np
@@ -45,6 +46,11 @@ class DataLoader:
         self.drop_last = drop_last
         self.transform = transform
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """That of the data set."""
+        return self.dataset.fingerprint
+
     def __len__(self) -> int:
         whole, left = divmod(len(self.dataset), self.batch_size)
         return whole + (left > 0 and not self.drop_last)
@@ -72,6 +78,7 @@ class Repeated:
         if steps < 1:
             raise ValueError(f"Repeated: steps must be at least 1, got {steps}")
         self.loader, self.steps = loader, steps
+        self.fingerprint = loader.fingerprint
 
     def __len__(self) -> int:
         return self.steps

@@ -34,4 +34,5 @@ from tinygen.evaluation.pictures import encode as encode
 from tinygen.evaluation.pictures import interpolate as interpolate
 from tinygen.evaluation.pictures import manifold as manifold
 from tinygen.evaluation.pictures import reconstruct as reconstruct
+from tinygen.evaluation.weights import load_weights as load_weights
 from tinygen.training.game import generate as generate

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygen import checkpoint
 from tinygen.data import Dataset
 from tinygen.evaluation.extraction import image_features
 from tinygen.evaluation.frechet import calculate_fid_score
 from tinygen.evaluation.kid import calculate_kid_score
+from tinygen.evaluation.weights import load_weights
 from tinygen.models import Classifier, SVHNClassifier
 from tinygen.nn import Module
 from tinygen.training.classifier import accuracy, probabilities, train_classifier
@@ -20,20 +20,9 @@ def load_classifier(path: str | Path, make: Callable[[], Classifier] = SVHNClass
     """The classifier that ``make`` makes, unless told that of house numbers, with the weights in ``path``: a file of
     PyTorch's, such as the assignment hands out, or a checkpoint of its training here.
 
-    Raises ``ValueError`` where they are those of another network, and the errors of ``checkpoint``.
+    Errors are those of ``load_weights``.
     """
-    classifier = make()
-    if Path(path).suffix in (".h5", ".hdf5"):
-        parts = checkpoint.load(path)
-        state = parts.get("parts", parts).get("model")
-    else:
-        state = checkpoint.read_torch(path)
-    try:
-        classifier.load_state_dict(state or {})
-    except (KeyError, ValueError) as error:
-        name = type(classifier).__name__
-        raise ValueError(f"{path} does not hold the weights of the classifier {name}: {error}") from error
-    return classifier
+    return load_weights(make(), path)
 
 
 def obtain_classifier(
@@ -44,16 +33,14 @@ def obtain_classifier(
     *,
     make: Callable[[], Classifier] = SVHNClassifier,
     epochs: int = 2,
-    resume: bool | None = None,
     device: str = "cpu",
 ) -> Classifier:
     """The classifier in ``path``, or, without one, what ``make`` makes, trained on ``train_set`` for some ``epochs``.
-    Its training is a run in a folder within that of ``run``, resumed if that was, unless ``resume`` says otherwise."""
+    Its training is a part of ``run``, in the folder ``classifier`` within its own."""
     if path is not None:
         return load_classifier(path, make).to(device)
     classifier = make().to(device)
-    folder = Run(run.out / "classifier", resume=run.resumed if resume is None else resume)
-    train_classifier(folder, classifier, train_set, valid_set, epochs=epochs)
+    train_classifier(run.part("classifier"), classifier, train_set, valid_set, epochs=epochs)
     return classifier
 
 

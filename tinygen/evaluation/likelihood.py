@@ -24,7 +24,7 @@ from tinygen.operations.creation import randn, zeros_like
 from tinygen.operations.elementwise import exp
 from tinygen.operations.reductions import logsumexp
 from tinygen.operations.shaping import cat, expand_dims, reshape
-from tinygen.training.run import progress
+from tinygen.training.console import progress
 
 DECODED_AT_ONCE = 400  # latents, and images encoded: bounds the memory
 

@@ -15,10 +15,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, SupportsFloat, TypeVar
 
-from tinygen import backend, checkpoint
-from tinygen.training.run import Run, progress
+from tinygen import backend
+from tinygen.training.console import progress, say
+from tinygen.training.run import Run, plain_number
 
 Batch = TypeVar("Batch")
 Yields = TypeVar("Yields", covariant=True)
@@ -47,11 +48,11 @@ class Stateful(Protocol):
 def train(
     run: Run | None,
     loader: Batches[Batch],
-    step: Callable[[Batch, int], Mapping[str, float]],
+    step: Callable[[Batch, int], Mapping[str, SupportsFloat]],
     *,
     epochs: int,
     parts: Mapping[str, Stateful],
-    evaluate: Callable[[], Mapping[str, float]] = dict,
+    evaluate: Callable[[], Mapping[str, SupportsFloat]] = dict,
     minutes: float = 3.0,
 ) -> list[dict[str, float]]:
     """Train for ``epochs`` passes over ``loader``, or for what is left of them if ``run`` is resumed; returns the rows
@@ -63,7 +64,7 @@ def train(
     the training is over before another could resume it: so an estimator trains within a step of something larger.
     Raises ``FloatingPointError`` where a number of a step is not finite.
     """
-    place = _restore(run, parts, len(loader)) if run is not None and run.resumed else _Place()
+    place = _restore(run, parts, loader) if run is not None and run.resumed else _Place()
     rows = [] if run is None else run.rows
     while place.epoch < epochs:
         saved = time.monotonic()
@@ -71,16 +72,16 @@ def train(
         for batch in batches if run is None else progress(batches, f"epoch {place.epoch + 1}/{epochs}", left):
             _count(place, step(batch, place.epoch * len(loader) + place.done))
             if run is not None and time.monotonic() - saved > 60 * minutes and place.done < len(loader):
-                _save(run, parts, len(loader), place)
+                _save(run, parts, loader, place)
                 saved = time.monotonic()
-        row = _means(place) | dict(evaluate())
+        row = _means(place) | _numbers(evaluate())
         place = _Place(place.epoch + 1)
         if run is None:
             rows.append({"epoch": place.epoch} | row)
         else:
             run.log(place.epoch, **row)
-            _save(run, parts, len(loader), place)
-            print("  ".join(f"{name} {value:.5g}" for name, value in rows[-1].items()), flush=True)
+            _save(run, parts, loader, place)
+            say("  ".join(f"{name} {value:.5g}" for name, value in rows[-1].items()))
     return rows
 
 
@@ -107,39 +108,57 @@ def _batches(loader: Batches[Batch], place: _Place) -> Iterator[Batch]:
     return islice(batches, place.done, None)
 
 
-def _count(place: _Place, numbers: Mapping[str, float]) -> None:
-    """One step more, and its numbers."""
-    for name, value in numbers.items():
+def _count(place: _Place, metrics: Mapping[str, SupportsFloat]) -> None:
+    """One step more, and its metrics."""
+    for name, value in _numbers(metrics).items():
         if not math.isfinite(value):
             raise FloatingPointError(f"train: {name} is {value} in epoch {place.epoch + 1}, step {place.done + 1}")
         place.sums[name] = place.sums.get(name, 0.0) + value
     place.done += 1
 
 
+def _numbers(metrics: Mapping[str, SupportsFloat]) -> dict[str, float]:
+    """The metrics as Python's numbers: a tensor would keep its graph until the end of the epoch."""
+    numbers = {}
+    for name, value in metrics.items():
+        try:
+            numbers[name] = plain_number(value)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"train: the metric {name} must be a number, got a {type(value).__name__}") from error
+    return numbers
+
+
+def _fingerprint(loader: Batches) -> str | None:
+    """What identifies the loader's data; None where it has none, such as for a range of steps."""
+    return getattr(loader, "fingerprint", None)
+
+
 def _means(place: _Place) -> dict[str, float]:
     return {name: total / place.done for name, total in place.sums.items()}
 
 
-def _save(run: Run, parts: Mapping[str, Stateful], steps: int, place: _Place) -> None:
+def _save(run: Run, parts: Mapping[str, Stateful], loader: Batches, place: _Place) -> None:
     states = {name: part.state_dict() for name, part in parts.items()}
-    numbers = {"rows": run.rows, "epoch": place.epoch, "done": place.done, "steps": steps, "sums": place.sums}
+    numbers = {"rows": run.rows, "epoch": place.epoch, "done": place.done, "steps": len(loader), "sums": place.sums}
     chance = {"chance": backend.get_rng_state(), "chance_at_start": place.chance_at_start}
-    checkpoint.save(run.checkpoint, parts=states, **numbers, **chance)
+    run.save(parts=states, data=_fingerprint(loader), **numbers, **chance)
 
 
-def _restore(run: Run, parts: Mapping[str, Stateful], steps: int) -> _Place:
+def _restore(run: Run, parts: Mapping[str, Stateful], loader: Batches) -> _Place:
     """Put everything back as the checkpoint has it."""
-    kept = checkpoint.load(run.checkpoint)
+    kept = run.load()
     if kept["parts"].keys() != parts.keys():
         raise ValueError(f"train: {run.checkpoint} holds {list(kept['parts'])}, expected {list(parts)}")
-    if kept["steps"] != steps:
+    if kept["data"] != _fingerprint(loader):
+        raise ValueError(f"train: {run.checkpoint} was trained on other data than the loader has; resume with the same")
+    if kept["steps"] != len(loader):
         raise ValueError(
-            f"train: {run.checkpoint} is of epochs of {kept['steps']} steps, the loader has {steps}; "
+            f"train: {run.checkpoint} is of epochs of {kept['steps']} steps, the loader has {len(loader)}; "
             "resume with the same data and batch size"
         )
     for name, part in parts.items():
         part.load_state_dict(kept["parts"][name])
     run.restore(kept["rows"])
     backend.set_rng_state(kept["chance"])
-    print(f"resumed after epoch {kept['epoch']} and {kept['done']} steps")
+    say(f"resumed after epoch {kept['epoch']} and {kept['done']} steps")
     return _Place(kept["epoch"], kept["done"], kept["sums"], kept["chance_at_start"])

@@ -72,7 +72,8 @@ def write_report(
     lines = [_line([name.replace("_", " "), str(fact)]) for name, fact in facts.items()]
     body += ["<h2>How it was made</h2>", _table(lines)]
     with written_whole(path) as unfinished:
-        unfinished.write_text(_page(title, "\n".join(body), columns), encoding="utf-8")
+        page = _page(title, "\n".join(body), columns)
+        unfinished.write_text(page, encoding="utf-8", errors="backslashreplace")  # a path may hold any bytes
 
 
 def results_table(

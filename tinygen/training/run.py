@@ -1,6 +1,7 @@
 """A run's folder: what a training leaves behind for people and for programs.
 
 ====================  ==================================================================================================
+``run.json``          the command, and the names of the files that the run wrote: no others are ever replaced or removed
 ``metrics.csv``       a row an epoch, for plotting while the run goes on
 ``results.json``      the final numbers, flat: name -> number; with seed, versions, device and seconds (before the end
                       only ``epochs`` and ``seconds`` so far)
@@ -9,8 +10,11 @@
 ``report.html``       all of it on one page that can be mailed
 ====================  ==================================================================================================
 
-A run that was stopped and resumed leaves the same files, bit for bit, as one that was never stopped, with one honest
-exception: ``seconds`` in ``results.json``, the sum over all parts of the run. So nothing else here asks a clock.
+A run that was stopped and resumed leaves the same files, bit for bit, as one that was never stopped, except for
+``seconds`` in ``results.json``, the sum over all parts of the run. So nothing else here asks a clock.
+
+One process at a time has the folder (``lock.py``), and nothing in it is touched before the run has something to write:
+a command that fails at once has changed nothing.
 """
 
 import csv
@@ -20,45 +24,153 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import SupportsFloat, TypeVar
+from typing import Any, SupportsFloat
 
 import numpy as np
-from tqdm import tqdm
 
-from tinygen.checkpoint import UNFINISHED, written_whole
+from tinygen import checkpoint
+from tinygen.checkpoint import CheckpointError, remove_unfinished, written_whole
+from tinygen.training.console import align, say
+from tinygen.training.lock import lock_folder
 from tinygen.training.report import COLUMNS, Reference, results_table, write_report
 
-Item = TypeVar("Item")
+CHECKPOINT, METRICS, RESULTS, REPORT = "checkpoint.h5", "metrics.csv", "results.json", "report.html"
+MANIFEST = "run.json"
 
 
 class Run:
-    """The folder ``out`` of one run: its metrics, figures, results and report.
+    """The folder ``out`` of one run: its checkpoint, metrics, figures, results and report.
 
-    ``resume=True`` takes up what lies there, if there is a checkpoint (``resumed`` says so); hand ``restore`` the rows
-    that the checkpoint holds. Otherwise the metrics, results, report and checkpoint of an earlier run are cleared away.
+    The folder must be new, empty, or that of an earlier run. ``resume=True`` goes on from the earlier run's checkpoint,
+    if there is one (``resumed`` says so); ``overwrite=True`` replaces the earlier run once there is something to write.
+    ``settings`` (option -> value) go into the checkpoint, with the version of the library: a resumed run must have the
+    same, but for those that ``may_change`` names, of which a change is printed.
+
+    Raises ``BlockingIOError`` where another process writes into the folder; ``FileExistsError`` where it holds other
+    files, or an earlier run that is to be neither resumed nor replaced; ``ValueError`` where settings differ, naming
+    each with both values; and the errors of ``checkpoint.load``.
     """
 
-    def __init__(self, out: str | Path, *, resume: bool = False):
+    def __init__(
+        self,
+        out: str | Path,
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
+        settings: Mapping[str, Any] | None = None,
+        may_change: Collection[str] = (),
+    ) -> None:
         self.out = Path(out)
-        self.out.mkdir(parents=True, exist_ok=True)
-        self.checkpoint = self.out / "checkpoint.h5"
-        self.resumed = resume and self.checkpoint.exists()
+        self.checkpoint = self.out / CHECKPOINT
+        self.settings = {**(settings or {}), "tinygen_version": versions()["tinygen_version"]}
         self.rows: list[dict[str, float]] = []
+        self._resume, self._overwrite, self._may_change = resume, overwrite, may_change
         self._figures: dict[str, str] = {}
-        self._metrics, self._results, self._report = (
-            self.out / name for name in ("metrics.csv", "results.json", "report.html")
-        )
+        self._parent: Run | None = None
         self._started = time.monotonic()
+        self.out.mkdir(parents=True, exist_ok=True)
+        self._lock = lock_folder(self.out, command())
+        self._files = self._earlier_files()
+        self.resumed = resume and self.checkpoint.exists()
+        self.has_begun = False
         if self.resumed:
-            self._started -= _read_seconds(self._results)
-        else:
-            for path in (self._metrics, self._results, self._report, self.checkpoint):
+            self._check_settings(self.load().get("settings", {}))
+            self._started -= _read_seconds(self.out / RESULTS)
+
+    def part(self, name: str, *, resume: bool | None = None) -> "Run":
+        """A run of its own in the folder ``name`` within this one, with the same settings; resumed or overwritten as
+        this one is, unless ``resume`` says otherwise."""
+        part = Run(
+            self.out / name,
+            resume=self._resume if resume is None else resume,
+            overwrite=self._overwrite,
+            settings=self.settings,
+            may_change=self._may_change,
+        )
+        part._parent = self
+        return part
+
+    def save(self, **parts: Any) -> None:
+        """Write the checkpoint: ``parts``, and the settings."""
+        checkpoint.save(self.file(CHECKPOINT), settings=self.settings, **parts)
+
+    def load(self) -> dict[str, Any]:
+        """The parts of the checkpoint; errors are those of ``checkpoint.load``."""
+        return checkpoint.load(self.checkpoint)
+
+    def file(self, name: str) -> Path:
+        """The path of the run's file ``name``, to be written by the caller; ``run.json`` lists it.
+
+        Raises ``FileExistsError`` where another file has that name.
+        """
+        self._begin()
+        path = self.out / name
+        if name not in self._files:
+            if path.exists():
+                raise FileExistsError(f"{path} exists and is not of this run: move it away, then go on with --resume")
+            path.parent.mkdir(exist_ok=True)
+            self._files = sorted([*self._files, name])
+            self._write_manifest()
+        return path
+
+    def _earlier_files(self) -> list[str]:
+        """The files of the run that the folder holds; errors where it may not be written into."""
+        manifest = self.out / MANIFEST
+        if manifest.exists():
+            try:
+                found = json.loads(manifest.read_text(encoding="utf-8"))
+                files, made_by = list(map(_inside, found["files"])), str(found["command"])
+            except (KeyError, TypeError, ValueError) as error:
+                raise CheckpointError(f"{manifest} is no list of a run's files: {error!r}") from error
+            if not (self._resume or self._overwrite):
+                raise FileExistsError(
+                    f"{self.out} holds a run ({made_by}): go on with --resume, replace it with --overwrite, or choose "
+                    "another folder with --out"
+                )
+            return files
+        others = sorted(path.name for path in self.out.iterdir() if not path.name.startswith("."))
+        if others:
+            raise FileExistsError(
+                f"{self.out} holds files that are not of a run with a {MANIFEST} ({', '.join(others[:3])}"
+                f"{', ...' if len(others) > 3 else ''}): choose a new or an empty folder"
+            )
+        return []
+
+    def _check_settings(self, kept: Mapping[str, Any]) -> None:
+        """Compare the checkpoint's settings with this run's."""
+        differ = {
+            name: f"{name.replace('_', '-')} is {self.settings.get(name)!r}, the checkpoint's is {kept.get(name)!r}"
+            for name in {**kept, **self.settings}
+            if self.settings.get(name) != kept.get(name)
+        }
+        refused = [text for name, text in differ.items() if name not in self._may_change]
+        if refused:
+            raise ValueError(f"{self.checkpoint} cannot be resumed with other settings: {'; '.join(refused)}")
+        for text in differ.values():
+            say(f"resumed with another setting: {text}")
+
+    def _begin(self) -> None:
+        """Clear away what is left of an earlier run, unless this one resumes it; before the first file is written."""
+        if self.has_begun:
+            return
+        if self._parent is not None:
+            self._parent._begin()
+        self.has_begun = True
+        remove_unfinished(self.out)
+        if not self._resume:
+            for path in (self.out / name for name in self._files):
                 path.unlink(missing_ok=True)
-        for path in self.out.glob(f"*{UNFINISHED}"):
-            path.unlink()
+                if path.parent != self.out and path.parent.is_dir() and not any(path.parent.iterdir()):
+                    path.parent.rmdir()
+            self._files = []
+        self._write_manifest()
+
+    def _write_manifest(self) -> None:
+        _write_json(self.out / MANIFEST, {"command": command(), "files": self._files})
 
     @property
     def seconds(self) -> float:
@@ -66,7 +178,7 @@ class Run:
         return round(time.monotonic() - self._started, 1)
 
     def restore(self, rows: Sequence[Mapping[str, float]]) -> None:
-        """Go on from ``rows``, those that the checkpoint holds; ``metrics.csv`` forgets rows that came after it."""
+        """Go on from ``rows``, those that the checkpoint holds; ``metrics.csv`` loses rows that came after it."""
         self.rows = [dict(row) for row in rows]
         self._write_rows()
 
@@ -76,26 +188,25 @@ class Run:
         Numbers are written so that reading them gives the same bits. Raises ``ValueError`` where the epoch is not the
         next one, or the names are not those of the rows before.
         """
-        row = {"epoch": epoch} | {name: _plain(value) for name, value in metrics.items()}
+        row = {"epoch": epoch} | {name: plain_number(value) for name, value in metrics.items()}
         if epoch != len(self.rows) + 1:
-            raise ValueError(f"log: epoch {len(self.rows) + 1} comes next in {self._metrics}, got epoch {epoch}")
+            raise ValueError(f"log: epoch {len(self.rows) + 1} comes next in {self.out / METRICS}, got epoch {epoch}")
         if self.rows and list(row) != list(self.rows[0]):
-            raise ValueError(f"log: {self._metrics} has the columns {list(self.rows[0])}, the new row {list(row)}")
+            raise ValueError(f"log: {self.out / METRICS} has the columns {list(self.rows[0])}, the new row {list(row)}")
         self.rows.append(row)
         self._write_rows()
-        _write_json(self._results, {"epochs": epoch, "seconds": self.seconds})
+        _write_json(self.file(RESULTS), {"epochs": epoch, "seconds": self.seconds})
 
     def figure(self, name: str, caption: str) -> Path:
         """The path at which to draw the figure ``name`` (``"samples.png"``); the report shows it with ``caption``."""
+        path = self.file(name)
         self._figures[name] = caption
-        return self.out / name
+        return path
 
     def progress_figure(self, what: str = "epoch") -> Path:
         """Where to draw what the epoch that is ending looks like, ``progress/epoch-003.png``; the report leaves it out.
         ``what`` is another word for an epoch, where a row of metrics is something else."""
-        folder = self.out / "progress"
-        folder.mkdir(exist_ok=True)
-        return folder / f"{what}-{len(self.rows) + 1:03d}.png"
+        return self.file(f"progress/{what}-{len(self.rows) + 1:03d}.png")
 
     def finish(
         self,
@@ -115,15 +226,15 @@ class Run:
         for it.
         """
         facts = {"seed": seed, "device": device} | versions()
-        numbers = {name: _plain(value) for name, value in results.items()}
+        numbers = {name: plain_number(value) for name, value in results.items()}
         for name, value in numbers.items():
             if not math.isfinite(value):
                 raise ValueError(f"finish: the result {name} is {value}, expected a finite number")
             if name in facts or name in ("epochs", "seconds"):
                 raise ValueError(f"finish: {name} is not a result's name, results.json already uses it")
-        _write_json(self._results, numbers | facts | {"epochs": len(self.rows), "seconds": self.seconds})
+        _write_json(self.file(RESULTS), numbers | facts | {"epochs": len(self.rows), "seconds": self.seconds})
         write_report(
-            self._report,
+            self.file(REPORT),
             title,
             text=text,
             results=numbers,
@@ -134,18 +245,19 @@ class Run:
             columns=columns,
         )
         print_results(numbers, references)
-        print(f"\n{self.seconds:.0f} seconds; figures, numbers and report.html are in {self.out}")
+        say(f"\n{self.seconds:.0f} seconds; figures, numbers and report.html are in {self.out}")
 
     def _write_rows(self) -> None:
         if not self.rows:
-            self._metrics.unlink(missing_ok=True)
+            self.file(METRICS).unlink(missing_ok=True)
             return
-        with written_whole(self._metrics) as path, open(path, "w", encoding="utf-8", newline="") as file:
+        with written_whole(self.file(METRICS)) as path, open(path, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(self.rows[0])
             writer.writerows([repr(value) for value in row.values()] for row in self.rows)
 
 
+@cache
 def versions() -> dict[str, str]:
     """The versions that a result depends on, of Python and of the packages that compute."""
     found = {"python_version": platform.python_version()}
@@ -167,44 +279,21 @@ def print_results(results: Mapping[str, float], references: Sequence[Reference] 
 
     A result ``name`` with a companion ``name_standard_error`` is printed as one: ``-88.19 ± 0.23``.
     """
-    print("\n".join(align([COLUMNS, *results_table(results, references)])))
+    say("\n".join(align([COLUMNS, *results_table(results, references)])))
 
 
-def align(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a table, its columns aligned."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-
-
-def progress(items: Iterable[Item], description: str, total: int | None = None, every: float = 10.0) -> Iterator[Item]:
-    """``items``, one by one, while telling how far they are: a bar on a terminal, else a line every ``every`` seconds.
-
-    ``total`` is the number of items, where ``items`` has no length of its own.
-    """
-    if total is None and isinstance(items, Sized):
-        total = len(items)
-    if sys.stderr.isatty():
-        yield from tqdm(items, description, total, leave=False, dynamic_ncols=True)
-        return
-    started = told = time.monotonic()
-    for done, item in enumerate(items, 1):
-        yield item
-        now = time.monotonic()
-        if now - told >= every:
-            told = now
-            print(_progress_line(description, done, total, now - started), file=sys.stderr, flush=True)
-
-
-def _progress_line(description: str, done: int, total: int | None, seconds: float) -> str:
-    if total is None:
-        return f"{description}: {done} in {seconds:.0f} s"
-    left = seconds / done * (total - done)
-    return f"{description}: {done}/{total} in {seconds:.0f} s, about {left:.0f} s left"
-
-
-def _plain(value: SupportsFloat) -> float:
-    """``value`` as Python's ``int`` or ``float``; a NumPy number becomes the same number of Python's."""
+def plain_number(value: SupportsFloat) -> float:
+    """``value``, a number of Python's or NumPy's or a tensor of one element, as Python's ``int`` or ``float``."""
+    if isinstance(value, str):
+        raise TypeError(f"expected a number, got the text {value!r}")
     return int(value) if isinstance(value, (int, np.integer)) else float(value)
+
+
+def _inside(name: str) -> str:
+    """``name`` if it is that of a file within a folder; else a ``ValueError``."""
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ValueError(f"{name!r} lies outside the run's folder")
+    return name
 
 
 def _read_seconds(path: Path) -> float:

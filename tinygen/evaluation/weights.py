@@ -1,0 +1,34 @@
+"""Weights from a file into a network: a checkpoint's part, or a file of PyTorch's."""
+
+from pathlib import Path
+from typing import TypeVar
+
+from tinygen import checkpoint
+from tinygen.nn import Module
+
+Network = TypeVar("Network", bound=Module)
+
+
+def load_weights(network: Network, path: str | Path, part: str = "model") -> Network:
+    """``network`` itself, with the weights that the file ``path`` holds.
+
+    A name that ends in ``.h5`` or ``.hdf5`` is a checkpoint, of a training run or one with ``part`` at its top; every
+    other file is read as PyTorch's (``checkpoint.read_torch``).
+
+    Raises ``ValueError`` where the file has no such part or holds the weights of another network, naming the file, and
+    the errors of ``checkpoint.load`` and ``checkpoint.read_torch``.
+    """
+    if Path(path).suffix in (".h5", ".hdf5"):
+        parts = checkpoint.load(path)
+        parts = parts.get("parts", parts)
+        if part not in parts:
+            raise ValueError(f"{path} holds {', '.join(parts) or 'nothing'}, expected {part!r}")
+        state = parts[part]
+    else:
+        state = checkpoint.read_torch(path)
+    try:
+        network.load_state_dict(state)
+    except (KeyError, TypeError, ValueError) as error:
+        name = type(network).__name__
+        raise ValueError(f"{path} does not hold the weights of a {name}: {error.args[0]}") from error
+    return network

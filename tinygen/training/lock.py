@@ -1,0 +1,68 @@
+"""A lock on a run's folder: one process writes there, and a second one is refused.
+
+The operating system holds the lock for as long as the file is open, so it is released when the process ends, however
+it ends. The file stays in the folder, hidden; only an open file locks. Within one process several runs may share a
+folder: they hold the lock together.
+"""
+
+import os
+import platform
+from pathlib import Path
+from typing import BinaryIO
+from weakref import WeakValueDictionary
+
+try:
+    from fcntl import LOCK_EX, LOCK_NB, flock
+
+    def _try_to_lock(file: BinaryIO) -> None:
+        """Lock ``file`` or raise ``BlockingIOError``."""
+        flock(file, LOCK_EX | LOCK_NB)
+
+except ModuleNotFoundError:  # Windows
+    from msvcrt import LK_NBLCK, locking  # type: ignore[attr-defined]
+
+    def _try_to_lock(file: BinaryIO) -> None:
+        """Lock a byte beyond the end of ``file``, so that others can read it, or raise ``BlockingIOError``."""
+        try:
+            file.seek(1 << 20)
+            locking(file.fileno(), LK_NBLCK, 1)
+        except PermissionError as error:
+            raise BlockingIOError(*error.args) from None
+
+
+NAME = ".lock"
+
+
+class FolderLock:
+    """The lock on ``folder`` for this process, as long as the object lives; its file says who holds it.
+
+    Raises ``BlockingIOError`` where another process holds it, naming that process, and ``OSError`` where no file can be
+    written into ``folder``.
+    """
+
+    def __init__(self, folder: Path, holder: str) -> None:
+        self.file = open(folder / NAME, "ab+")  # noqa: SIM115  (open as long as the lock is held)
+        try:
+            _try_to_lock(self.file)
+        except BlockingIOError:
+            self.file.seek(0)
+            other = self.file.read().decode(errors="replace").strip() or "another process"
+            raise BlockingIOError(
+                f"{folder} is in use by {other}: wait until it ends, or choose another folder"
+            ) from None
+        self.file.seek(0)
+        self.file.truncate()
+        self.file.write(f"process {os.getpid()} on {platform.node()} ({holder})".encode(errors="backslashreplace"))
+        self.file.flush()
+
+
+_held: WeakValueDictionary[Path, FolderLock] = WeakValueDictionary()
+
+
+def lock_folder(folder: Path, holder: str) -> FolderLock:
+    """The lock on ``folder``, which this process may hold already; ``holder`` says what it runs."""
+    place = folder.resolve()
+    lock = _held.get(place)
+    if lock is None:
+        lock = _held[place] = FolderLock(place, holder)
+    return lock
