@@ -7,7 +7,7 @@
 # PYTHON=... chooses the interpreter, VAE_FLAGS=... and PYTEST_FLAGS=... what is run with it.
 
 VENV := .venv
-VAE_FLAGS ?= --data strokes --out runs/vae --epochs 2 --likelihood-images 500
+VAE_FLAGS ?= --data strokes --out runs/vae --epochs 2 --likelihood-images 500 --resume
 PYTEST_FLAGS ?=
 
 .PHONY: vae test lint clean

@@ -93,12 +93,11 @@ def main() -> None:
     tg.manual_seed(0)
     classifier = evaluation.obtain_classifier(
         None,
-        Run(options.out),
+        Run(options.out, resume=True),
         train_set,
         valid_set,
         make=DigitClassifier,
         epochs=5,
-        resume=True,
         device=options.device,
     )
     real = features(classifier, test_set.images)

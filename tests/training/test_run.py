@@ -200,7 +200,7 @@ def test_a_part_of_a_run_is_resumed_or_overwritten_with_it_and_has_its_settings(
     del whole, inner
     with pytest.raises(FileExistsError):
         parts()
-    whole, inner = parts(resume=True)
+    _whole, inner = parts(resume=True)
     assert inner.resumed
     with pytest.raises(ValueError, match="seed is 3, the checkpoint's is None"):
         Run(tmp_path / "whole", resume=True, settings=SETTINGS | {"seed": 3}).part("inner")

@@ -72,6 +72,8 @@ class Run:
         self._figures: dict[str, str] = {}
         self._parent: Run | None = None
         self._started = time.monotonic()
+        if self.out.exists() and not self.out.is_dir():
+            raise NotADirectoryError(f"{self.out} is a file, expected a folder or a new name")
         self.out.mkdir(parents=True, exist_ok=True)
         self._lock = lock_folder(self.out, command())
         self._files = self._earlier_files()
@@ -147,9 +149,10 @@ class Run:
             for name in {**kept, **self.settings}
             if self.settings.get(name) != kept.get(name)
         }
-        refused = [text for name, text in differ.items() if name not in self._may_change]
+        refused = {name: text for name, text in differ.items() if name not in self._may_change}
         if refused:
-            raise ValueError(f"{self.checkpoint} cannot be resumed with other settings: {'; '.join(refused)}")
+            texts = [refused["example"]] if "example" in refused else list(refused.values())
+            raise ValueError(f"{self.checkpoint} cannot be resumed with other settings: {'; '.join(texts)}")
         for text in differ.values():
             say(f"resumed with another setting: {text}")
 
