@@ -222,6 +222,18 @@ def test_two_processes_that_write_one_checkpoint_never_leave_a_broken_one(tmp_pa
     assert os.listdir(tmp_path) == ["two.h5"]
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full device")
+def test_a_full_disk_is_named_and_the_one_before_is_kept(written):
+    def write_on_a_full_disk():
+        with written_whole(written), open("/dev/full", "w") as full:
+            full.write("more than there is room for")
+
+    with pytest.raises(OSError, match=r"run.h5 cannot be written: No space left on device$"):
+        write_on_a_full_disk()
+    assert_same(load(written), parts())
+    assert os.listdir(written.parent) == ["run.h5"]
+
+
 def test_a_path_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none/run.h5 cannot be written: there is no folder .*none$"):
         save(tmp_path / "none" / "run.h5", epoch=1)

@@ -27,7 +27,7 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     block leaves ``path`` as it was, and a hidden file ``.<name>.<32 digits>.unfinished`` beside it, which
     ``remove_unfinished`` removes.
 
-    Raises ``FileNotFoundError`` where the folder of ``path`` does not exist, and ``IsADirectoryError`` where ``path``
+    Raises ``OSError`` that names ``path`` where the disk is full or the like, ``FileNotFoundError`` where the folder of ``path`` does not exist, and ``IsADirectoryError`` where ``path``
     is a folder.
     """
     path = Path(path)
@@ -42,6 +42,11 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
         with open(unfinished, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(unfinished, path)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        # What a library says of its failed write names the temporary file, and more.
+        raise OSError(error.errno, f"{path} cannot be written: {os.strerror(error.errno)}") from error
     finally:
         unfinished.unlink(missing_ok=True)
 
