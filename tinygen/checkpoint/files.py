@@ -27,8 +27,8 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     block leaves ``path`` as it was, and a hidden file ``.<name>.<32 digits>.unfinished`` beside it, which
     ``remove_unfinished`` removes.
 
-    Raises ``OSError`` that names ``path`` where the disk is full or the like, ``FileNotFoundError`` where the folder of ``path`` does not exist, and ``IsADirectoryError`` where ``path``
-    is a folder.
+    Raises ``FileNotFoundError`` where the folder of ``path`` does not exist, ``IsADirectoryError`` where ``path`` is a
+    folder, and ``OSError`` that names ``path`` where it cannot be written, as on a full disk.
     """
     path = Path(path)
     if not path.parent.is_dir():
