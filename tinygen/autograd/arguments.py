@@ -6,14 +6,55 @@ that ``x * 2.5`` keeps the precision of ``x``; the others become tensors. Operan
 unasked: copying between devices is for the user to write.
 """
 
+import functools
 import inspect
-from collections.abc import Callable
-from typing import Any
+import types
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from tinygen.autograd.tensor import Tensor, tensor
+from tinygen.autograd.tensor import Tensor, copied
 from tinygen.backend import DeviceError, device_of
+from tinygen.validation import (
+    axis_or_axes,
+    described,
+    device_name,
+    number,
+    real_dtype,
+    whole_number,
+    whole_numbers,
+)
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+_NUMBERS = (bool, int, float)
+
+
+def as_tensor(function: str, argument: str, value: Any, device: str | None = None) -> Tensor:
+    """``value`` if it is a tensor, else a tensor of it on ``device``; ``TypeError`` where it holds no numbers."""
+    if isinstance(value, Tensor):
+        return value
+    try:
+        return Tensor(copied(function, value, device=device))
+    except TypeError as error:
+        if isinstance(value, (list, tuple)) or hasattr(value, "dtype"):
+            raise
+        given = f"{function}: {argument} must be a tensor, an array or numbers, got {described(value)}"
+        raise TypeError(given) from error
+
+
+def as_tensors(function: str, argument: str, value: Any) -> list[Tensor]:
+    """``value``, several tensors (arrays, numbers), as a list of tensors."""
+    if isinstance(value, (Tensor, np.ndarray, str, dict)) or not isinstance(value, Iterable):
+        raise TypeError(f"{function}: {argument} must be a list of tensors, got {described(value)}")
+    return [as_tensor(function, f"{argument}[{i}]", x) for i, x in enumerate(value)]
+
+
+def operand(function: str, argument: str, value: Any, device: str | None = None) -> Any:
+    """``value`` as an operation takes it: numbers as Python's own, so that they promote nothing, else a tensor."""
+    if isinstance(value, _NUMBERS + (np.generic,)) and getattr(value, "dtype", np.dtype(bool)).kind in "biuf":
+        return number(function, argument, value) if isinstance(value, np.generic) else value
+    return as_tensor(function, argument, value, device)
 
 
 class Arguments:
@@ -27,6 +68,7 @@ class Arguments:
         self.signature = inspect.signature(value)
         names = list(self.signature.parameters)
         self.inputs, self.options = names[:inputs], names[inputs:]
+        self.optional = {name for name in self.inputs if _may_be_none(self.signature.parameters[name])}
         options = [self.signature.parameters[name] for name in self.options]
         self.defaults = {option.name: option.default for option in options if option.default is not option.empty}
 
@@ -39,13 +81,13 @@ class Arguments:
         if self.variadic or len(args) == len(self.inputs):
             options = {**self.defaults, **options} if self.options else options
         else:
-            try:
-                bound = self.signature.bind(*args, **options)
-            except TypeError as error:
-                raise TypeError(f"{self.operation}: {error}") from None
+            bound = _bound(self.operation, self.signature, args, options)
             bound.apply_defaults()
             args = tuple([bound.arguments[name] for name in self.inputs])
             options = {name: bound.arguments[name] for name in self.options}
+        for name, option in options.items():
+            if isinstance(option, np.generic):
+                options[name] = option.item()
         inputs = self._tensors(args)
         return inputs if self.prepare is None else self.prepare(self.operation, inputs), options
 
@@ -61,7 +103,72 @@ class Arguments:
                         f"{self.operation}: argument {self.name(index)!r} lives on {device_of(x.data)}, "
                         f"another on {device_of(first)}; move one with .to(device)"
                     )
-            elif not (x is None or isinstance(x, (bool, int, float, np.generic))):
+            elif type(x) not in _NUMBERS and not (x is None and self.name(index) in self.optional):
                 home = None if hasattr(x, "dtype") else next((y.device for y in inputs if isinstance(y, Tensor)), None)
-                return self._tensors((*inputs[:index], tensor(x, device=home), *inputs[index + 1 :]))
-        return inputs if first is not None else (tensor(inputs[0]), *inputs[1:])
+                made = operand(self.operation, self.name(index), x, home)
+                return self._tensors((*inputs[:index], made, *inputs[index + 1 :]))
+        return inputs if first is not None else (as_tensor(self.operation, self.name(0), inputs[0]), *inputs[1:])
+
+
+def _may_be_none(parameter: inspect.Parameter) -> bool:
+    return parameter.default is None or type(None) in get_args(parameter.annotation)
+
+
+def _bound(function: str, signature: inspect.Signature, args: tuple, options: dict) -> inspect.BoundArguments:
+    """The arguments by name, by Python's rules; else a ``TypeError`` that names ``function``."""
+    try:
+        return signature.bind(*args, **options)
+    except TypeError as error:
+        raise TypeError(f"{function}: {error}") from None
+
+
+# What an argument's annotation, without None, asks to be made of it.
+_BY_ANNOTATION: dict[frozenset, Callable[[str, str, Any], Any]] = {
+    frozenset({Tensor}): as_tensor,
+    frozenset({Sequence[Tensor]}): as_tensors,
+    frozenset({int}): whole_number,
+    frozenset({float}): number,
+    frozenset({tuple[int, ...]}): whole_numbers,
+    frozenset({int, tuple[int, ...]}): axis_or_axes,
+}
+_BY_NAME: dict[str, Callable[[str, str, Any], Any]] = {"dtype": real_dtype, "device": device_name}
+
+
+def checked(function: Function) -> Function:
+    """``function``, public, with its arguments made what its signature says they are, or refused by name.
+
+    A ``Tensor`` may be handed over as an array or numbers, an ``int`` as whatever is a whole number (axes too), a
+    ``float`` as whatever is a number; ``dtype`` and ``device`` must be such. None passes where it is the default or
+    among the annotations.
+    """
+    signature = inspect.signature(function)
+    hints = get_type_hints(function)
+    parameters = signature.parameters
+    rules = {name: _rule(name, hints.get(name, Any), parameter) for name, parameter in parameters.items()}
+    by_place = [(name, rules[name]) for name, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    is_init = function.__name__ == "__init__"
+
+    @functools.wraps(function)
+    def with_checks(*args: Any, **options: Any) -> Any:
+        name = type(args[0]).__name__ if is_init else function.__name__
+        made = [x if rule is None else rule(name, at, x) for (at, rule), x in zip(by_place, args, strict=False)]
+        for at, value in options.items():
+            if rule := rules.get(at):
+                options[at] = rule(name, at, value)
+        try:
+            return function(*made, *args[len(made) :], **options)
+        except TypeError:
+            _bound(name, signature, args, options)
+            raise
+
+    return with_checks  # type: ignore[return-value]
+
+
+def _rule(name: str, annotation: Any, parameter: inspect.Parameter) -> Callable[[str, str, Any], Any] | None:
+    """What is to be made of the argument ``name``; None where it may be anything."""
+    parts = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    several = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    rule = None if several else _BY_NAME.get(name) or _BY_ANNOTATION.get(frozenset(parts) - {type(None)})
+    if rule is None or not (parameter.default is None or type(None) in parts):
+        return rule
+    return lambda function, argument, value: None if value is None else rule(function, argument, value)

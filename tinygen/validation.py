@@ -1,0 +1,93 @@
+"""What a caller hands over, made what is expected, or refused in one sentence.
+
+A number is what Python's protocols take for one: a whole number is whatever ``operator.index`` takes, a real number
+whatever ``float`` takes but text, so NumPy's scalars and tensors of one element serve as numbers everywhere, and leave
+as Python's own, which promote nothing. Each error names the function and the argument, says what was expected and what
+was given; ``TypeError`` is for what is of another kind, ``ValueError`` for what is out of range.
+"""
+
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+
+def described(value: Any) -> str:
+    """What ``value`` is, in a few words: its type, and the value or the shape where there is one."""
+    if value is None:
+        return "None"
+    kind = value.__name__ if isinstance(value, type) else type(value).__name__
+    if isinstance(value, type):
+        return f"the class {kind}"
+    if isinstance(value, (bool, int, float, str, np.generic)):
+        return f"{kind} {str(value)[:60]!r}" if isinstance(value, str) else f"{kind} {value}"
+    shape = getattr(value, "shape", None)
+    return f"{kind} of shape {shape}" if isinstance(shape, tuple) else kind
+
+
+def whole_number(function: str, argument: str, value: Any, minimum: int | None = None) -> int:
+    """``value`` as an ``int`` from ``minimum``."""
+    try:
+        found = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{function}: {argument} must be a whole number, got {described(value)}") from None
+    if minimum is not None and found < minimum:
+        raise ValueError(f"{function}: {argument} must be a whole number from {minimum}, got {found}")
+    return found
+
+
+def whole_numbers(function: str, argument: str, value: Any, minimum: int | None = None) -> tuple[int, ...]:
+    """``value``, a whole number or several, as a tuple of them."""
+    if not isinstance(value, str) and isinstance(value, Iterable) and getattr(value, "ndim", 1) != 0:
+        return tuple([whole_number(function, argument, part, minimum) for part in value])
+    if not hasattr(value, "__index__"):
+        raise TypeError(f"{function}: {argument} must be whole numbers, got {described(value)}")
+    return (whole_number(function, argument, value, minimum),)
+
+
+def axis_or_axes(function: str, argument: str, value: Any) -> int | tuple[int, ...]:
+    """``value``, a whole number or several, as an ``int`` or as a tuple of them."""
+    return (whole_numbers if isinstance(value, (tuple, list)) else whole_number)(function, argument, value)
+
+
+def number(function: str, argument: str, value: Any) -> float:
+    """``value``, a real number, as Python's own ``int`` or ``float``."""
+    try:
+        plain = value.item() if hasattr(value, "item") else value
+    except ValueError:
+        plain = None  # of more than one element
+    if not hasattr(plain, "__float__"):
+        raise TypeError(f"{function}: {argument} must be a number, got {described(value)}")
+    return plain if type(plain) in (int, float) else float(plain)
+
+
+def number_from(function: str, argument: str, value: Any, low: float, below: float = np.inf) -> float:
+    """``value`` as a number in [low, below); NaN lies in no interval."""
+    found = number(function, argument, value)
+    if not low <= found < below:
+        bounds = f"be a number from {low}" if below == np.inf else f"lie in [{low}, {below})"
+        raise ValueError(f"{function}: {argument} must {bounds}, got {found}")
+    return found
+
+
+def real_dtype(function: str, argument: str, value: Any) -> np.dtype:
+    """``value`` as a dtype of real numbers or truth values."""
+    try:
+        found = np.dtype(value)
+    except TypeError:
+        found = np.dtype(object)
+    if value is None or found.kind not in "biuf":
+        raise TypeError(f'{function}: {argument} must be one of real numbers ("float32"), got {described(value)}')
+    return found
+
+
+def device_name(function: str, argument: str, value: Any) -> str:
+    """``value`` if it is the name of a device."""
+    expected = f"{function}: {argument} must be 'cpu', 'gpu' or 'gpu:N' with N = 0, 1, ..."
+    if not isinstance(value, str):
+        raise TypeError(f"{expected}, got {described(value)}")
+    kind, colon, index = value.partition(":")
+    if value != "cpu" and (kind != "gpu" or (colon and not index.isdecimal())):
+        raise ValueError(f"{expected}, got {value!r}")
+    return value
