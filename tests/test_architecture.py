@@ -49,7 +49,7 @@ MORE_NUMPY_NAMES = {  # file -> further names, for what it makes or is given on 
 SIZES = {
     "engine": (["autograd/operation.py", "autograd/engine.py"], 150),
     "shell": (["autograd/tensor.py"], 200),
-    "operations and functional": (["operations", "functional"], 1000),
+    "operations and functional": (["operations", "functional"], 1050),
 }
 LEEWAY = 1.15
 

@@ -7,7 +7,7 @@ was given; ``TypeError`` is for what is of another kind, ``ValueError`` for what
 """
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,16 +39,32 @@ def whole_number(function: str, argument: str, value: Any, minimum: int | None =
 
 def whole_numbers(function: str, argument: str, value: Any, minimum: int | None = None) -> tuple[int, ...]:
     """``value``, a whole number or several, as a tuple of them."""
-    if not isinstance(value, str) and isinstance(value, Iterable) and getattr(value, "ndim", 1) != 0:
+    if _is_several(value):
         return tuple([whole_number(function, argument, part, minimum) for part in value])
     if not hasattr(value, "__index__"):
         raise TypeError(f"{function}: {argument} must be whole numbers, got {described(value)}")
     return (whole_number(function, argument, value, minimum),)
 
 
-def axis_or_axes(function: str, argument: str, value: Any) -> int | tuple[int, ...]:
+def one_or_several(function: str, argument: str, value: Any) -> int | tuple[int, ...]:
     """``value``, a whole number or several, as an ``int`` or as a tuple of them."""
-    return (whole_numbers if isinstance(value, (tuple, list)) else whole_number)(function, argument, value)
+    return (whole_numbers if _is_several(value) else whole_number)(function, argument, value)
+
+
+def _is_several(value: Any) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, str) and getattr(value, "ndim", 1) != 0
+
+
+def numbers_or_text(function: str, argument: str, value: Any) -> int | tuple[int, ...] | str:
+    """``value``, a text, a whole number or several."""
+    return value if isinstance(value, str) else one_or_several(function, argument, value)
+
+
+def truth_value(function: str, argument: str, value: Any) -> bool:
+    """``value``, True, False, 1 or 0, as a ``bool``: no text is taken for true."""
+    if not isinstance(value, (bool, np.bool_)) and not (isinstance(value, (int, np.integer)) and value in (0, 1)):
+        raise TypeError(f"{function}: {argument} must be True or False, got {described(value)}")
+    return bool(value)
 
 
 def number(function: str, argument: str, value: Any) -> float:
@@ -69,6 +85,18 @@ def number_from(function: str, argument: str, value: Any, low: float, below: flo
         bounds = f"be a number from {low}" if below == np.inf else f"lie in [{low}, {below})"
         raise ValueError(f"{function}: {argument} must {bounds}, got {found}")
     return found
+
+
+def state(owner: str, value: Any, keys: Iterable[str] = ()) -> Mapping[str, Any]:
+    """``value`` if it is a mapping of names that has ``keys``, such as the ``state_dict`` of ``owner``."""
+    expected = f"load_state_dict: state must be a dict as {owner}'s state_dict() returns it"
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        is_path = isinstance(value, str) or hasattr(value, "__fspath__")
+        hint = "; tg.load(path) reads a file, and its parts are states" if is_path else ""
+        raise TypeError(f"{expected}, got {described(value)}{hint}")
+    if not value.keys() >= set(keys):
+        raise KeyError(f"{expected}, with {sorted(keys)}, got {sorted(value)}")
+    return value
 
 
 def real_dtype(function: str, argument: str, value: Any) -> np.dtype:

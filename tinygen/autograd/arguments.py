@@ -15,13 +15,15 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 from tinygen.autograd.tensor import Tensor, copied
-from tinygen.backend import DeviceError, device_of
+from tinygen.backend import DeviceError, array_module, device_of, is_array
 from tinygen.validation import (
-    axis_or_axes,
     described,
     device_name,
     number,
+    numbers_or_text,
+    one_or_several,
     real_dtype,
+    truth_value,
     whole_number,
     whole_numbers,
 )
@@ -55,6 +57,41 @@ def operand(function: str, argument: str, value: Any, device: str | None = None)
     if isinstance(value, _NUMBERS + (np.generic,)) and getattr(value, "dtype", np.dtype(bool)).kind in "biuf":
         return number(function, argument, value) if isinstance(value, np.generic) else value
     return as_tensor(function, argument, value, device)
+
+
+def bare(function: str, value: Any) -> Any:
+    """The array of an operand, or the number that it is."""
+    if not is_array(value):
+        value = operand(function, "an operand", value)
+    return value.data if isinstance(value, Tensor) else value
+
+
+def index_of(x: Tensor, index: Any) -> Any:
+    """``index`` as the array of ``x`` takes it, its arrays copied; ``IndexError`` where a part is no index."""
+    return tuple([_index_part(x, part) for part in index]) if isinstance(index, tuple) else _index_part(x, index)
+
+
+def _index_part(x: Tensor, part: Any) -> Any:
+    part = part.data if isinstance(part, Tensor) else part
+    if isinstance(part, list):
+        part = array_module(x.data).asarray([_index_part(x, inner) for inner in part])
+        part = part if part.size else part.astype(int)
+    if part is None or part is Ellipsis or isinstance(part, (slice, int)):
+        return part
+    if not hasattr(part, "dtype") or part.dtype.kind not in "biu":
+        given = f"{part.dtype} numbers" if hasattr(part, "dtype") else described(part)
+        raise IndexError(
+            "getitem: an index must be whole numbers, truth values, a slice, None or ..., "
+            f'got {given}; tg.tensor([0, 2], dtype="int64") makes whole numbers'
+        )
+    return part.copy()
+
+
+def axis_from_front(function: str, axis: int, ndim: int) -> int:
+    """``axis`` of ``ndim``, counted from the front; a tensor without axes has none."""
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"{function}: axis {axis} is not one of the tensor's {ndim} axes")
+    return axis % ndim
 
 
 class Arguments:
@@ -126,11 +163,23 @@ def _bound(function: str, signature: inspect.Signature, args: tuple, options: di
 _BY_ANNOTATION: dict[frozenset, Callable[[str, str, Any], Any]] = {
     frozenset({Tensor}): as_tensor,
     frozenset({Sequence[Tensor]}): as_tensors,
+    frozenset({bool}): truth_value,
     frozenset({int}): whole_number,
     frozenset({float}): number,
     frozenset({tuple[int, ...]}): whole_numbers,
-    frozenset({int, tuple[int, ...]}): axis_or_axes,
+    frozenset({int, tuple[int, ...]}): one_or_several,
+    frozenset({int, Sequence[int]}): one_or_several,
+    frozenset({int, tuple[int, int]}): one_or_several,
+    frozenset({int, tuple[int, int], str}): numbers_or_text,
 }
+# Of any number of arguments: whole numbers also as one tuple, or None for none.
+_FURTHER: dict[str, Callable[[str, str, tuple], tuple]] = {
+    name: lambda function, at, given: (
+        () if given == (None,) else whole_numbers(function, at, given[0] if len(given) == 1 else given)
+    )
+    for name in ("shape", "axes")
+}
+_FURTHER["bounds"] = lambda function, at, given: tuple([number(function, at, value) for value in given])
 _BY_NAME: dict[str, Callable[[str, str, Any], Any]] = {"dtype": real_dtype, "device": device_name}
 
 
@@ -146,20 +195,26 @@ def checked(function: Function) -> Function:
     parameters = signature.parameters
     rules = {name: _rule(name, hints.get(name, Any), parameter) for name, parameter in parameters.items()}
     by_place = [(name, rules[name]) for name, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    further = next(((name, rules[name]) for name, p in parameters.items() if p.kind is p.VAR_POSITIONAL), None)
     is_init = function.__name__ == "__init__"
 
     @functools.wraps(function)
     def with_checks(*args: Any, **options: Any) -> Any:
         name = type(args[0]).__name__ if is_init else function.__name__
         made = [x if rule is None else rule(name, at, x) for (at, rule), x in zip(by_place, args, strict=False)]
+        rest = args[len(made) :]
+        if rest and further and further[1]:
+            rest = further[1](name, further[0], rest)
         for at, value in options.items():
             if rule := rules.get(at):
                 options[at] = rule(name, at, value)
         try:
-            return function(*made, *args[len(made) :], **options)
-        except TypeError:
+            return function(*made, *rest, **options)
+        except (TypeError, ValueError, IndexError) as error:
             _bound(name, signature, args, options)
-            raise
+            if name in str(error) or type(error) not in (TypeError, ValueError, IndexError):
+                raise
+            raise type(error)(f"{name}: {error}") from error  # what NumPy says, in the name of who was called
 
     return with_checks  # type: ignore[return-value]
 
@@ -167,8 +222,9 @@ def checked(function: Function) -> Function:
 def _rule(name: str, annotation: Any, parameter: inspect.Parameter) -> Callable[[str, str, Any], Any] | None:
     """What is to be made of the argument ``name``; None where it may be anything."""
     parts = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
-    several = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    rule = None if several else _BY_NAME.get(name) or _BY_ANNOTATION.get(frozenset(parts) - {type(None)})
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        return _FURTHER.get(name)
+    rule = _BY_NAME.get(name) or _BY_ANNOTATION.get(frozenset(parts) - {type(None)})
     if rule is None or not (parameter.default is None or type(None) in parts):
         return rule
     return lambda function, argument, value: None if value is None else rule(function, argument, value)

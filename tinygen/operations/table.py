@@ -56,18 +56,9 @@ OPERATORS = {
     "__getitem__": shaping.getitem,
 }
 
-IN_PLACE = {
-    "__iadd__": in_place("+", arithmetic.add),
-    "__isub__": in_place("-", arithmetic.subtract),
-    "__imul__": in_place("*", arithmetic.multiply),
-    "__itruediv__": in_place("/", arithmetic.divide),
-    "__ifloordiv__": in_place("//", comparison.floor_divide),
-    "__imod__": in_place("%", arithmetic.remainder),
-    "__ipow__": in_place("**", elementwise.power),
-    "__imatmul__": in_place("@", products.matmul),
-    "__iand__": in_place("&", comparison.logical_and),
-    "__ior__": in_place("|", comparison.logical_or),
-}
+SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**"}
+SYMBOLS |= {"matmul": "@", "and": "&", "or": "|"}
+IN_PLACE = {f"__i{name}__": in_place(symbol, OPERATORS[f"__{name}__"]) for name, symbol in SYMBOLS.items()}
 
 METHODS = {
     "backward": backward,
