@@ -42,8 +42,8 @@ class _Number:
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def __get__(self, instance: Any, owner: type) -> float:
-        return vars(instance)[self.name]
+    def __get__(self, instance: Any, owner: type) -> Any:
+        return self if instance is None else vars(instance)[self.name]
 
     def __set__(self, instance: Any, value: Any) -> None:
         vars(instance)[self.name] = number_from(type(instance).__name__, self.name, value, self.low, self.below)
@@ -219,6 +219,7 @@ class Adam(Optimizer):
 def cosine_schedule(step: float, total: float, peak: float, final: float = 0.0, warmup: float = 0) -> float:
     """The learning rate for ``step`` (from 0) of ``total``: up a line to ``peak`` over ``warmup`` steps, then down half
     a cosine to ``final`` (Loshchilov and Hutter 2017, eq. 5)."""
+    number_from("cosine_schedule", "step", step, 0)
     if step < warmup:
         return peak * (step + 1) / warmup
     progress = min(1.0, (step - warmup) / max(1, total - warmup))
@@ -229,6 +230,7 @@ def cosine_schedule(step: float, total: float, peak: float, final: float = 0.0, 
 def linear_schedule(step: float, total: float, peak: float, final: float = 0.0, warmup: float = 0) -> float:
     """The learning rate for ``step`` (from 0) of ``total``: up a line to ``peak`` over ``warmup`` steps, then down
     another to ``final``."""
+    number_from("linear_schedule", "step", step, 0)
     if step < warmup:
         return peak * (step + 1) / warmup
     return peak + (final - peak) * min(1.0, (step - warmup) / max(1, total - warmup))

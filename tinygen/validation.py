@@ -38,26 +38,45 @@ def whole_number(function: str, argument: str, value: Any, minimum: int | None =
 
 
 def whole_numbers(function: str, argument: str, value: Any, minimum: int | None = None) -> tuple[int, ...]:
-    """``value``, a whole number or several, as a tuple of them."""
-    if _is_several(value):
-        return tuple([whole_number(function, argument, part, minimum) for part in value])
-    if not hasattr(value, "__index__"):
-        raise TypeError(f"{function}: {argument} must be whole numbers, got {described(value)}")
-    return (whole_number(function, argument, value, minimum),)
+    """``value``, a whole number or several, as a tuple of them, each from ``minimum``."""
+    try:
+        found = tuple(map(operator.index, value if is_several(value) else (value,)))
+    except TypeError:
+        raise TypeError(f"{function}: {argument} must be whole numbers, got {described(value)}") from None
+    if minimum is not None and any(part < minimum for part in found):
+        raise ValueError(f"{function}: {argument} must be whole numbers from {minimum}, got {found}")
+    return found
 
 
 def one_or_several(function: str, argument: str, value: Any) -> int | tuple[int, ...]:
     """``value``, a whole number or several, as an ``int`` or as a tuple of them."""
-    return (whole_numbers if _is_several(value) else whole_number)(function, argument, value)
+    return (whole_numbers if is_several(value) else whole_number)(function, argument, value)
 
 
-def _is_several(value: Any) -> bool:
+def is_several(value: Any) -> bool:
+    """Whether ``value`` is a list of values (text and arrays without axes are none)."""
+    if isinstance(value, (tuple, list)):
+        return True
     return isinstance(value, Iterable) and not isinstance(value, str) and getattr(value, "ndim", 1) != 0
 
 
 def numbers_or_text(function: str, argument: str, value: Any) -> int | tuple[int, ...] | str:
     """``value``, a text, a whole number or several."""
     return value if isinstance(value, str) else one_or_several(function, argument, value)
+
+
+def callable_value(function: str, argument: str, value: Any) -> Any:
+    """``value`` if it can be called."""
+    if not callable(value):
+        raise TypeError(f"{function}: {argument} must be a function, got {described(value)}")
+    return value
+
+
+def text(function: str, argument: str, value: Any) -> str:
+    """``value`` if it is a text."""
+    if not isinstance(value, str):
+        raise TypeError(f"{function}: {argument} must be a str, got {described(value)}")
+    return value
 
 
 def truth_value(function: str, argument: str, value: Any) -> bool:
@@ -73,7 +92,7 @@ def number(function: str, argument: str, value: Any) -> float:
         plain = value.item() if hasattr(value, "item") else value
     except ValueError:
         plain = None  # of more than one element
-    if not hasattr(plain, "__float__"):
+    if not hasattr(plain, "__float__") or isinstance(plain, type):
         raise TypeError(f"{function}: {argument} must be a number, got {described(value)}")
     return plain if type(plain) in (int, float) else float(plain)
 

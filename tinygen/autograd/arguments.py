@@ -17,12 +17,14 @@ import numpy as np
 from tinygen.autograd.tensor import Tensor, copied
 from tinygen.backend import DeviceError, array_module, device_of, is_array
 from tinygen.validation import (
+    callable_value,
     described,
     device_name,
     number,
     numbers_or_text,
     one_or_several,
     real_dtype,
+    text,
     truth_value,
     whole_number,
     whole_numbers,
@@ -52,6 +54,16 @@ def as_tensors(function: str, argument: str, value: Any) -> list[Tensor]:
     return [as_tensor(function, f"{argument}[{i}]", x) for i, x in enumerate(value)]
 
 
+def one_or_more(function: str, argument: str, value: Any, kind: Any = Tensor) -> list:
+    """``value``, a tensor or several, as a list; ``TypeError`` where one is not of ``kind``."""
+    is_list = isinstance(value, Iterable) and not isinstance(value, (Tensor, str, dict, np.ndarray))
+    listed = list(value) if is_list else [value]
+    if not all(isinstance(x, kind) for x in listed):
+        given = ", ".join([described(x) for x in listed])
+        raise TypeError(f"{function}: {argument} must be a Tensor or several, got {given}")
+    return listed
+
+
 def operand(function: str, argument: str, value: Any, device: str | None = None) -> Any:
     """``value`` as an operation takes it: numbers as Python's own, so that they promote nothing, else a tensor."""
     if isinstance(value, _NUMBERS + (np.generic,)) and getattr(value, "dtype", np.dtype(bool)).kind in "biuf":
@@ -61,7 +73,7 @@ def operand(function: str, argument: str, value: Any, device: str | None = None)
 
 def bare(function: str, value: Any) -> Any:
     """The array of an operand, or the number that it is."""
-    if not is_array(value):
+    if not is_array(value) or value.dtype.kind not in "biuf":
         value = operand(function, "an operand", value)
     return value.data if isinstance(value, Tensor) else value
 
@@ -74,7 +86,10 @@ def index_of(x: Tensor, index: Any) -> Any:
 def _index_part(x: Tensor, part: Any) -> Any:
     part = part.data if isinstance(part, Tensor) else part
     if isinstance(part, list):
-        part = array_module(x.data).asarray([_index_part(x, inner) for inner in part])
+        try:
+            part = array_module(x.data).asarray([_index_part(x, inner) for inner in part])
+        except ValueError:
+            raise IndexError("getitem: an index that is a list must be rectangular") from None
         part = part if part.size else part.astype(int)
     if part is None or part is Ellipsis or isinstance(part, (slice, int)):
         return part
@@ -101,7 +116,7 @@ class Arguments:
     """
 
     def __init__(self, value: Callable, inputs: int, variadic: bool, prepare: Callable | None) -> None:
-        self.operation, self.variadic, self.prepare = value.__name__, variadic, prepare
+        self.operation, self.variadic, self.prepare = value.__name__.lstrip("_"), variadic, prepare
         self.signature = inspect.signature(value)
         names = list(self.signature.parameters)
         self.inputs, self.options = names[:inputs], names[inputs:]
@@ -165,6 +180,7 @@ _BY_ANNOTATION: dict[frozenset, Callable[[str, str, Any], Any]] = {
     frozenset({Sequence[Tensor]}): as_tensors,
     frozenset({bool}): truth_value,
     frozenset({int}): whole_number,
+    frozenset({str}): text,
     frozenset({float}): number,
     frozenset({tuple[int, ...]}): whole_numbers,
     frozenset({int, tuple[int, ...]}): one_or_several,
@@ -172,14 +188,21 @@ _BY_ANNOTATION: dict[frozenset, Callable[[str, str, Any], Any]] = {
     frozenset({int, tuple[int, int]}): one_or_several,
     frozenset({int, tuple[int, int], str}): numbers_or_text,
 }
-# Of any number of arguments: whole numbers also as one tuple, or None for none.
-_FURTHER: dict[str, Callable[[str, str, tuple], tuple]] = {
-    name: lambda function, at, given: (
-        () if given == (None,) else whole_numbers(function, at, given[0] if len(given) == 1 else given)
-    )
-    for name in ("shape", "axes")
-}
-_FURTHER["bounds"] = lambda function, at, given: tuple([number(function, at, value) for value in given])
+
+
+def _lengths(function: str, argument: str, given: tuple) -> tuple[int, ...]:
+    """Whole numbers, handed over one by one or as one tuple; None for none."""
+    if len(given) == 1:
+        given = () if given[0] is None else given[0]
+    return whole_numbers(function, argument, given)
+
+
+def _numbers(function: str, argument: str, given: tuple) -> tuple[float, ...]:
+    return tuple([number(function, argument, value) for value in given])
+
+
+# What is made of any number of arguments, by their common name.
+_FURTHER = {"shape": _lengths, "axes": _lengths, "bounds": _numbers}
 _BY_NAME: dict[str, Callable[[str, str, Any], Any]] = {"dtype": real_dtype, "device": device_name}
 
 
@@ -194,22 +217,29 @@ def checked(function: Function) -> Function:
     hints = get_type_hints(function)
     parameters = signature.parameters
     rules = {name: _rule(name, hints.get(name, Any), parameter) for name, parameter in parameters.items()}
-    by_place = [(name, rules[name]) for name, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    further = next(((name, rules[name]) for name, p in parameters.items() if p.kind is p.VAR_POSITIONAL), None)
+    places = [name for name, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    by_place: list[tuple[int, str, Any, Any]] = [
+        (i, name, rules[name], hints.get(name)) for i, name in enumerate(places) if rules[name]
+    ]
+    further = next((name for name, p in parameters.items() if p.kind is p.VAR_POSITIONAL), "")
     is_init = function.__name__ == "__init__"
 
     @functools.wraps(function)
     def with_checks(*args: Any, **options: Any) -> Any:
         name = type(args[0]).__name__ if is_init else function.__name__
-        made = [x if rule is None else rule(name, at, x) for (at, rule), x in zip(by_place, args, strict=False)]
-        rest = args[len(made) :]
-        if rest and further and further[1]:
-            rest = further[1](name, further[0], rest)
+        given = len(args)
+        for i, at, rule, wanted in by_place:
+            if i >= given:
+                break
+            if type(args[i]) is not wanted:
+                args = (*args[:i], rule(name, at, args[i]), *args[i + 1 :])
+        if given > len(places) and (rule := rules.get(further)):
+            args = (*args[: len(places)], *rule(name, further, args[len(places) :]))
         for at, value in options.items():
             if rule := rules.get(at):
                 options[at] = rule(name, at, value)
         try:
-            return function(*made, *rest, **options)
+            return function(*args, **options)
         except (TypeError, ValueError, IndexError) as error:
             _bound(name, signature, args, options)
             if name in str(error) or type(error) not in (TypeError, ValueError, IndexError):
@@ -222,6 +252,8 @@ def checked(function: Function) -> Function:
 def _rule(name: str, annotation: Any, parameter: inspect.Parameter) -> Callable[[str, str, Any], Any] | None:
     """What is to be made of the argument ``name``; None where it may be anything."""
     parts = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    if get_origin(annotation) is Callable:
+        return callable_value
     if parameter.kind is parameter.VAR_POSITIONAL:
         return _FURTHER.get(name)
     rule = _BY_NAME.get(name) or _BY_ANNOTATION.get(frozenset(parts) - {type(None)})

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygen.backend import Array, device_of, is_array, to_device
-from tinygen.validation import described, device_name, real_dtype
+from tinygen.validation import described, device_name, real_dtype, truth_value
 
 if TYPE_CHECKING:
     from tinygen.autograd.operation import Node
@@ -65,8 +65,8 @@ class Tensor:
         self.grad: Tensor | None = None
         self.node = node
         self._requires_grad = node is not None
-        if requires_grad:
-            self.requires_grad = True
+        if requires_grad is not False:
+            self.requires_grad = requires_grad
 
     def _replace_data(self, array: Any) -> None:
         array = _array("data", array)
@@ -83,6 +83,7 @@ class Tensor:
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
+        wanted = truth_value("requires_grad", "the value", wanted)
         if self.node is not None and not wanted:
             raise ValueError("requires_grad: only a leaf's can be switched off; detach() gives a tensor without a past")
         if wanted and self.dtype.kind != "f":
@@ -194,7 +195,8 @@ def tensor(data: Any, *, dtype: Any = None, device: str | None = None, requires_
     they are labels or indices, write ``tg.tensor([0, 2], dtype="int64")``. Raises ``TypeError`` where ``data`` is no
     rectangular arrangement of numbers, is another library's tensor or gradients are asked of integers.
     """
-    return Tensor(copied("tensor", data, dtype, device), requires_grad=requires_grad)
+    wanted = truth_value("tensor", "requires_grad", requires_grad)
+    return Tensor(copied("tensor", data, dtype, device), requires_grad=wanted)
 
 
 def copied(function: str, data: Any, dtype: Any = None, device: str | None = None) -> Array:

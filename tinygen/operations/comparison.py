@@ -15,15 +15,18 @@ from tinygen.backend import Array, array_module
 
 def constant(value: Callable[..., Array]) -> Callable[..., Tensor]:
     """Make a function of tensors (arrays, numbers) that has no gradient out of one of arrays."""
-    name = value.__name__.strip("_")
+    name = "comparison" if value.__name__ == "<lambda>" else value.__name__.strip("_")
 
     @functools.wraps(value)
     def function(*operands: Any, **options: Any) -> Tensor:
         arrays = [bare(name, x) for x in operands]
         try:
             return Tensor(value(*arrays, **options))
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{name}: {error}") from None
+        except TypeError:
+            kinds = " and ".join(str(getattr(x, "dtype", type(x).__name__)) for x in arrays)
+            raise TypeError(f"{name}: is not defined for {kinds}") from None
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
 
     return function
 

@@ -6,7 +6,7 @@ zeros, adding up where one was picked twice; padding with zeros is undone by cro
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +15,7 @@ from tinygen.autograd.arguments import axis_from_front, checked, index_of
 from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array, array_module, to_device
-from tinygen.validation import whole_numbers
+from tinygen.validation import is_several, whole_numbers
 
 __all__ = ["astype", "broadcast_to", "cat", "expand_dims", "flatten", "flip", "getitem", "pad", "reshape", "scatter"]
 __all__ += ["split", "squeeze", "stack", "swapaxes", "to", "transpose"]
@@ -142,8 +142,7 @@ def _inside(shape: tuple[int, ...], widths: tuple[tuple[int, int], ...]) -> tupl
 @checked
 def pad(x: Tensor, pad_width: Any) -> Tensor:
     """``x`` with zeros around it: ``pad_width`` is a number, (before, after), or such a pair for every axis."""
-    if not isinstance(pad_width, Iterable) or isinstance(pad_width, str):
-        pad_width = (pad_width, pad_width)
+    pad_width = pad_width if is_several(pad_width) else (pad_width, pad_width)
     given = [whole_numbers("pad", "pad_width", part, minimum=0) for part in pad_width]
     pairs = [given[0] + given[1]] * x.ndim if list(map(len, given)) == [1, 1] else given
     pairs = pairs * x.ndim if len(pairs) == 1 else pairs
