@@ -362,7 +362,7 @@ def test_data_takes_arrays_alone():
     for wrong in ([1.0, 2.0], 3.0, None, "no"):
         with pytest.raises(TypeError, match="data: expects an array, got"):
             x.data = wrong
-    with pytest.raises(TypeError, match="data: a tensor that requires gradients holds floating-point .* int64"):
+    with pytest.raises(TypeError, match=r"data: a tensor that requires gradients holds floating-point .* int64"):
         x.data = np.arange(2)
     x.data = tg.zeros(2)
     assert x.numpy().tolist() == [0, 0]
