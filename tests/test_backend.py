@@ -333,6 +333,70 @@ def test_a_fixed_seed_ends_with_its_block_after_an_error_too():
     np.testing.assert_equal(drawn(), expected)
 
 
+FORKS = """
+import os, sys
+import tinygen as tg
+
+def forked(name, work=lambda: None):
+    sys.stdout.flush()
+    if not (child := os.fork()):
+        print(name, *tg.rand(4).data, flush=True)
+        work()
+        os._exit(0)
+    os.waitpid(child, 0)
+
+def again():
+    tg.manual_seed(3)
+    print("seeded", *tg.rand(4).data, flush=True)
+
+tg.manual_seed(3)
+if "fork" in sys.argv:
+    forked("first", lambda: forked("first of first"))
+    state = tg.get_rng_state()
+    forked("second", lambda: (forked("first of second"), forked("second of second")))
+    tg.set_rng_state(state)
+    forked("second", again)
+print("parent", *tg.rand(4).data)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_forked_processes_draw_numbers_of_their_own_and_the_same_in_every_run():
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+
+    def lines(*arguments):
+        command = [sys.executable, "-c", FORKS, *arguments]
+        found = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+        return [line.rsplit(" ", 4) for line in found.stdout.splitlines()]
+
+    drawn = lines("fork")
+    assert drawn == lines("fork")
+    assert drawn[-1:] == lines()  # the parent's own numbers are those without forks
+    by_name = {name: tuple(numbers) for name, *numbers in drawn}
+    assert [name for name, *_ in drawn].count("second") == 2
+    assert len({tuple(numbers) for name, *numbers in drawn if name == "second"}) == 1
+    assert by_name.pop("seeded") == by_name["parent"]  # a seed means the same in a child
+    assert len(set(by_name.values())) == len(by_name) == 6
+
+
+@pytest.mark.parametrize(("state", "error"), [(None, TypeError), (3, TypeError), ({}, ValueError)])
+def test_what_is_no_state_of_the_generator_is_refused(state, error):
+    with pytest.raises(error, match="set_rng_state: state must be what get_rng_state returned"):
+        tg.set_rng_state(state)
+
+
+@pytest.mark.parametrize("seed", [np.int64(5), np.uint8(5), np.array(5)])
+def test_a_seed_is_any_whole_number(seed):
+    tg.manual_seed(5)
+    expected = drawn()
+    tg.manual_seed(seed)
+    np.testing.assert_equal(drawn(), expected)
+    with pytest.raises(TypeError, match=r"manual_seed: seed must be a whole number, got float 5\.0"):
+        tg.manual_seed(5.0)
+    with pytest.raises(ValueError, match="manual_seed: seed must be a whole number from 0, got -1"):
+        tg.manual_seed(-1)
+
+
 def test_normal_and_uniform_numbers_are_what_they_are_called():
     tg.manual_seed(0)
     assert stats.kstest(tg.randn(20_000).numpy(), "norm").pvalue > 1e-3

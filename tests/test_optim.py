@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import tinygen as tg
-from tinygen import optim
+from tinygen import nn, optim
+from tinygen.nn.initialisation import normal_weights
 
 START = [1.0, -2.0, 3.0]
 
@@ -128,3 +129,111 @@ def test_a_number_stays_a_tensor_of_its_device_and_no_parameter_is_given_twice(m
     assert here.item() < 2
     with pytest.raises(ValueError, match="a parameter is given twice"):
         make([here, there, here])
+
+
+# What is given as parameters and options --------------------------------------------------------------------------
+
+TAKERS = {
+    "SGD": lambda params: optim.SGD(params, 0.1),
+    "RMSprop": optim.RMSprop,
+    "Adam": optim.Adam,
+    "clip_grad_norm": lambda params: optim.clip_grad_norm(params, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", TAKERS)
+def test_parameters_are_several_leaves(name):
+    layer = nn.Linear(2, 2)
+    expected = f"{name}: params must be a list of leaf tensors, such as model.parameters\\(\\)"
+    for given, what in {
+        "a tensor": (layer.weight, r", got Parameter of shape \(2, 2\)"),
+        "a module": (layer, ", got Linear"),
+        "a dict": (dict(layer.named_parameters()), ", got dict"),
+        "a text": ("weights", ", got str 'weights'"),
+        "an array": (layer.weight.data, r"; params\[0\] is ndarray of shape \(2,\)"),
+        "pairs": (layer.named_parameters(), r"; params\[0\] is tuple"),
+        "nothing": (None, ", got None"),
+        "a made tensor": (
+            [layer.bias, layer.weight * 2],
+            r"; params\[1\], of shape .* made by an operation",
+        ),
+    }.values():
+        with pytest.raises(TypeError, match=expected + what):
+            TAKERS[name](given)
+    TAKERS[name](parameter for parameter in layer.parameters())
+
+
+@pytest.mark.parametrize("name", ["SGD", "RMSprop", "Adam"])
+def test_some_parameters_may_be_frozen_but_not_all(name):
+    layer = nn.Linear(2, 2)
+    layer.weight.requires_grad = False
+    TAKERS[name](layer.parameters())
+    layer.bias.requires_grad = False
+    with pytest.raises(TypeError, match=f"{name}: none of the parameters requires gradients"):
+        TAKERS[name](layer.parameters())
+
+
+@pytest.mark.parametrize("take", [optim.ExponentialMovingAverage, lambda m: normal_weights(m, 0.1)])
+def test_modules_are_modules(take):
+    with pytest.raises(TypeError, match="module must be a Module, got list"):
+        take(nn.Linear(2, 2).parameters())
+
+
+NUMBERS = {np.float64: 0.1, np.float32: 0.5, np.longdouble: 0.25, np.int64: 1, np.array: 0.1, tg.tensor: 0.5}
+
+
+@pytest.mark.parametrize("make", NUMBERS)
+def test_no_number_changes_the_dtype_of_weights_or_state(make):
+    number = make(NUMBERS[make])
+    share = make(NUMBERS[make]) if make is not np.int64 else np.int64(0)
+    for create in (
+        lambda p: optim.SGD(p, number, momentum=number, weight_decay=number),
+        lambda p: optim.RMSprop(p, number, share, number),
+        lambda p: optim.Adam(p, number, (share, share), number, number),
+    ):
+        parameter = tg.ones(3, requires_grad=True)
+        optimizer = create([parameter])
+        for _ in range(2):
+            optimizer.lr = number
+            parameter.grad = tg.ones(3)
+            optimizer.step()
+            average = optim.ExponentialMovingAverage(nn.Linear(1, 1), share)
+            average.update()
+            assert optim.clip_grad_norm([parameter], number) > 0
+        assert type(optimizer.lr) in (int, float)
+        assert optimizer.lr == pytest.approx(NUMBERS[make])
+        assert parameter.dtype == parameter.grad.dtype == np.float32
+        assert {array.dtype for array in optimizer.state[0].values()} <= {np.dtype("float32")}
+        assert {array.dtype for array in average.average} == {np.dtype("float32")}
+    assert type(optim.cosine_schedule(np.int64(1), np.int64(4), number)) is float
+
+
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf")])
+def test_numbers_out_of_range_are_refused_when_they_are_set(value):
+    parameter = [tg.ones(2, requires_grad=True)]
+    for option in ("lr", "momentum", "weight_decay"):
+        with pytest.raises(ValueError, match=f"SGD: {option} must be a number from 0, got {value}"):
+            optim.SGD(parameter, **({"lr": 0.1} | {option: value}))
+    optimizer = optim.RMSprop(parameter)
+    for option, bounds in {
+        "lr": "be a number from 0",
+        "eps": "be a number from 0",
+        "alpha": r"lie in \[0, 1\)",
+    }.items():
+        with pytest.raises(ValueError, match=f"RMSprop: {option} must {bounds}, got {value}"):
+            setattr(optimizer, option, value)
+    assert optimizer.lr == 1e-2
+    with pytest.raises(ValueError, match="Adam: betas must lie in"):
+        optim.Adam(parameter, betas=(0.9, value))
+    with pytest.raises(ValueError, match="cosine_schedule: step must be a number from 0"):
+        optim.cosine_schedule(value, 5, 1.0)
+
+
+def test_a_state_that_is_refused_changes_nothing():
+    parameter = tg.ones(2, requires_grad=True)
+    optimizer = optim.Adam([parameter], 0.5)
+    state = optimizer.state_dict()
+    for change in ({"lr": -1.0}, {"steps": [1.5]}, {"state": [{"mean": [1.0], "square": [1.0]}]}):
+        with pytest.raises((TypeError, ValueError)):
+            optimizer.load_state_dict({**state, "lr": 0.25, **change})
+        assert (optimizer.lr, optimizer.steps) == (0.5, [0])

@@ -1,9 +1,9 @@
 """tinygen: deep generative models from the first line of calculus to the last figure, on NumPy and CuPy.
 
-The map, in the order in which the pages build on each other: ``backend`` (arrays, devices, threads, chance),
-``kernels`` (number crunching), ``autograd`` (tensors that remember, the reverse walk), ``operations`` (values and
-their vector-Jacobian products), ``functional``, ``nn`` and ``optim`` (networks), ``likelihoods``, ``models``,
-``training``, ``evaluation``, ``plotting``; ``data`` and ``checkpoint`` stand beside them.
+The map, in the order in which the pages build on each other: ``validation`` (what a caller hands over), ``backend``
+(arrays, devices, threads, chance), ``kernels`` (number crunching), ``autograd`` (tensors that remember, the reverse
+walk), ``operations`` (values and their vector-Jacobian products), ``functional``, ``nn`` and ``optim`` (networks),
+``likelihoods``, ``models``, ``training``, ``evaluation``, ``plotting``; ``data`` and ``checkpoint`` stand beside them.
 """
 
 from tinygen.autograd.derivatives import hessian as hessian

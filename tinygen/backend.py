@@ -25,6 +25,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from tinygen.validation import described, device_name, whole_number
+
 Array = Any  # a numpy.ndarray, or an array of a module with NumPy's interface (cupy)
 
 
@@ -46,6 +48,14 @@ def array_module(*operands: Array) -> ModuleType:
         if operand is not None and not isinstance(operand, (bool, int, float, np.generic)):
             return sys.modules[type(operand).__module__.partition(".")[0]]
     return np
+
+
+def is_array(value: Any) -> bool:
+    """Whether ``value`` is an array that the library computes on: NumPy's, or the ``ndarray`` of a module like it."""
+    if isinstance(value, np.ndarray):
+        return True
+    kind = type(value)
+    return kind is getattr(sys.modules.get(kind.__module__.partition(".")[0]), "ndarray", None)
 
 
 def is_numpy(array: Array) -> bool:
@@ -79,13 +89,6 @@ def gpu_available() -> bool:
     return True
 
 
-def _gpu_index(device: str) -> int:
-    kind, colon, index = device.partition(":")
-    if kind != "gpu" or (colon and not index.isdecimal()):
-        raise ValueError(f"device must be 'cpu', 'gpu' or 'gpu:N' with N = 0, 1, ..., got {device!r}")
-    return int(index or 0)
-
-
 def device_of(array: Array) -> str:
     """``"cpu"``, or ``"gpu:N"`` for an array on the N-th GPU."""
     return "cpu" if is_numpy(array) else f"gpu:{array.device.id}"
@@ -98,7 +101,7 @@ def to_device(array: Array, device: str) -> Array:
     """
     if device == "cpu":
         return array if is_numpy(array) else array.get()
-    index = _gpu_index(device)
+    index = int(device_name("to", "device", device).partition(":")[2] or 0)
     cupy = _cupy()
     if index >= cupy.cuda.runtime.getDeviceCount():
         raise DeviceError(f"device {device!r}: there are only {cupy.cuda.runtime.getDeviceCount()} GPUs, from gpu:0")
@@ -281,6 +284,7 @@ def keep_freed_memory() -> None:
 # Chance --------------------------------------------------------------------------------------------------------------
 
 _generator = np.random.Generator(np.random.PCG64(0))
+_forks = 0  # how many processes were forked off since the seed: a part of the generator's state
 
 
 def generator() -> np.random.Generator:
@@ -289,18 +293,47 @@ def generator() -> np.random.Generator:
 
 
 def manual_seed(seed: int) -> None:
-    """Start the library's generator anew from ``seed``: what follows is a function of it alone."""
-    _generator.bit_generator.state = np.random.PCG64(seed).state
+    """Start the library's generator anew from ``seed``, a whole number from 0: what follows is a function of it alone.
+
+    A forked process goes on with numbers of its own, a function of the generator's state at the fork and of the number
+    of forks before it; its parent's are those that it would have drawn without the fork. A process that was started
+    otherwise begins at seed 0, as every program does.
+    """
+    set_rng_state(np.random.PCG64(whole_number("manual_seed", "seed", seed, minimum=0)).state)
 
 
 def get_rng_state() -> Mapping[str, Any]:
     """The state of the library's generator, to be kept (numbers and a name) and handed to ``set_rng_state``."""
-    return _generator.bit_generator.state
+    return {**_generator.bit_generator.state, "forks": _forks}
 
 
 def set_rng_state(state: Mapping[str, Any]) -> None:
-    """Put the library's generator back into a state that ``get_rng_state`` returned."""
-    _generator.bit_generator.state = state
+    """Put the library's generator back into a state that ``get_rng_state`` returned; ``TypeError`` or ``ValueError``
+    where it is none."""
+    global _forks
+    if not isinstance(state, Mapping):
+        raise TypeError(f"set_rng_state: state must be what get_rng_state returned, got {described(state)}")
+    try:
+        _generator.bit_generator.state = state
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"set_rng_state: state must be what get_rng_state returned ({error!r})") from None
+    _forks = state.get("forks", 0)
+
+
+def _count_fork() -> None:
+    """In the parent: the next child is another one."""
+    global _forks
+    _forks += 1
+
+
+def _go_own_way() -> None:
+    """In the child: begin a stream that is a function of the parent's state and of which child this is."""
+    position = _generator.bit_generator.state["state"]
+    set_rng_state(np.random.PCG64([position["state"], position["inc"], _forks]).state)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_parent=_count_fork, after_in_child=_go_own_way)
 
 
 @contextmanager

@@ -6,14 +6,47 @@ another. Schedules are plain functions of the step: ``optimizer.lr = cosine_sche
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from tinygen.autograd.tensor import Tensor
+from tinygen.autograd.arguments import checked
+from tinygen.autograd.tensor import Tensor, copied
 from tinygen.backend import Array, array_module, stored_like, to_device
 from tinygen.kernels.adam import adam_update
-from tinygen.nn.module import Module
+from tinygen.nn.module import Module, required_module
+from tinygen.validation import described, number, number_from, whole_number, whole_numbers
+from tinygen.validation import state as state_of
+
+
+def _leaves(function: str, params: Any) -> list[Tensor]:
+    """``params`` as a list of leaves, which alone keep what is written to them and collect gradients."""
+    expected = f"{function}: params must be a list of leaf tensors, such as model.parameters()"
+    if isinstance(params, (Tensor, Module, Mapping, str)) or not isinstance(params, Iterable):
+        raise TypeError(f"{expected}, got {described(params)}")
+    listed = list(params)
+    for index, parameter in enumerate(listed):
+        if not isinstance(parameter, Tensor):
+            raise TypeError(f"{expected}; params[{index}] is {described(parameter)}")
+        if parameter.node is not None:
+            raise TypeError(f"{expected}; params[{index}], of shape {parameter.shape}, was made by an operation")
+    return listed
+
+
+class _Number:
+    """An attribute that is a number in [low, below), whoever sets it: NumPy's scalars would promote the weights."""
+
+    def __init__(self, low: float = 0, below: float = math.inf) -> None:
+        self.low, self.below = low, below
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        return self if instance is None else vars(instance)[self.name]
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        vars(instance)[self.name] = number_from(type(instance).__name__, self.name, value, self.low, self.below)
 
 
 class Optimizer:
@@ -23,15 +56,16 @@ class Optimizer:
     """
 
     slots: tuple[str, ...] = ()
+    lr = _Number()
 
     def __init__(self, params: Iterable[Tensor], lr: float) -> None:
-        self.params = list(params)
+        self.params = _leaves(type(self).__name__, params)
         if not self.params:
             raise ValueError(f"{type(self).__name__}: there are no parameters to optimise")
+        if not any(parameter.requires_grad for parameter in self.params):
+            raise TypeError(f"{type(self).__name__}: none of the parameters requires gradients, so none would change")
         if len({id(parameter) for parameter in self.params}) < len(self.params):
             raise ValueError(f"{type(self).__name__}: a parameter is given twice")
-        if not 0 <= lr < math.inf:
-            raise ValueError(f"{type(self).__name__}: lr must be a number from 0, got {lr}")
         self.lr = lr
         self.steps = [0] * len(self.params)
         self.state: list[dict[str, Array]] = [{} for _ in self.params]
@@ -69,24 +103,33 @@ class Optimizer:
         return {"lr": self.lr, "steps": list(self.steps), "state": arrays}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state that ``state_dict`` returned, for parameters of the same shapes."""
-        if len(state["steps"]) != len(self.params):
-            raise ValueError(f"load_state_dict: state of {len(state['steps'])} parameters, expected {len(self.params)}")
+        """Go on from a state that ``state_dict`` returned, for parameters of the same shapes; else nothing is changed.
+
+        Raises ``TypeError`` or ``KeyError`` where ``state`` is no optimiser's, ``ValueError`` where it is another's.
+        """
+        steps, arrays = self._own(state_of("an optimiser", state, ("lr", "state", "steps")))
+        self.lr = state["lr"]
+        self.steps, self.state = steps, arrays
+
+    def _own(self, state: Mapping[str, Any]) -> tuple[list[int], list[dict[str, Array]]]:
+        """The steps of ``state`` and copies of its arrays, beside their parameters."""
+        steps = list(whole_numbers("load_state_dict", "steps", state["steps"], minimum=0))
+        if not len(steps) == len(state["state"]) == len(self.params):
+            raise ValueError(f"load_state_dict: state of {len(steps)} parameters, expected {len(self.params)}")
+        own: list[dict[str, Array]] = []
         for index, (parameter, kept) in enumerate(zip(self.params, state["state"], strict=True)):
             if kept and set(kept) != set(self.slots):
                 name = type(self).__name__
                 raise ValueError(f"load_state_dict: state of {sorted(kept)}, {name} expects {sorted(self.slots)}")
-            for slot, array in kept.items():
+            named = {slot: f"{slot} of parameter {index}" for slot in kept}
+            arrays = {slot: copied(f"load_state_dict, {named[slot]}", array) for slot, array in kept.items()}
+            for slot, array in arrays.items():
                 if array.shape != parameter.shape:
                     raise ValueError(
-                        f"load_state_dict: {slot} of parameter {index} has shape {array.shape}, expected "
-                        f"{parameter.shape}"
+                        f"load_state_dict: {named[slot]} has shape {array.shape}, expected {parameter.shape}"
                     )
-        self.lr, self.steps = state["lr"], list(state["steps"])
-        self.state = [
-            {slot: stored_like(array, parameter.data) for slot, array in kept.items()}
-            for parameter, kept in zip(self.params, state["state"], strict=True)
-        ]
+            own.append({slot: stored_like(array, parameter.data) for slot, array in arrays.items()})
+        return steps, own
 
 
 class SGD(Optimizer):
@@ -95,6 +138,9 @@ class SGD(Optimizer):
     ``weight_decay`` adds that multiple of the parameter to g.
     """
 
+    momentum, weight_decay = _Number(), _Number()
+
+    @checked
     def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
         super().__init__(params, lr)
         self.momentum, self.weight_decay = momentum, weight_decay
@@ -115,7 +161,9 @@ class RMSprop(Optimizer):
     """s <- alpha s + (1 - alpha) g^2; parameter <- parameter - lr g / (sqrt(s) + eps) (Tieleman and Hinton 2012)."""
 
     slots = ("square",)
+    alpha, eps = _Number(below=1), _Number()
 
+    @checked
     def __init__(self, params: Iterable[Tensor], lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8) -> None:
         super().__init__(params, lr)
         self.alpha, self.eps = alpha, eps
@@ -134,7 +182,9 @@ class Adam(Optimizer):
     """
 
     slots = ("mean", "square")
+    eps, weight_decay = _Number(), _Number()
 
+    @checked
     def __init__(
         self,
         params: Iterable[Tensor],
@@ -144,36 +194,55 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(params, lr)
-        if not (0 <= betas[0] < 1 and 0 <= betas[1] < 1):
-            raise ValueError(f"Adam: betas must lie in [0, 1), got {betas}")
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
+
+    @property
+    def betas(self) -> tuple[float, float]:
+        """beta1 and beta2, each in [0, 1)."""
+        return self._betas
+
+    @betas.setter
+    def betas(self, betas: tuple[float, float]) -> None:
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise TypeError(f"Adam: betas must be two numbers, got {described(betas)}")
+        first, second = (number("Adam", f"betas[{i}]", beta) for i, beta in enumerate(betas))
+        if not (0 <= first < 1 and 0 <= second < 1):
+            raise ValueError(f"Adam: betas must lie in [0, 1), got {(first, second)}")
+        self._betas = first, second
 
     def all_updated(self, moves: list[tuple[Array, Array, dict[str, Array], int]]) -> list[Array]:
         arrays = [(parameter, gradient, state["mean"], state["square"], t) for parameter, gradient, state, t in moves]
         return adam_update(arrays, self.lr, self.betas, self.eps, self.weight_decay)
 
 
-def cosine_schedule(step: int, total: int, peak: float, final: float = 0.0, warmup: int = 0) -> float:
+@checked
+def cosine_schedule(step: float, total: float, peak: float, final: float = 0.0, warmup: float = 0) -> float:
     """The learning rate for ``step`` (from 0) of ``total``: up a line to ``peak`` over ``warmup`` steps, then down half
     a cosine to ``final`` (Loshchilov and Hutter 2017, eq. 5)."""
+    number_from("cosine_schedule", "step", step, 0)
     if step < warmup:
         return peak * (step + 1) / warmup
     progress = min(1.0, (step - warmup) / max(1, total - warmup))
     return final + (peak - final) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def linear_schedule(step: int, total: int, peak: float, final: float = 0.0, warmup: int = 0) -> float:
+@checked
+def linear_schedule(step: float, total: float, peak: float, final: float = 0.0, warmup: float = 0) -> float:
     """The learning rate for ``step`` (from 0) of ``total``: up a line to ``peak`` over ``warmup`` steps, then down
     another to ``final``."""
+    number_from("linear_schedule", "step", step, 0)
     if step < warmup:
         return peak * (step + 1) / warmup
     return peak + (final - peak) * min(1.0, (step - warmup) / max(1, total - warmup))
 
 
+@checked
 def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
     """Shrink all gradients together so that their common Euclidean norm is at most ``max_norm``; returns the norm
     before. Raises ``ValueError`` where it is not finite, and leaves the gradients as they were."""
-    with_grad = [parameter for parameter in params if parameter.grad is not None]
+    if not max_norm >= 0:
+        raise ValueError(f"clip_grad_norm: max_norm must be a number from 0, got {max_norm}")
+    with_grad = [parameter for parameter in _leaves("clip_grad_norm", params) if parameter.grad is not None]
     squares = [(p.grad.data * p.grad.data).sum() for p in with_grad if p.grad is not None]
     norm = math.sqrt(sum(squares))  # one number leaves the device, not one a parameter
     if not math.isfinite(norm):
@@ -191,10 +260,11 @@ class ExponentialMovingAverage:
     began. Buffers are copied, not averaged.
     """
 
+    decay = _Number(below=1)
+
+    @checked
     def __init__(self, module: Module, decay: float = 0.999) -> None:
-        if not 0 <= decay < 1:
-            raise ValueError(f"ExponentialMovingAverage: decay must lie in [0, 1), got {decay}")
-        self.module, self.decay, self.updates = module, decay, 0
+        self.module, self.decay, self.updates = required_module("ExponentialMovingAverage", module), decay, 0
         self.average = [stored_like(parameter.data, parameter.data) for parameter in module.parameters()]
 
     def update(self) -> None:
@@ -222,9 +292,11 @@ class ExponentialMovingAverage:
         return {"updates": self.updates, "average": [to_device(average, "cpu").copy() for average in self.average]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state that ``state_dict`` returned."""
-        shapes, own = [a.shape for a in state["average"]], [a.shape for a in self.average]
+        """Go on from a state that ``state_dict`` returned; else nothing is changed."""
+        state_of("an average", state, ("average", "updates"))
+        given = [copied(f"load_state_dict, average[{i}]", array) for i, array in enumerate(state["average"])]
+        shapes, own = [a.shape for a in given], [a.shape for a in self.average]
         if shapes != own:
             raise ValueError(f"load_state_dict: averages of shapes {shapes}, expected {own}")
-        self.updates = state["updates"]
-        self.average = [stored_like(*pair) for pair in zip(state["average"], self.average, strict=True)]
+        self.updates = whole_number("load_state_dict", "updates", state["updates"], minimum=0)
+        self.average = [stored_like(*pair) for pair in zip(given, self.average, strict=True)]

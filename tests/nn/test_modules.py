@@ -189,3 +189,54 @@ def test_only_modules_go_into_lists_and_groups_divide_the_channels():
         nn.BatchNorm2d(3)(tg.zeros(2, 3))
     with pytest.raises(NotImplementedError, match="Module has no forward"):
         nn.Module()(1)
+
+
+# What a parameter is made of ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [nn.Parameter, nn.Buffer, tg.tensor])
+def test_the_callers_array_is_copied_and_stays_writable(kind):
+    base = np.ones((2, 3), "float32")
+    x = kind(base[0])
+    w = tg.ones(3, requires_grad=True)
+    (x * w).sum().backward()
+    base[0, 0] = 5
+    assert x.numpy().tolist() == [1, 1, 1]
+
+
+def test_a_state_is_copied_and_stays_writable():
+    layer = nn.Linear(2, 2, bias=False)
+    weight = np.ones((2, 2), "float32")
+    layer.load_state_dict({"weight": weight})
+    layer(tg.ones(1, 2)).sum().backward()
+    weight[:] = 5
+    assert layer.weight.numpy().max() == 1
+
+
+def test_parameters_are_made_of_tensors_lists_and_numbers():
+    drawn = tg.randn(3)
+    for data, expected in ((drawn, drawn.numpy()), ([1, 2], np.array([1.0, 2.0])), (2.0, np.array(2.0))):
+        parameter = nn.Parameter(data)
+        np.testing.assert_array_equal(parameter.numpy(), expected)
+        assert (parameter.dtype, parameter.requires_grad, parameter.node) == (np.float32, True, None)
+    assert "weight" in dict(nn.Sequential(nn.Linear(2, 2))[0].named_parameters())
+    with pytest.raises(TypeError, match="only floating-point tensors have gradients, this one is int64"):
+        nn.Parameter(np.arange(3))
+
+
+def test_a_state_may_hold_tensors(device):
+    layer = nn.Linear(2, 2)
+    layer.load_state_dict({name: tg.tensor(p.numpy() + 1, device=device) for name, p in layer.named_parameters()})
+    assert layer.weight.device == "cpu"
+
+
+@pytest.mark.parametrize("two", [np.int64(2), np.uint8(2), np.array(2), tg.tensor(2, dtype="int64")])
+def test_sizes_of_layers_are_any_whole_numbers(two):
+    x, image = tg.ones(4, 2), tg.ones(1, 2, 6, 6)
+    assert nn.Linear(two, two)(x).shape == (4, 2)
+    assert nn.Conv2d(two, two, two, stride=two, padding=two)(image).shape == (1, 2, 5, 5)
+    assert nn.ConvTranspose2d(two, two, two)(image).shape == (1, 2, 7, 7)
+    assert nn.BatchNorm1d(two, eps=np.float64(1e-5))(x).dtype == np.float32
+    assert nn.Unflatten(1, [two, 1])(x).shape == (4, 2, 1)
+    assert nn.MaxPool2d(two)(image).shape == (1, 2, 3, 3)
+    assert nn.ELU(np.float64(1.0))(x).dtype == np.float32

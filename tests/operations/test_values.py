@@ -1,5 +1,7 @@
 """Values against NumPy's and SciPy's functions of the same name and meaning, on random arrays."""
 
+import math
+
 import numpy as np
 import pytest
 import scipy.special
@@ -292,3 +294,75 @@ def test_cross_entropies_are_their_formulas():
     found = F.binary_cross_entropy_with_logits(tg.tensor(logits), tg.tensor(target), pos_weight=tg.tensor(weight))
     expected = -(weight * target * np.log(p) + (1 - target) * np.log(1 - p)).mean()
     assert found.item() == pytest.approx(expected)
+
+
+# Numbers as NumPy has them ------------------------------------------------------------------------------------------
+
+TWOS = [np.int64(2), np.uint8(2), np.array(2), tg.tensor(2, dtype="int64")]
+
+
+@pytest.mark.parametrize("two", TWOS, ids=lambda two: type(two).__name__)
+def test_a_whole_number_is_whatever_pythons_index_takes(two):
+    x = tg.ones(2, 3, 4)
+    one = two - 1
+    assert tg.randn(2, 3).reshape(np.prod((2, 3))).shape == (6,)
+    assert x.reshape(two, -1).shape == x.reshape((two, -1)).shape == x.reshape(np.array([2, 12])).shape == (2, 12)
+    assert x.sum((one, two)).shape == (2,)
+    assert x.sum(axis=two).shape == x.mean(two).shape == x.max(two).shape == x.argmax(two).shape == (2, 3)
+    assert x.var(two, ddof=one).shape == x.cumsum(two).sum(two).shape == (2, 3)
+    assert x.transpose(two, 0, one).shape == x.swapaxes(two, 0).swapaxes(one, two).shape == (4, 2, 3)
+    assert tg.expand_dims(x, two).shape == (2, 3, 1, 4)
+    assert tg.expand_dims(x, two).squeeze(two).shape == (2, 3, 4)
+    assert x.flatten(one).shape == (2, 12)
+    assert tg.pad(x, two).shape == (6, 7, 8)
+    assert [part.shape for part in tg.split(x, two)] == [(1, 3, 4)] * 2
+    assert [part.shape[2] for part in tg.split(x, [one, two], axis=two)] == [1, 1, 2]
+    assert tg.cat([x, x], two).shape == (2, 3, 8)
+    assert tg.stack([x, x], two).shape == (2, 3, 2, 4)
+    assert tg.eye(two).shape == tg.zeros(two, two).shape == tg.full((two, two), np.float64(1)).shape == (2, 2)
+    assert tg.linspace(0, 1, two).shape == tg.arange(two).shape == tg.rand(two).shape == (2,)
+    assert tg.broadcast_to(tg.ones(1), two).shape == (2,)
+    assert x[:, two].shape == (2, 4)
+
+
+NUMBERS = [np.float64(2), np.float32(2), np.float16(2), np.longdouble(2), np.int64(2), np.uint8(2), np.bool_(True)]
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number.dtype.name)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_a_numpy_scalar_promotes_no_tensor(number, dtype):
+    x = tg.tensor(np.array([1.0, 2.0], dtype), requires_grad=True)
+    results = [x * number, number * x, x + number, x - number, number - x, x / number, number / x, x**number, number**x]
+    results += [x % number, tg.maximum(x, number), tg.where(x > number, x, number), tg.clip(x, number, number + 1)]
+    results += [x // number]
+    assert {y.dtype for y in results} == {np.dtype(dtype)}
+    tg.sum(results[0] * results[7]).backward()
+    assert x.grad.dtype == dtype
+    with tg.no_grad():
+        x -= number
+    assert x.dtype == dtype
+
+
+def test_one_number_is_formatted_and_rounded():
+    loss = (tg.ones(1, requires_grad=True) * 2.5678).sum()
+    assert f"{loss:.3f}" == "2.568"
+    assert f"{loss}" == str(loss)
+    assert (round(loss), round(loss, 2)) == (3, pytest.approx(2.57))
+    assert (math.floor(loss), math.ceil(loss), math.trunc(loss), int(loss)) == (2, 3, 2, 2)
+    assert [0, 1, 2][tg.tensor(2, dtype="int64")] == 2
+    for name, convert in {"format": lambda x: f"{x:.2f}", "round": round, "float": float, "int": int}.items():
+        with pytest.raises(ValueError, match=rf"{name}: expects a tensor of one element, this one has shape \(2,\)"):
+            convert(tg.ones(2))
+    with pytest.raises(TypeError, match="index: expects a tensor of whole numbers, this one is float32"):
+        [0, 1][tg.tensor(1)]
+
+
+def test_data_takes_arrays_alone():
+    x = tg.ones(2, requires_grad=True)
+    for wrong in ([1.0, 2.0], 3.0, None, "no"):
+        with pytest.raises(TypeError, match="data: expects an array, got"):
+            x.data = wrong
+    with pytest.raises(TypeError, match=r"data: a tensor that requires gradients holds floating-point .* int64"):
+        x.data = np.arange(2)
+    x.data = tg.zeros(2)
+    assert x.numpy().tolist() == [0, 0]

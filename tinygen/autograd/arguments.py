@@ -6,14 +6,107 @@ that ``x * 2.5`` keeps the precision of ``x``; the others become tensors. Operan
 unasked: copying between devices is for the user to write.
 """
 
+import functools
 import inspect
-from collections.abc import Callable
-from typing import Any
+import types
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from tinygen.autograd.tensor import Tensor, tensor
-from tinygen.backend import DeviceError, device_of
+from tinygen.autograd.tensor import Tensor, copied
+from tinygen.backend import DeviceError, array_module, device_of, is_array
+from tinygen.validation import (
+    callable_value,
+    described,
+    device_name,
+    number,
+    numbers_or_text,
+    one_or_several,
+    real_dtype,
+    text,
+    truth_value,
+    whole_number,
+    whole_numbers,
+)
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+_NUMBERS = (bool, int, float)
+
+
+def as_tensor(function: str, argument: str, value: Any, device: str | None = None) -> Tensor:
+    """``value`` if it is a tensor, else a tensor of it on ``device``; ``TypeError`` where it holds no numbers."""
+    if isinstance(value, Tensor):
+        return value
+    try:
+        return Tensor(copied(function, value, device=device))
+    except TypeError as error:
+        if isinstance(value, (list, tuple)) or hasattr(value, "dtype"):
+            raise
+        given = f"{function}: {argument} must be a tensor, an array or numbers, got {described(value)}"
+        raise TypeError(given) from error
+
+
+def as_tensors(function: str, argument: str, value: Any) -> list[Tensor]:
+    """``value``, several tensors (arrays, numbers), as a list of tensors."""
+    if isinstance(value, (Tensor, np.ndarray, str, dict)) or not isinstance(value, Iterable):
+        raise TypeError(f"{function}: {argument} must be a list of tensors, got {described(value)}")
+    return [as_tensor(function, f"{argument}[{i}]", x) for i, x in enumerate(value)]
+
+
+def one_or_more(function: str, argument: str, value: Any, kind: Any = Tensor) -> list:
+    """``value``, a tensor or several, as a list; ``TypeError`` where one is not of ``kind``."""
+    is_list = isinstance(value, Iterable) and not isinstance(value, (Tensor, str, dict, np.ndarray))
+    listed = list(value) if is_list else [value]
+    if not all(isinstance(x, kind) for x in listed):
+        given = ", ".join([described(x) for x in listed])
+        raise TypeError(f"{function}: {argument} must be a Tensor or several, got {given}")
+    return listed
+
+
+def operand(function: str, argument: str, value: Any, device: str | None = None) -> Any:
+    """``value`` as an operation takes it: numbers as Python's own, so that they promote nothing, else a tensor."""
+    if isinstance(value, _NUMBERS + (np.generic,)) and getattr(value, "dtype", np.dtype(bool)).kind in "biuf":
+        return number(function, argument, value) if isinstance(value, np.generic) else value
+    return as_tensor(function, argument, value, device)
+
+
+def bare(function: str, value: Any) -> Any:
+    """The array of an operand, or the number that it is."""
+    if not is_array(value) or value.dtype.kind not in "biuf":
+        value = operand(function, "an operand", value)
+    return value.data if isinstance(value, Tensor) else value
+
+
+def index_of(x: Tensor, index: Any) -> Any:
+    """``index`` as the array of ``x`` takes it, its arrays copied; ``IndexError`` where a part is no index."""
+    return tuple([_index_part(x, part) for part in index]) if isinstance(index, tuple) else _index_part(x, index)
+
+
+def _index_part(x: Tensor, part: Any) -> Any:
+    part = part.data if isinstance(part, Tensor) else part
+    if isinstance(part, list):
+        try:
+            part = array_module(x.data).asarray([_index_part(x, inner) for inner in part])
+        except ValueError:
+            raise IndexError("getitem: an index that is a list must be rectangular") from None
+        part = part if part.size else part.astype(int)
+    if part is None or part is Ellipsis or isinstance(part, (slice, int)):
+        return part
+    if not hasattr(part, "dtype") or part.dtype.kind not in "biu":
+        given = f"{part.dtype} numbers" if hasattr(part, "dtype") else described(part)
+        raise IndexError(
+            "getitem: an index must be whole numbers, truth values, a slice, None or ..., "
+            f'got {given}; tg.tensor([0, 2], dtype="int64") makes whole numbers'
+        )
+    return part.copy()
+
+
+def axis_from_front(function: str, axis: int, ndim: int) -> int:
+    """``axis`` of ``ndim``, counted from the front; a tensor without axes has none."""
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"{function}: axis {axis} is not one of the tensor's {ndim} axes")
+    return axis % ndim
 
 
 class Arguments:
@@ -23,10 +116,11 @@ class Arguments:
     """
 
     def __init__(self, value: Callable, inputs: int, variadic: bool, prepare: Callable | None) -> None:
-        self.operation, self.variadic, self.prepare = value.__name__, variadic, prepare
+        self.operation, self.variadic, self.prepare = value.__name__.lstrip("_"), variadic, prepare
         self.signature = inspect.signature(value)
         names = list(self.signature.parameters)
         self.inputs, self.options = names[:inputs], names[inputs:]
+        self.optional = {name for name in self.inputs if _may_be_none(self.signature.parameters[name])}
         options = [self.signature.parameters[name] for name in self.options]
         self.defaults = {option.name: option.default for option in options if option.default is not option.empty}
 
@@ -39,13 +133,13 @@ class Arguments:
         if self.variadic or len(args) == len(self.inputs):
             options = {**self.defaults, **options} if self.options else options
         else:
-            try:
-                bound = self.signature.bind(*args, **options)
-            except TypeError as error:
-                raise TypeError(f"{self.operation}: {error}") from None
+            bound = _bound(self.operation, self.signature, args, options)
             bound.apply_defaults()
             args = tuple([bound.arguments[name] for name in self.inputs])
             options = {name: bound.arguments[name] for name in self.options}
+        for name, option in options.items():
+            if isinstance(option, np.generic):
+                options[name] = option.item()
         inputs = self._tensors(args)
         return inputs if self.prepare is None else self.prepare(self.operation, inputs), options
 
@@ -61,7 +155,108 @@ class Arguments:
                         f"{self.operation}: argument {self.name(index)!r} lives on {device_of(x.data)}, "
                         f"another on {device_of(first)}; move one with .to(device)"
                     )
-            elif not (x is None or isinstance(x, (bool, int, float, np.generic))):
+            elif type(x) not in _NUMBERS and not (x is None and self.name(index) in self.optional):
                 home = None if hasattr(x, "dtype") else next((y.device for y in inputs if isinstance(y, Tensor)), None)
-                return self._tensors((*inputs[:index], tensor(x, device=home), *inputs[index + 1 :]))
-        return inputs if first is not None else (tensor(inputs[0]), *inputs[1:])
+                made = operand(self.operation, self.name(index), x, home)
+                return self._tensors((*inputs[:index], made, *inputs[index + 1 :]))
+        return inputs if first is not None else (as_tensor(self.operation, self.name(0), inputs[0]), *inputs[1:])
+
+
+def _may_be_none(parameter: inspect.Parameter) -> bool:
+    return parameter.default is None or type(None) in get_args(parameter.annotation)
+
+
+def _bound(function: str, signature: inspect.Signature, args: tuple, options: dict) -> inspect.BoundArguments:
+    """The arguments by name, by Python's rules; else a ``TypeError`` that names ``function``."""
+    try:
+        return signature.bind(*args, **options)
+    except TypeError as error:
+        raise TypeError(f"{function}: {error}") from None
+
+
+# What an argument's annotation, without None, asks to be made of it.
+_BY_ANNOTATION: dict[frozenset, Callable[[str, str, Any], Any]] = {
+    frozenset({Tensor}): as_tensor,
+    frozenset({Sequence[Tensor]}): as_tensors,
+    frozenset({bool}): truth_value,
+    frozenset({int}): whole_number,
+    frozenset({str}): text,
+    frozenset({float}): number,
+    frozenset({tuple[int, ...]}): whole_numbers,
+    frozenset({int, tuple[int, ...]}): one_or_several,
+    frozenset({int, Sequence[int]}): one_or_several,
+    frozenset({int, tuple[int, int]}): one_or_several,
+    frozenset({int, tuple[int, int], str}): numbers_or_text,
+}
+
+
+def _lengths(function: str, argument: str, given: tuple) -> tuple[int, ...]:
+    """Whole numbers, handed over one by one or as one tuple; None for none."""
+    if len(given) == 1:
+        given = () if given[0] is None else given[0]
+    return whole_numbers(function, argument, given)
+
+
+def _numbers(function: str, argument: str, given: tuple) -> tuple[float, ...]:
+    return tuple([number(function, argument, value) for value in given])
+
+
+# What is made of any number of arguments, by their common name.
+_FURTHER = {"shape": _lengths, "axes": _lengths, "bounds": _numbers}
+_BY_NAME: dict[str, Callable[[str, str, Any], Any]] = {"dtype": real_dtype, "device": device_name}
+
+
+def checked(function: Function) -> Function:
+    """``function``, public, with its arguments made what its signature says they are, or refused by name.
+
+    A ``Tensor`` may be handed over as an array or numbers, an ``int`` as whatever is a whole number (axes too), a
+    ``float`` as whatever is a number; ``dtype`` and ``device`` must be such. None passes where it is the default or
+    among the annotations.
+    """
+    signature = inspect.signature(function)
+    hints = get_type_hints(function)
+    parameters = signature.parameters
+    rules = {name: _rule(name, hints.get(name, Any), parameter) for name, parameter in parameters.items()}
+    places = [name for name, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    by_place: list[tuple[int, str, Any, Any]] = [
+        (i, name, rules[name], hints.get(name)) for i, name in enumerate(places) if rules[name]
+    ]
+    further = next((name for name, p in parameters.items() if p.kind is p.VAR_POSITIONAL), "")
+    is_init = function.__name__ == "__init__"
+
+    @functools.wraps(function)
+    def with_checks(*args: Any, **options: Any) -> Any:
+        name = type(args[0]).__name__ if is_init else function.__name__
+        given = len(args)
+        for i, at, rule, wanted in by_place:
+            if i >= given:
+                break
+            if type(args[i]) is not wanted:
+                args = (*args[:i], rule(name, at, args[i]), *args[i + 1 :])
+        if given > len(places) and (rule := rules.get(further)):
+            args = (*args[: len(places)], *rule(name, further, args[len(places) :]))
+        for at, value in options.items():
+            if rule := rules.get(at):
+                options[at] = rule(name, at, value)
+        try:
+            return function(*args, **options)
+        except (TypeError, ValueError, IndexError) as error:
+            _bound(name, signature, args, options)
+            if name in str(error) or type(error) not in (TypeError, ValueError, IndexError):
+                raise
+            raise type(error)(f"{name}: {error}") from error  # what NumPy says, in the name of who was called
+
+    return with_checks  # type: ignore[return-value]
+
+
+def _rule(name: str, annotation: Any, parameter: inspect.Parameter) -> Callable[[str, str, Any], Any] | None:
+    """What is to be made of the argument ``name``; None where it may be anything."""
+    parts = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    if get_origin(annotation) is Callable:
+        return callable_value
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        return _FURTHER.get(name)
+    rule = _BY_NAME.get(name) or _BY_ANNOTATION.get(frozenset(parts) - {type(None)})
+    if rule is None or not (parameter.default is None or type(None) in parts):
+        return rule
+    return lambda function, argument, value: None if value is None else rule(function, argument, value)

@@ -9,15 +9,18 @@ Where ``x`` asks for gradients, what they return remembers how it was made and c
 
 from collections.abc import Callable
 
+from tinygen.autograd.arguments import checked
 from tinygen.autograd.engine import grad
 from tinygen.autograd.recording import recording
 from tinygen.autograd.tensor import Tensor
 from tinygen.operations.creation import zeros
 from tinygen.operations.shaping import reshape, stack
+from tinygen.validation import described
 
 Function = Callable[[Tensor], Tensor]
 
 
+@checked
 def jacobian(f: Function, x: Tensor) -> Tensor:
     """``J[k, i] = d f(x)_k / d x_i``, of shape ``f(x).shape + x.shape``; 0 where ``f`` does not depend on ``x``."""
     point = _asking(x)
@@ -31,6 +34,7 @@ def jacobian(f: Function, x: Tensor) -> Tensor:
     return reshape(stack(rows), shape) if rows else zeros(shape, dtype=x.dtype, device=x.device)
 
 
+@checked
 def hessian(f: Function, x: Tensor) -> Tensor:
     """``H[i, j] = d^2 f(x) / (d x_i d x_j)`` of a function to one number, of shape ``x.shape + x.shape``."""
 
@@ -40,12 +44,12 @@ def hessian(f: Function, x: Tensor) -> Tensor:
     return jacobian(slope, x)
 
 
+@checked
 def hvp(f: Function, x: Tensor, v: Tensor) -> Tensor:
     """The Hessian of ``f``, a function to one number, times ``v``, without ever writing the Hessian down; ``v`` and
     the result have the shape of ``x``."""
-    if not isinstance(v, Tensor) or v.shape != x.shape:
-        given = f"shape {v.shape}" if isinstance(v, Tensor) else type(v).__name__
-        raise ValueError(f"hvp: v must be a tensor of the shape of x, {x.shape}, got {given}")
+    if v.shape != x.shape:
+        raise ValueError(f"hvp: v must be a tensor of the shape of x, {x.shape}, got shape {v.shape}")
     point = _asking(x)
     slope = _gradient(_number("hvp", f, point), point, None, create_graph=True)
     return _gradient(slope, point, v, create_graph=x.requires_grad or v.requires_grad)
@@ -61,7 +65,7 @@ def _value(name: str, f: Function, x: Tensor) -> Tensor:
     with recording(True):
         y = f(x)
     if not isinstance(y, Tensor):
-        raise TypeError(f"{name}: the function must return a tensor, it returned {type(y).__name__}")
+        raise TypeError(f"{name}: the function must return a tensor, it returned {described(y)}")
     return y
 
 

@@ -11,14 +11,15 @@ gradients on the leaves and frees the graph on its way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from tinygen.autograd.arguments import checked, one_or_more
 from tinygen.autograd.broadcasting import add
 from tinygen.autograd.operation import Node, Source
 from tinygen.autograd.recording import recording
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import array_module, stored_like
+from tinygen.validation import described
 
 # A gradient that is zero by its nature, through the slope of a step say, is None and costs nothing on the way.
 Gradients = dict[Source, Tensor | None]
@@ -46,7 +47,7 @@ def _topological_order(roots: list[Source], wanted: set[Source] | None) -> tuple
             if isinstance(source, Node):
                 if not source.inputs:
                     raise RuntimeError(
-                        f"{source.operation.name}: the graph behind it was freed by an earlier backward(); "
+                        f"{source.operation.public}: the graph behind it was freed by an earlier backward(); "
                         "compute the result again, or use tg.grad, which keeps the graph"
                     )
                 stack.append((source, True))
@@ -91,21 +92,14 @@ def _seed(caller: str, output: Tensor, given: Tensor | None) -> Tensor:
     if given is None and output.size == 1:
         return Tensor(array_module(output.data).ones_like(output.data))
     if not isinstance(given, Tensor) or given.shape != output.shape:
-        found = f"shape {given.shape}" if isinstance(given, Tensor) else type(given).__name__
         raise ValueError(
             f"{caller}: an output of shape {output.shape} needs a gradient to begin with, "
-            f"a Tensor of shape {output.shape}, got {found}"
+            f"a Tensor of shape {output.shape}, got {described(given)}"
         )
     return given if given.dtype == output.dtype else given.astype(output.dtype)
 
 
-def _listed(name: str, tensors: Any, kind: Any = Tensor) -> list:
-    listed = list(tensors) if isinstance(tensors, Iterable) and not isinstance(tensors, Tensor) else [tensors]
-    if not all(isinstance(tensor, kind) for tensor in listed):
-        raise TypeError(f"grad: {name} must be a Tensor or several, got {', '.join(type(t).__name__ for t in listed)}")
-    return listed
-
-
+@checked
 def grad(
     outputs: Tensor | Sequence[Tensor],
     inputs: Tensor | Sequence[Tensor],
@@ -120,8 +114,10 @@ def grad(
     how they were made and can be differentiated again. ``allow_unused``: None for an input on which the outputs do not
     depend, instead of a ``ValueError``. The graph is kept; nothing is left on the leaves.
     """
-    ends, origins = _listed("outputs", outputs), _listed("inputs", inputs)
-    given = [None] * len(ends) if grad_outputs is None else _listed("grad_outputs", grad_outputs, Tensor | None)
+    ends, origins = one_or_more("grad", "outputs", outputs), one_or_more("grad", "inputs", inputs)
+    given: list[Tensor | None] = [None] * len(ends)
+    if grad_outputs is not None:
+        given = one_or_more("grad", "grad_outputs", grad_outputs, Tensor | None)
     if len(given) != len(ends):
         raise ValueError(f"grad: expects as many grad_outputs as outputs, {len(ends)}, got {len(given)}")
     for index, x in enumerate(origins):

@@ -19,9 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygen.autograd.arguments import checked
 from tinygen.autograd.engine import grad
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import fixed_seed, generator, to_device
+from tinygen.validation import described
 
 WHOLE = 2000  # up to so many elements of the inputs, and of the outputs, the whole Jacobian is compared
 PROBES = 8  # else so many random directions
@@ -31,6 +33,7 @@ class GradcheckError(AssertionError):
     """A gradient differs from finite differences, or these cannot tell."""
 
 
+@checked
 def gradcheck(
     function: Callable[..., Any],
     inputs: Tensor | Sequence[Any],
@@ -50,11 +53,12 @@ def gradcheck(
     kink or a jump there (a tie of a maximum, 0 for a ReLU), where no derivative exists to compare with; ``TypeError``
     for dtypes other than float64; ``ValueError`` where no input asks for gradients.
     """
-    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    inputs = _listed("gradcheck", inputs)
     named = {f"input {i}": x for i, x in enumerate(inputs)}
     return _Check("gradcheck", lambda: function(*inputs), named, "output", eps, atol, rtol).run()
 
 
+@checked
 def gradgradcheck(
     function: Callable[..., Any],
     inputs: Tensor | Sequence[Any],
@@ -65,7 +69,7 @@ def gradgradcheck(
 ) -> bool:
     """``gradcheck`` to second order: of ``function``, then of its vector-Jacobian product, which is a function of the
     inputs and of the cotangents. Arguments and errors are those of ``gradcheck``."""
-    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    inputs = _listed("gradgradcheck", inputs)
     named = {f"input {i}": x for i, x in enumerate(inputs)}
     first = _Check("gradgradcheck", lambda: function(*inputs), named, "output", eps, atol, rtol)
     first.run()
@@ -80,6 +84,15 @@ def gradgradcheck(
 
     named |= {f"cotangent {k}": v for k, v in enumerate(cotangents)}
     return not product() or _Check("gradgradcheck", product, named, "gradient", eps, atol, rtol).run()
+
+
+def _listed(caller: str, inputs: Any) -> list[Any]:
+    """``inputs`` as a list of which some ask for gradients."""
+    listed = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+    if not any(_asks(x) for x in listed):
+        given = ", ".join(described(x) for x in listed) or "none"
+        raise ValueError(f"{caller}: no input asks for gradients (requires_grad), got {given}")
+    return listed
 
 
 @dataclass
@@ -102,7 +115,7 @@ class _Check:
         """The floating-point results of one call, at the same state of chance as any other."""
         with fixed_seed(0):
             results = self.call()
-        listed = [results] if isinstance(results, Tensor) else list(results)
+        listed = list(results) if isinstance(results, (list, tuple)) else [results]
         return [y for y in listed if isinstance(y, Tensor) and y.dtype.kind == "f"]
 
     def values(self) -> np.ndarray:
@@ -137,8 +150,6 @@ class _Check:
         return np.abs(analytic - numeric) <= self.atol + self.rtol * np.abs(numeric)  # False for NaN
 
     def _require_sense(self, outputs: list[Tensor]) -> None:
-        if not self.checked():
-            raise ValueError(f"{self.caller}: no input asks for gradients (requires_grad)")
         if not outputs:
             raise ValueError(f"{self.caller}: the function returned no floating-point tensor")
         returned = {f"{self.result} {k}": y for k, y in enumerate(outputs)}

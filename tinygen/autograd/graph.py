@@ -6,8 +6,10 @@ walk goes the other way. The picture is text in Graphviz's language: ``dot -Tsvg
 
 from typing import Any
 
+from tinygen.autograd.arguments import checked
 from tinygen.autograd.operation import Node, Source
 from tinygen.autograd.tensor import Tensor
+from tinygen.validation import described
 
 _STYLES = {
     "operation": 'shape=ellipse, style=filled, fillcolor="#dbe7f5"',
@@ -16,12 +18,15 @@ _STYLES = {
 }
 
 
+@checked
 def graph_dot(tensor: Tensor, names: dict[str, Tensor] | None = None) -> str:
     """The graph behind ``tensor`` in Graphviz's language, operations as ellipses and tensors as boxes (dashed: asks
     for no gradient), each with its shape, and ``tensor`` itself last.
 
     ``names`` (name -> tensor) says what to call tensors, made ones too. The same graph gives the same text.
     """
+    if not isinstance(names, dict | None) or not all(isinstance(x, Tensor) for x in (names or {}).values()):
+        raise TypeError(f"graph_dot: names must be a dict of name -> tensor, got {described(names)}")
     called: dict[Any, str] = {x.source: name for name, x in (names or {}).items()}
     numbers: dict[Any, int] = {}
     lines = []

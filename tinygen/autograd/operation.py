@@ -57,7 +57,7 @@ class Node:
         product = vjp(gradient, *((index,) if operation.variadic else ()), *value, *inputs, **self.options)
         if product.data.shape != (x := inputs[index]).data.shape:
             name = operation.arguments.name(index)
-            raise ValueError(f"{operation.name}: the gradient of {name} has shape {product.shape}, {name} {x.shape}")
+            raise ValueError(f"{operation.public}: the gradient of {name} has shape {product.shape}, {name} {x.shape}")
         return product if product.data.dtype == x.data.dtype else product.astype(x.dtype)
 
     def check_unchanged(self) -> None:
@@ -66,7 +66,7 @@ class Node:
             if isinstance(x, Tensor) and x.data is not array:
                 name = self.operation.arguments.name(index)
                 raise RuntimeError(
-                    f"{self.operation.name}: the data of argument {name!r} was replaced after "
+                    f"{self.operation.public}: the data of argument {name!r} was replaced after "
                     "the operation had used it, so its gradient would be wrong; compute the result again"
                 )
 
@@ -89,6 +89,7 @@ class Operation:
     def __post_init__(self) -> None:
         self.name = self.value.__name__
         self.arguments = Arguments(self.value, len(self.products), self.variadic, self.prepare)
+        self.public = self.arguments.operation
 
     def __call__(self, args: tuple, options: dict[str, Any]) -> Tensor:
         inputs, options = self.arguments.bind(args, options)

@@ -11,11 +11,13 @@ one table, ``operations/table.py``: this file knows none of them.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygen.backend import Array, device_of, to_device
+from tinygen.backend import Array, device_of, is_array, to_device
+from tinygen.validation import described, device_name, real_dtype, truth_value
 
 if TYPE_CHECKING:
     from tinygen.autograd.operation import Node
@@ -25,10 +27,11 @@ class Tensor:
     """An array, its gradient, and where it came from; made by ``tg.tensor`` and by operations.
 
     Attributes: ``data``, the array (numpy or cupy); ``grad``, the gradient that ``backward`` left here (a Tensor, or
-    None); ``requires_grad``; ``node``, how it was made (None for a leaf).
+    None); ``requires_grad``; ``node``, how it was made (None for a leaf). ``Tensor(array)`` and ``x.data = array`` take
+    the array itself, which is read-only once a graph holds it; ``tg.tensor`` takes a copy.
     """
 
-    __slots__ = ("__weakref__", "_requires_grad", "data", "grad", "node")
+    __slots__ = ("__weakref__", "_data", "_requires_grad", "grad", "node")
 
     __array_ufunc__ = None  # so that ``array + tensor`` asks Tensor.__radd__, and ``np.sin(tensor)`` is a TypeError
 
@@ -45,6 +48,10 @@ class Tensor:
         __rpow__: Any
         __matmul__: Any
         __neg__: Any
+        __iadd__: Any
+        __isub__: Any
+        __imul__: Any
+        __itruediv__: Any
         __lt__: Any
         __le__: Any
         __gt__: Any
@@ -54,12 +61,20 @@ class Tensor:
         def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, data: Array, *, requires_grad: bool = False, node: Node | None = None) -> None:
-        self.data: Array = np.asarray(data) if isinstance(data, np.generic) else data
+        self._data = data if type(data) is np.ndarray else _array("Tensor", data)
         self.grad: Tensor | None = None
         self.node = node
         self._requires_grad = node is not None
-        if requires_grad:
-            self.requires_grad = True
+        if requires_grad is not False:
+            self.requires_grad = requires_grad
+
+    def _replace_data(self, array: Any) -> None:
+        array = _array("data", array)
+        if self._requires_grad and array.dtype.kind != "f":
+            raise TypeError(f"data: a tensor that requires gradients holds floating-point numbers, got {array.dtype}")
+        self._data = array
+
+    data = property(attrgetter("_data"), _replace_data, doc="The array; a graph notices where it was replaced.")
 
     @property
     def requires_grad(self) -> bool:
@@ -68,6 +83,7 @@ class Tensor:
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
+        wanted = truth_value("requires_grad", "the value", wanted)
         if self.node is not None and not wanted:
             raise ValueError("requires_grad: only a leaf's can be switched off; detach() gives a tensor without a past")
         if wanted and self.dtype.kind != "f":
@@ -82,22 +98,22 @@ class Tensor:
     @property
     def shape(self) -> tuple[int, ...]:
         """Length of each axis."""
-        return self.data.shape
+        return self._data.shape
 
     @property
     def ndim(self) -> int:
         """Number of axes."""
-        return self.data.ndim
+        return self._data.ndim
 
     @property
     def size(self) -> int:
         """Number of elements."""
-        return self.data.size
+        return self._data.size
 
     @property
     def dtype(self) -> np.dtype:
         """Type of the elements."""
-        return self.data.dtype
+        return self._data.dtype
 
     @property
     def device(self) -> str:
@@ -114,8 +130,11 @@ class Tensor:
 
     def item(self) -> Any:
         """The one element, as a Python number."""
+        return self._one_element("item")
+
+    def _one_element(self, function: str) -> Any:
         if self.size != 1:
-            raise ValueError(f"item: expects a tensor of one element, this one has shape {self.shape}")
+            raise ValueError(f"{function}: expects a tensor of one element, this one has shape {self.shape}")
         return self.data.item()
 
     def __repr__(self) -> str:
@@ -135,10 +154,23 @@ class Tensor:
         return bool(self.item())
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._one_element("float"))
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._one_element("int"))
+
+    __trunc__ = __int__
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "biu":
+            raise TypeError(f"index: expects a tensor of whole numbers, this one is {self.dtype}")
+        return int(self._one_element("index"))
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self._one_element("round"), digits)
+
+    def __format__(self, form: str) -> str:
+        return format(self._one_element("format"), form) if form else str(self)
 
     def __iter__(self) -> Any:
         return (self[i] for i in range(len(self)))
@@ -159,22 +191,54 @@ def tensor(data: Any, *, dtype: Any = None, device: str | None = None, requires_
     """A tensor of ``data``, copied: Python numbers and lists become float32 (truth values stay bool), arrays and
     tensors keep their dtype; ``device`` is where it is to live (else where it is).
 
-    Raises ``TypeError`` where ``data`` is no rectangular arrangement of numbers or gradients are asked of integers.
+    Lists of whole numbers become float32 as well, since most of them are data, of which gradients may be asked; where
+    they are labels or indices, write ``tg.tensor([0, 2], dtype="int64")``. Raises ``TypeError`` where ``data`` is no
+    rectangular arrangement of numbers, is another library's tensor or gradients are asked of integers.
     """
-    if isinstance(data, Tensor):
-        data = data.data
-    if isinstance(data, np.generic) or not hasattr(data, "dtype"):
-        is_scalar_array = isinstance(data, np.generic)
-        try:
-            data = np.asarray(data)
-        except ValueError as error:
-            raise TypeError(f"tensor: expects numbers in a rectangular arrangement ({error})") from error
-        if data.dtype.kind not in "biuf":
-            raise TypeError(f"tensor: expects real numbers, got elements of type {data.dtype}")
-        if dtype is None and not is_scalar_array and data.dtype != bool:
-            dtype = np.float32
-    data = data.astype(dtype or data.dtype)
-    return Tensor(data if device is None else to_device(data, device), requires_grad=requires_grad)
+    wanted = truth_value("tensor", "requires_grad", requires_grad)
+    return Tensor(copied("tensor", data, dtype, device), requires_grad=wanted)
+
+
+def copied(function: str, data: Any, dtype: Any = None, device: str | None = None) -> Array:
+    """The array of ``tensor(data, dtype=dtype, device=device)``; errors are those of ``function``."""
+    data = data.data if isinstance(data, Tensor) else data
+    if not is_array(data):
+        dtype = np.float32 if dtype is None and not isinstance(data, np.generic) else dtype
+        data = _array_of_numbers(function, data)
+        dtype = None if data.dtype == bool and dtype is np.float32 else dtype
+    elif isinstance(data, np.ndarray):
+        data = np.asarray(data)  # a subclass has rules of its own
+    if data.dtype.kind not in "biuf":
+        raise TypeError(f"{function}: expects real numbers, got elements of type {data.dtype}")
+    data = data.astype(data.dtype if dtype is None else real_dtype(function, "dtype", dtype))
+    return data if device is None else to_device(data, device_name(function, "device", device))
+
+
+def _array_of_numbers(function: str, data: Any) -> np.ndarray:
+    """Python numbers, and lists of them, as an array."""
+    if hasattr(data, "__dlpack__") or (hasattr(data, "__array__") and not isinstance(data, np.generic)):
+        raise TypeError(
+            f"{function}: expects numbers or an array of NumPy or CuPy, got {type(data).__module__}."
+            f"{type(data).__name__}; pass it as a NumPy array: its .numpy(), or numpy.asarray of it"
+        )
+    try:
+        return np.asarray(data)
+    except ValueError as error:
+        raise TypeError(f"{function}: expects numbers in a rectangular arrangement ({error})") from error
+    except TypeError:
+        raise TypeError(
+            f"{function}: expects numbers, got {described(data)} that holds tensors; join them by tg.stack"
+        ) from None
+
+
+def _array(name: str, data: Any) -> Array:
+    """``data`` if it is an array, a tensor's array, and NumPy's scalar as the array without axes that it stands for."""
+    if isinstance(data, np.generic):
+        return np.asarray(data)
+    data = data.data if isinstance(data, Tensor) else data
+    if not is_array(data):
+        raise TypeError(f"{name}: expects an array, got {described(data)}; tg.tensor makes a tensor of numbers")
+    return data
 
 
 def tensor_like(x: Any, like: Tensor) -> Tensor:

@@ -4,12 +4,15 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tinygen.nn.module import Module
+from tinygen.validation import described, whole_number
 
 
 class ModuleList(Module):
     """Modules in a list; their names are "0", "1", ..."""
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
+        if not isinstance(modules, Iterable):
+            raise TypeError(f"{type(self).__name__}: expects modules, got {described(modules)}")
         self.items: list[Module] = []
         for module in modules:
             self.append(module)
@@ -17,15 +20,22 @@ class ModuleList(Module):
     def append(self, module: Module) -> None:
         """Add ``module`` at the end."""
         if not isinstance(module, Module):
-            raise TypeError(f"{type(self).__name__}: expects modules, got {type(module).__name__}")
+            hint = f"; write {type(self).__name__}(*layers)" if isinstance(module, (list, tuple)) else ""
+            raise TypeError(f"{type(self).__name__}: expects modules, got {described(module)}{hint}")
         self.items.append(module)
 
     def members(self) -> Iterator[tuple[str, Any]]:
         """The modules, named by their positions."""
         return ((str(index), module) for index, module in enumerate(self.items))
 
-    def __getitem__(self, index: int) -> Module:
-        return self.items[index]
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return self.items[index]
+        name = type(self).__name__
+        place = whole_number(name, "index", index)
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"{name}: index {place} is out of range, there are {len(self)} modules")
+        return self.items[place]
 
     def __len__(self) -> int:
         return len(self.items)

@@ -10,7 +10,8 @@ import math
 import numpy as np
 
 from tinygen import backend
-from tinygen.nn.module import Module, Parameter
+from tinygen.nn.module import Module, Parameter, required_module
+from tinygen.validation import number_from
 
 
 def uniform(shape: tuple[int, ...], fan_in: int) -> Parameter:
@@ -22,7 +23,8 @@ def uniform(shape: tuple[int, ...], fan_in: int) -> Parameter:
 def normal_weights(module: Module, standard_deviation: float) -> None:
     """Draw all weights of ``module`` that are matrices or kernels anew, from N(0, standard_deviation^2); biases, and
     the scales and shifts of a normalisation, stay as they are (Radford et al. 2016, section 4)."""
-    for parameter in module.parameters():
+    number_from("normal_weights", "standard_deviation", standard_deviation, 0)
+    for parameter in required_module("normal_weights", module).parameters():
         if parameter.ndim > 1:
             drawn = backend.generator().normal(0.0, standard_deviation, parameter.shape)
             parameter.data = backend.stored_like(drawn, parameter.data)

@@ -4,18 +4,22 @@ import math
 from typing import Any
 
 from tinygen import functional as F
+from tinygen.autograd.arguments import checked
 from tinygen.autograd.tensor import Tensor
 from tinygen.functional.options import Pair, pair
 from tinygen.kernels.windows import as_kernel, lay_kernel
 from tinygen.nn.initialisation import uniform
 from tinygen.nn.module import Module, Parameter
+from tinygen.validation import whole_number
 
 
 class Linear(Module):
     """``x W^T + b``: weight (out, in), bias (out,)."""
 
+    @checked
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
-        self.in_features, self.out_features = in_features, out_features
+        self.in_features = whole_number("Linear", "in_features", in_features, minimum=0)
+        self.out_features = whole_number("Linear", "out_features", out_features, minimum=0)
         self.weight = uniform((out_features, in_features), fan_in=in_features)
         self.bias: Parameter | None = uniform((out_features,), fan_in=in_features) if bias else None
 
@@ -48,7 +52,7 @@ class _Convolution(Module):
 
 
 def _check_groups(name: str, in_channels: int, out_channels: int, groups: int) -> None:
-    if groups < 1 or in_channels % groups or out_channels % groups:
+    if groups < 1 or min(in_channels, out_channels) < 0 or in_channels % groups or out_channels % groups:
         raise ValueError(
             f"{name}: groups ({groups}) must divide in_channels ({in_channels}) and out_channels ({out_channels})"
         )
@@ -57,6 +61,7 @@ def _check_groups(name: str, in_channels: int, out_channels: int, groups: int) -
 class Conv2d(_Convolution):
     """A convolution: weight (out, in / groups, kh, kw), bias (out,); options as ``F.conv2d``."""
 
+    @checked
     def __init__(
         self,
         in_channels: int,
@@ -81,6 +86,7 @@ class Conv2d(_Convolution):
 class ConvTranspose2d(_Convolution):
     """A transposed convolution: weight (in, out / groups, kh, kw), bias (out,); options as ``F.conv_transpose2d``."""
 
+    @checked
     def __init__(
         self,
         in_channels: int,

@@ -14,25 +14,31 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tinygen.autograd.tensor import Tensor
-from tinygen.backend import Array, stored_like, to_device
+from tinygen.autograd.arguments import checked
+from tinygen.autograd.tensor import Tensor, copied
+from tinygen.backend import stored_like, to_device
+from tinygen.validation import described
+from tinygen.validation import state as state_of
 
 Self = TypeVar("Self", bound="Module")
 
 
 class Parameter(Tensor):
-    """A tensor that training changes: it asks for gradients."""
+    """A tensor that training changes, of a copy of ``data`` (a tensor, an array or numbers): it requires gradients."""
 
     __slots__ = ()
 
-    def __init__(self, data: Array) -> None:
-        super().__init__(data, requires_grad=True)
+    def __init__(self, data: Any) -> None:
+        super().__init__(copied("Parameter", data), requires_grad=True)
 
 
 class Buffer(Tensor):
-    """A tensor that belongs to a module's state but is not trained, such as a running mean."""
+    """A tensor that belongs to a module's state but is not trained, such as a running mean, of a copy of ``data``."""
 
     __slots__ = ()
+
+    def __init__(self, data: Any) -> None:
+        super().__init__(copied("Buffer", data))
 
 
 class Module:
@@ -87,6 +93,7 @@ class Module:
         """All buffers."""
         return [buffer for _, buffer in self.named_buffers()]
 
+    @checked
     def train(self: Self, mode: bool = True) -> Self:
         """Switch to training: dropout drops, batch normalisation uses the batch's statistics."""
         for module in self.modules():
@@ -120,6 +127,7 @@ class Module:
             for parameter in asking:
                 parameter.requires_grad = True
 
+    @checked
     def to(self: Self, device: str) -> Self:
         """Move all parameters and buffers to ``device``: ``"cpu"``, ``"gpu"``, ``"gpu:1"``."""
         for tensor in (*self.parameters(), *self.buffers()):
@@ -127,8 +135,11 @@ class Module:
             tensor.grad = None if tensor.grad is None else Tensor(to_device(tensor.grad.data, device))
         return self
 
+    @checked
     def astype(self: Self, dtype: Any) -> Self:
         """Change all parameters and buffers to ``dtype``, for instance ``"float64"`` for a gradient check."""
+        if dtype.kind != "f":
+            raise TypeError(f"astype: a module holds floating-point numbers, got {dtype}")
         for tensor in (*self.parameters(), *self.buffers()):
             tensor.data = tensor.data.astype(dtype)
             tensor.grad = None
@@ -144,17 +155,19 @@ class Module:
         return {name: member.numpy() for name, member in self._named((Parameter, Buffer))}  # type: ignore[arg-type]
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take all parameters and buffers from ``state``; PyTorch's ``num_batches_tracked`` are passed over.
+        """Take all parameters and buffers from ``state``, name -> array or tensor, as copies; PyTorch's
+        ``num_batches_tracked`` are passed over.
 
-        Raises ``KeyError`` where names are missing or unknown, ``ValueError`` where a shape differs; then nothing is
-        changed.
+        Raises ``TypeError`` where ``state`` is none, ``KeyError`` where names are missing or unknown, ``ValueError``
+        where a shape differs; then nothing is changed.
         """
+        state = state_of("a module", state)
         own = dict(self._named((Parameter, Buffer)))  # type: ignore[arg-type]
         given = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
         if given.keys() != own.keys():
             missing, unknown = sorted(own.keys() - given.keys()), sorted(given.keys() - own.keys())
             raise KeyError(f"load_state_dict: missing {missing}, unknown {unknown}")
-        arrays = {name: np.asarray(value) for name, value in given.items()}
+        arrays = {name: copied(f"load_state_dict, {name}", value) for name, value in given.items()}
         for name, array in arrays.items():
             if array.shape != own[name].shape:
                 raise ValueError(f"load_state_dict: {name} has shape {array.shape}, the module's {own[name].shape}")
@@ -172,3 +185,10 @@ class Module:
             return f"{type(self).__name__}({self._options()})"
         lines = "\n".join(inside).replace("\n", "\n  ")
         return f"{type(self).__name__}(\n  {lines}\n)"
+
+
+def required_module(function: str, module: Any) -> Module:
+    """``module`` if it is one; else a ``TypeError``."""
+    if not isinstance(module, Module):
+        raise TypeError(f"{function}: module must be a Module, got {described(module)}")
+    return module

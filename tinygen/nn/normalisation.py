@@ -3,13 +3,16 @@
 import numpy as np
 
 from tinygen import functional as F
+from tinygen.autograd.arguments import as_tensor, checked
 from tinygen.autograd.tensor import Tensor
 from tinygen.nn.module import Buffer, Module, Parameter
+from tinygen.validation import whole_number
 
 
 class _BatchNorm(Module):
     axes: tuple[int, ...]
 
+    @checked
     def __init__(
         self,
         num_features: int,
@@ -19,14 +22,16 @@ class _BatchNorm(Module):
         track_running_stats: bool = True,
     ) -> None:
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        whole_number(type(self).__name__, "num_features", num_features, minimum=0)
         zeros, ones = np.zeros(num_features, np.float32), np.ones(num_features, np.float32)
         self.weight = Parameter(ones) if affine else None
         self.bias = Parameter(zeros) if affine else None
-        self.running_mean = Buffer(zeros.copy()) if track_running_stats else None
-        self.running_var = Buffer(ones.copy()) if track_running_stats else None
+        self.running_mean = Buffer(zeros) if track_running_stats else None
+        self.running_var = Buffer(ones) if track_running_stats else None
 
     def forward(self, x: Tensor) -> Tensor:
         """x (N, C, ...) -> the same shape, normalised per channel."""
+        x = as_tensor(type(self).__name__, "x", x)
         if x.ndim not in self.axes or x.shape[1] != self.num_features:
             raise ValueError(
                 f"{type(self).__name__}: expects {' or '.join(map(str, self.axes))} axes and {self.num_features} "

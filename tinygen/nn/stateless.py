@@ -6,6 +6,7 @@ Each is a function of ``functional`` with its options remembered, so that it can
 from typing import Any
 
 from tinygen import functional as F
+from tinygen.autograd.arguments import as_tensor, axis_from_front, checked
 from tinygen.autograd.tensor import Tensor
 from tinygen.functional.options import Pair
 from tinygen.nn.module import Module
@@ -15,6 +16,7 @@ from tinygen.operations.shaping import flatten, reshape
 class ELU(Module):
     """``x`` where it is positive, ``alpha (e^x - 1)`` elsewhere."""
 
+    @checked
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = alpha
 
@@ -32,6 +34,7 @@ class ReLU(Module):
 class LeakyReLU(Module):
     """``x`` where it is positive, ``negative_slope x`` elsewhere."""
 
+    @checked
     def __init__(self, negative_slope: float = 0.01) -> None:
         self.negative_slope = negative_slope
 
@@ -56,6 +59,7 @@ class Tanh(Module):
 class Softplus(Module):
     """``log(1 + e^(beta x)) / beta``; ``x`` itself where ``beta x`` is above ``threshold``."""
 
+    @checked
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         self.beta, self.threshold = beta, threshold
 
@@ -66,6 +70,7 @@ class Softplus(Module):
 class AvgPool2d(Module):
     """The mean of each window; options as ``F.avg_pool2d``."""
 
+    @checked
     def __init__(
         self,
         kernel_size: int | Pair,
@@ -86,6 +91,7 @@ class AvgPool2d(Module):
 class MaxPool2d(Module):
     """The largest value of each window; options as ``F.max_pool2d``."""
 
+    @checked
     def __init__(
         self,
         kernel_size: int | Pair,
@@ -104,6 +110,7 @@ class MaxPool2d(Module):
 class UpsamplingBilinear2d(Module):
     """Bilinear interpolation with aligned corners, to ``size`` or by ``scale_factor``."""
 
+    @checked
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
         self.size, self.scale_factor = size, scale_factor
 
@@ -114,6 +121,7 @@ class UpsamplingBilinear2d(Module):
 class UpsamplingNearest2d(Module):
     """Pixels repeated, to ``size`` or by ``scale_factor``."""
 
+    @checked
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
         self.size, self.scale_factor = size, scale_factor
 
@@ -124,6 +132,7 @@ class UpsamplingNearest2d(Module):
 class Dropout(Module):
     """In training, each element 0 with probability ``p``, else divided by ``1 - p``."""
 
+    @checked
     def __init__(self, p: float = 0.5) -> None:
         self.p = p
 
@@ -134,6 +143,7 @@ class Dropout(Module):
 class Dropout2d(Module):
     """In training, each feature map 0 with probability ``p``, else divided by ``1 - p``."""
 
+    @checked
     def __init__(self, p: float = 0.5) -> None:
         self.p = p
 
@@ -144,6 +154,7 @@ class Dropout2d(Module):
 class Flatten(Module):
     """All axes from ``start_axis`` on made one: (N, C, H, W) -> (N, C H W)."""
 
+    @checked
     def __init__(self, start_axis: int = 1) -> None:
         self.start_axis = start_axis
 
@@ -154,9 +165,11 @@ class Flatten(Module):
 class Unflatten(Module):
     """The axis ``axis`` made several of the lengths ``sizes``: (N, C H W) -> (N, C, H, W)."""
 
+    @checked
     def __init__(self, axis: int, sizes: tuple[int, ...]) -> None:
-        self.axis, self.sizes = axis, tuple(sizes)
+        self.axis, self.sizes = axis, sizes
 
     def forward(self, x: Tensor) -> Tensor:
-        axis = self.axis % x.ndim
+        x = as_tensor("Unflatten", "x", x)
+        axis = axis_from_front("Unflatten", self.axis, x.ndim)
         return reshape(x, (*x.shape[:axis], *self.sizes, *x.shape[axis + 1 :]))

@@ -6,6 +6,7 @@ derivative does not exist (at a tie, at 0) the choice is stated: ties share the 
 
 from typing import Any
 
+from tinygen.autograd.arguments import checked
 from tinygen.autograd.broadcasting import add, elementwise
 from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor
@@ -74,6 +75,7 @@ def minimum(x: Array, y: Array) -> Array:
     return array_module(x, y).minimum(x, y)
 
 
+@checked
 def clip(x: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """``x`` held between ``min`` and ``max`` (numbers or tensors, or None); slope 1 on the bounds, 0 outside."""
     if min is not None:

@@ -8,17 +8,25 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from tinygen.autograd.arguments import bare, checked
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array, array_module
 
 
 def constant(value: Callable[..., Array]) -> Callable[..., Tensor]:
     """Make a function of tensors (arrays, numbers) that has no gradient out of one of arrays."""
+    name = "comparison" if value.__name__ == "<lambda>" else value.__name__.strip("_")
 
     @functools.wraps(value)
     def function(*operands: Any, **options: Any) -> Tensor:
-        arrays = [operand.data if isinstance(operand, Tensor) else operand for operand in operands]
-        return Tensor(value(*arrays, **options))
+        arrays = [bare(name, x) for x in operands]
+        try:
+            return Tensor(value(*arrays, **options))
+        except TypeError:
+            kinds = " and ".join(str(getattr(x, "dtype", type(x).__name__)) for x in arrays)
+            raise TypeError(f"{name}: is not defined for {kinds}") from None
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
 
     return function
 
@@ -52,13 +60,15 @@ def isfinite(x: Array) -> Array:
     return array_module(x).isfinite(x)
 
 
+@checked
 @constant
 def argmax(x: Array, axis: int | None = None, keepdims: bool = False) -> Array:
     """The position of the first maximum along ``axis`` (None: in the flattened tensor)."""
-    return x.argmax(axis=axis, keepdims=keepdims)
+    return array_module(x).asarray(x).argmax(axis=axis, keepdims=keepdims)
 
 
+@checked
 @constant
 def argmin(x: Array, axis: int | None = None, keepdims: bool = False) -> Array:
     """The position of the first minimum along ``axis`` (None: in the flattened tensor)."""
-    return x.argmin(axis=axis, keepdims=keepdims)
+    return array_module(x).asarray(x).argmin(axis=axis, keepdims=keepdims)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygen import backend
+from tinygen.autograd.arguments import checked
 from tinygen.autograd.tensor import Tensor
 
 __all__ = ["arange", "eye", "full", "full_like", "linspace", "ones", "ones_like", "rand", "rand_like", "randn"]
@@ -21,37 +22,47 @@ def _made(array: Any, dtype: Any, device: str | None, requires_grad: bool) -> Te
     return Tensor(array if device is None else backend.to_device(array, device), requires_grad=requires_grad)
 
 
-def _shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
-    return tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)) else shape
-
-
+@checked
 def zeros(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Zeros of ``shape`` (also one tuple)."""
-    return _made(np.zeros(_shape(shape), dtype or np.float32), dtype, device, requires_grad)
+    return _made(np.zeros(shape, dtype or np.float32), dtype, device, requires_grad)
 
 
+@checked
 def ones(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Ones of ``shape`` (also one tuple)."""
-    return _made(np.ones(_shape(shape), dtype or np.float32), dtype, device, requires_grad)
+    return _made(np.ones(shape, dtype or np.float32), dtype, device, requires_grad)
 
 
+@checked
 def full(
-    shape: Any, value: float, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
+    shape: int | tuple[int, ...],
+    value: float,
+    *,
+    dtype: Any = None,
+    device: str | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """``value`` everywhere."""
     return _made(np.full(shape, value, dtype or np.float32), dtype, device, requires_grad)
 
 
+@checked
 def eye(n: int, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """The identity matrix (n, n)."""
     return _made(np.eye(n), dtype, device, requires_grad)
 
 
+@checked
 def arange(*bounds: float, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """``start``, ``start + step``, ... below ``stop``, from (stop), (start, stop) or (start, stop, step)."""
-    return _made(np.arange(*bounds), dtype, device, requires_grad)
+    try:
+        return _made(np.arange(*bounds), dtype, device, requires_grad)
+    except (TypeError, ZeroDivisionError):
+        raise ValueError(f"arange: expects (stop), (start, stop) or (start, stop, step), got {bounds}") from None
 
 
+@checked
 def linspace(
     start: float, stop: float, num: int, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -59,15 +70,17 @@ def linspace(
     return _made(np.linspace(start, stop, num), dtype, device, requires_grad)
 
 
+@checked
 def randn(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Independent standard normal numbers."""
-    drawn = backend.generator().standard_normal(_shape(shape), dtype=np.float64 if _is_double(dtype) else np.float32)
+    drawn = backend.generator().standard_normal(shape, dtype=np.float64 if _is_double(dtype) else np.float32)
     return _made(drawn, dtype, device, requires_grad)
 
 
+@checked
 def rand(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Independent numbers from the uniform distribution on [0, 1)."""
-    drawn = backend.generator().random(_shape(shape), dtype=np.float64 if _is_double(dtype) else np.float32)
+    drawn = backend.generator().random(shape, dtype=np.float64 if _is_double(dtype) else np.float32)
     return _made(drawn, dtype, device, requires_grad)
 
 
@@ -80,16 +93,19 @@ def _like(make: Callable[..., Tensor], x: Tensor, *args: Any, **options: Any) ->
     return make(*shape, **{"dtype": x.dtype, "device": x.device, **{k: v for k, v in options.items() if v is not None}})
 
 
+@checked
 def zeros_like(x: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Zeros with the shape of ``x``, and its dtype and device unless others are given."""
     return _like(zeros, x, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
+@checked
 def ones_like(x: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Ones with the shape of ``x``, and its dtype and device unless others are given."""
     return _like(ones, x, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
+@checked
 def full_like(
     x: Tensor, value: float, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -97,11 +113,13 @@ def full_like(
     return _like(full, x, value, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
+@checked
 def randn_like(x: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Standard normal numbers with the shape of ``x``, and its dtype and device unless others are given."""
     return _like(randn, x, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
+@checked
 def rand_like(x: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Uniform numbers with the shape of ``x``, and its dtype and device unless others are given."""
     return _like(rand, x, dtype=dtype, device=device, requires_grad=requires_grad)

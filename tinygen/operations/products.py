@@ -8,9 +8,10 @@ operand's own indices as the result, the result's indices in the operand's place
 import math
 from typing import Any
 
+from tinygen.autograd.arguments import as_tensor, checked
 from tinygen.autograd.broadcasting import broadcast_to, common_shape, sum_to
 from tinygen.autograd.operation import operation
-from tinygen.autograd.tensor import Tensor, tensor
+from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array, array_module
 from tinygen.kernels import products as kernels
 from tinygen.operations.shaping import expand_dims, reshape, squeeze, swapaxes
@@ -35,19 +36,19 @@ def affine(x: Array, weight: Array, bias: Array | None) -> Array:
     return kernels.matmul(x, weight.T) if bias is None else kernels.affine(x, weight, bias)
 
 
-def _tensors(*operands: Any) -> list[Tensor]:
+def _tensors(function: str, *operands: Any) -> list[Tensor]:
     """The operands as tensors, lists and numbers where the first tensor among them lives."""
     home = next((operand.device for operand in operands if isinstance(operand, Tensor)), None)
     return [
-        operand if isinstance(operand, Tensor) else tensor(operand, device=None if hasattr(operand, "dtype") else home)
-        for operand in operands
+        as_tensor(function, f"operand {i}", operand, None if hasattr(operand, "dtype") else home)
+        for i, operand in enumerate(operands)
     ]
 
 
 def matmul(x: Tensor, y: Tensor) -> Tensor:
     """The matrix product over the last two axes, the axes before them broadcast; a vector is a row on the left and a
     column on the right, and leaves no axis behind (``numpy.matmul``)."""
-    x, y = _tensors(x, y)
+    x, y = _tensors("matmul", x, y)
     if x.ndim == 0 or y.ndim == 0:
         raise ValueError(f"matmul: expects operands with at least one axis, got shapes {x.shape} and {y.shape}")
     rows = y.shape[max(y.ndim - 2, 0)]
@@ -81,6 +82,7 @@ def _einsum(*operands: Array, inputs: tuple[str, ...], output: str) -> Array:
     return array_module(*operands).einsum(f"{','.join(inputs)}->{output}", *operands)
 
 
+@checked
 def einsum(subscripts: str, *operands: Tensor) -> Tensor:
     """The sum over products that ``subscripts`` spells (``"bij,bjk->bik"``), as ``numpy.einsum``: repeated letters
     in one operand take its diagonal, ``...`` stands for further axes, without ``->`` the letters that occur once are
@@ -88,7 +90,7 @@ def einsum(subscripts: str, *operands: Tensor) -> Tensor:
 
     Raises ``ValueError`` where operands, letters and axes do not match.
     """
-    tensors = _tensors(*operands)
+    tensors = _tensors("einsum", *operands)
     left, arrow, output = subscripts.replace(" ", "").partition("->")
     inputs = left.split(",")
     if len(inputs) != len(tensors):

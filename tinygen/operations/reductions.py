@@ -8,6 +8,7 @@ what keeps them finite.
 import math
 from typing import Any
 
+from tinygen.autograd.arguments import checked
 from tinygen.autograd.broadcasting import broadcast_to, sum_to
 from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor
@@ -17,6 +18,7 @@ from tinygen.operations.arithmetic import where
 from tinygen.operations.comparison import constant, equal, isfinite
 from tinygen.operations.elementwise import exp, sqrt
 from tinygen.operations.shaping import astype, cat, flip, reshape, transpose
+from tinygen.validation import number
 
 Axis = int | tuple[int, ...] | None
 
@@ -48,6 +50,7 @@ def _wide(x: Tensor, dtype: type) -> Tensor:
     return x if x.dtype.kind == "f" else astype(x, dtype)
 
 
+@checked
 def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The sum over ``axis``."""
     axes = _axes("sum", x, axis)
@@ -63,11 +66,13 @@ def _count(name: str, x: Tensor, axes: tuple[int, ...]) -> int:
     return count
 
 
+@checked
 def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The arithmetic mean over ``axis``; an empty one is a ``ValueError``."""
     return sum(x, axis, keepdims) / _count("mean", x, _axes("mean", x, axis))
 
 
+@checked
 def var(x: Tensor, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
     """The variance, ``sum((x - mean)^2) / (n - ddof)``, over ``axis``."""
     count = _count("var", x, _axes("var", x, axis))
@@ -84,6 +89,7 @@ def _root(x: Tensor, p: float = 2) -> Tensor:
     return where(vanishes, 0.0, sqrt(positive) if p == 2 else positive ** (1 / p))
 
 
+@checked
 def std(x: Tensor, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
     """The standard deviation, the root of ``var``; slope 0 where all elements are equal."""
     return _root(var(x, axis, keepdims, ddof))
@@ -108,16 +114,19 @@ def _extreme_over(name: str, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
     return _drop(_extreme(x, name=name, axes=axes), axes, keepdims)
 
 
+@checked
 def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The largest element over ``axis``; ties share the gradient evenly."""
     return _extreme_over("max", x, axis, keepdims)
 
 
+@checked
 def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The smallest element over ``axis``; ties share the gradient evenly."""
     return _extreme_over("min", x, axis, keepdims)
 
 
+@checked
 def prod(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The product over ``axis``, by halves: the gradient needs no division, so zeros among the factors do no harm."""
     axes = _axes("prod", x, axis)
@@ -137,6 +146,7 @@ def _cumsum(x: Array, axis: int) -> Array:
     return x.cumsum(axis=axis)
 
 
+@checked
 def cumsum(x: Tensor, axis: int | None = None) -> Tensor:
     """The sums of the first 1, 2, 3, ... elements along ``axis`` (None: of the flattened tensor)."""
     if axis is None:
@@ -162,6 +172,7 @@ def _log_of_sum(x: Array, axes: tuple[int, ...]) -> Array:
     return xp.where(empty, -xp.inf, xp.log(xp.where(empty, 1, total))).astype(x.dtype)
 
 
+@checked
 def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """``log sum e^x`` over ``axis``, shifted by the largest element so that nothing overflows or vanishes, and so that
     the slopes, ``e^(x - y)``, have all their digits however large x and y are."""
@@ -179,6 +190,7 @@ def log_softmax(x: Tensor, axis: Axis = -1) -> Tensor:
     return shifted - _log_of_sum(shifted, axes=axes)
 
 
+@checked
 def norm(x: Tensor, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The norm of ``numpy.linalg.norm``: Euclidean (Frobenius) by default; over one axis (or for a vector) the sum
     ``(sum |x|^ord)^(1/ord)``, or the largest (smallest) |x| for ``ord`` = inf (-inf); over two axes (or for a matrix)
@@ -187,6 +199,7 @@ def norm(x: Tensor, ord: Any = None, axis: Axis = None, keepdims: bool = False) 
     Raises ``ValueError`` for other ``ord``: those that need singular values are not differentiated here.
     """
     x, axes = _wide(x, float), _axes("norm", x, axis)
+    ord = ord if ord is None or isinstance(ord, str) else number("norm", "ord", ord)
     is_nothing = not x.size and ord in (1, math.inf)  # of which every norm is 0
     if is_nothing or ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) < 2):
         return _root(sum(x * x, axis, keepdims))

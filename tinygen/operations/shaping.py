@@ -10,20 +10,15 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from tinygen.autograd.broadcasting import broadcast_to
+from tinygen.autograd import broadcasting
+from tinygen.autograd.arguments import axis_from_front, checked, index_of
 from tinygen.autograd.operation import operation
-from tinygen.autograd.tensor import Tensor, tensor
+from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array, array_module, to_device
+from tinygen.validation import is_several, whole_numbers
 
 __all__ = ["astype", "broadcast_to", "cat", "expand_dims", "flatten", "flip", "getitem", "pad", "reshape", "scatter"]
 __all__ += ["split", "squeeze", "stack", "swapaxes", "to", "transpose"]
-
-
-def _axis(name: str, axis: int, ndim: int) -> int:
-    """``axis`` counted from the front."""
-    if not -ndim <= axis < ndim:
-        raise ValueError(f"{name}: axis {axis} is not one of the tensor's {ndim} axes")
-    return axis % ndim
 
 
 @operation(lambda g, x, shape: _reshape(g, shape=x.shape), linear=True)
@@ -34,33 +29,43 @@ def _reshape(x: Array, shape: tuple[int, ...]) -> Array:
         raise ValueError(f"reshape: {x.size} elements of shape {x.shape} do not fill shape {shape}") from None
 
 
+@checked
 def reshape(x: Tensor, *shape: Any) -> Tensor:
     """The same elements in another ``shape`` (also one tuple); one length may be -1, and follows from the rest."""
-    return _reshape(x, shape=tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+    return _reshape(x, shape=shape)
 
 
+@checked
+def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """``x`` repeated along new leading axes and axes of length 1 until it has ``shape`` (a view; no copy)."""
+    return broadcasting.broadcast_to(x, shape=shape)
+
+
+@checked
 def flatten(x: Tensor, start_axis: int = 0) -> Tensor:
     """The axes from ``start_axis`` on made one."""
-    start = _axis("flatten", start_axis, x.ndim) if x.ndim else 0
+    start = axis_from_front("flatten", start_axis, x.ndim) if x.ndim else 0
     return _reshape(x, shape=(*x.shape[:start], math.prod(x.shape[start:])))
 
 
+@checked
 def squeeze(x: Tensor, axis: int | tuple[int, ...] | None = None) -> Tensor:
     """Without the axes of length 1 (None: all of them)."""
     axis = None if x.ndim == 0 and axis in (0, -1) else axis  # a number may pass as its own only axis, as in NumPy
     axes = range(x.ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else [axis]
-    gone = {_axis("squeeze", a, x.ndim) for a in axes if axis is not None or x.shape[a] == 1}
+    gone = {axis_from_front("squeeze", a, x.ndim) for a in axes if axis is not None or x.shape[a] == 1}
     for a in gone:
         if x.shape[a] != 1:
             raise ValueError(f"squeeze: axis {a} has length {x.shape[a]}, expected 1")
     return _reshape(x, shape=tuple(length for a, length in enumerate(x.shape) if a not in gone))
 
 
+@checked
 def expand_dims(x: Tensor, axis: int | tuple[int, ...]) -> Tensor:
     """With new axes of length 1 at the positions ``axis`` of the result."""
     axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     ndim = x.ndim + len(axes)
-    new = {_axis("expand_dims", a, ndim) for a in axes}
+    new = {axis_from_front("expand_dims", a, ndim) for a in axes}
     if len(new) != len(axes):
         raise ValueError(f"expand_dims: an axis is named twice in {axes}")
     lengths = iter(x.shape)
@@ -72,27 +77,30 @@ def _permute(x: Array, axes: tuple[int, ...]) -> Array:
     return x.transpose(axes)
 
 
+@checked
 def transpose(x: Tensor, *axes: Any) -> Tensor:
     """Axes in the order ``axes`` (also one tuple); without them, reversed."""
-    if len(axes) == 1 and not isinstance(axes[0], int):
-        axes = tuple(axes[0]) if axes[0] is not None else ()
-    order = tuple(_axis("transpose", a, x.ndim) for a in axes) or tuple(reversed(range(x.ndim)))
+    order = tuple(axis_from_front("transpose", a, x.ndim) for a in axes) or tuple(reversed(range(x.ndim)))
     if sorted(order) != list(range(x.ndim)):
         raise ValueError(f"transpose: axes {axes} are not a permutation of the tensor's {x.ndim} axes")
     return _permute(x, axes=order)
 
 
+@checked
 def swapaxes(x: Tensor, axis1: int, axis2: int) -> Tensor:
     """Two axes exchanged."""
     order = list(range(x.ndim))
-    a, b = _axis("swapaxes", axis1, x.ndim), _axis("swapaxes", axis2, x.ndim)
+    a, b = axis_from_front("swapaxes", axis1, x.ndim), axis_from_front("swapaxes", axis2, x.ndim)
     order[a], order[b] = b, a
     return _permute(x, axes=tuple(order))
 
 
 @operation(lambda g, x, index: scatter(g, index=index, shape=x.shape), linear=True)
 def _getitem(x: Array, index: Any) -> Array:
-    return x[index]
+    try:
+        return x[index]
+    except IndexError as error:
+        raise IndexError(f"getitem: {error}") from None
 
 
 @operation(lambda g, x, index, shape: _getitem(g, index=index), linear=True)
@@ -110,21 +118,13 @@ def scatter(x: Array, index: Any, shape: tuple[int, ...]) -> Array:
 
 def getitem(x: Tensor, index: Any) -> Tensor:
     """``x[index]``: slices, integers, None, ``...``, and tensors, arrays or lists of integers or truth values, which
-    are copied, so that what becomes of them does not change the gradient."""
-
-    def plain(part: Any) -> Any:
-        part = part.data if isinstance(part, Tensor) else part
-        if isinstance(part, list):
-            part = array_module(x.data).asarray(part)
-            return part if part.size else part.astype(int)
-        return part.copy() if hasattr(part, "dtype") else part
-
-    return _getitem(x, index=tuple(map(plain, index)) if isinstance(index, tuple) else plain(index))
+    are copied, so that what becomes of them does not change the gradient. Raises ``IndexError`` for what is none."""
+    return _getitem(x, index=index_of(x, index))
 
 
 def flip(x: Tensor, axis: int) -> Tensor:
     """The elements along ``axis`` in reverse order."""
-    return getitem(x, (slice(None),) * _axis("flip", axis, x.ndim) + (slice(None, None, -1),))
+    return getitem(x, (slice(None),) * axis_from_front("flip", axis, x.ndim) + (slice(None, None, -1),))
 
 
 @operation(lambda g, x, widths: _getitem(g, index=_inside(x.shape, widths)), linear=True)
@@ -139,16 +139,14 @@ def _inside(shape: tuple[int, ...], widths: tuple[tuple[int, int], ...]) -> tupl
     return tuple(slice(before, before + n) for n, (before, _) in zip(shape, widths, strict=True))
 
 
+@checked
 def pad(x: Tensor, pad_width: Any) -> Tensor:
     """``x`` with zeros around it: ``pad_width`` is a number, (before, after), or such a pair for every axis."""
-    if isinstance(pad_width, int):
-        pad_width = (pad_width, pad_width)
-    pairs = [tuple(pair) if not isinstance(pair, int) else pair for pair in pad_width]
-    if len(pairs) == 2 and all(isinstance(width, int) for width in pairs):
-        pairs = [tuple(pairs)] * x.ndim
-    if len(pairs) == 1:
-        pairs = pairs * x.ndim
-    if len(pairs) != x.ndim or any(not isinstance(p, tuple) or len(p) != 2 or min(p) < 0 for p in pairs):
+    pad_width = pad_width if is_several(pad_width) else (pad_width, pad_width)
+    given = [whole_numbers("pad", "pad_width", part, minimum=0) for part in pad_width]
+    pairs = [given[0] + given[1]] * x.ndim if list(map(len, given)) == [1, 1] else given
+    pairs = pairs * x.ndim if len(pairs) == 1 else pairs
+    if len(pairs) != x.ndim or any(len(pair) != 2 for pair in pairs):
         raise ValueError(
             f"pad: pad_width must be a number from 0, a pair, or a pair for each of {x.ndim} axes, got {pad_width}"
         )
@@ -165,14 +163,14 @@ def _cat(*tensors: Array, axis: int) -> Array:
     return array_module(*tensors).concatenate(tensors, axis=axis)
 
 
+@checked
 def cat(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     """``tensors`` joined one behind the other along ``axis``; all other lengths must agree, but an empty vector
     joins anything."""
-    tensors = [x if isinstance(x, Tensor) else tensor(x) for x in tensors]
     if not tensors:
         raise ValueError("cat: expects at least one tensor, got none")
     shape = next((x.shape for x in tensors if x.shape != (0,)), (0,))
-    axis = _axis("cat", axis, len(shape))
+    axis = axis_from_front("cat", axis, len(shape))
     nothing = (*shape[:axis], 0, *shape[axis + 1 :])
     tensors = [reshape(x, nothing) if x.shape == (0,) != nothing else x for x in tensors]
     shapes = [x.shape for x in tensors]
@@ -181,34 +179,40 @@ def cat(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     return _cat(*tensors, axis=axis)
 
 
+@checked
 def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     """``tensors`` of one shape joined along a new ``axis``."""
-    tensors = [x if isinstance(x, Tensor) else tensor(x) for x in tensors]
+    if not tensors:
+        raise ValueError("stack: expects at least one tensor, got none")
     if len({x.shape for x in tensors}) != 1:
         raise ValueError(f"stack: expects tensors of one shape, got {[x.shape for x in tensors]}")
+    axis = axis_from_front("stack", axis, tensors[0].ndim + 1)
     return cat([expand_dims(x, axis) for x in tensors], axis)
 
 
+@checked
 def split(x: Tensor, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     """``x`` cut along ``axis``: into equal parts (a number), or at the given positions."""
-    axis = _axis("split", axis, x.ndim)
+    axis = axis_from_front("split", axis, x.ndim)
     length = x.shape[axis]
     cuts = indices_or_sections
     if isinstance(cuts, int):
         if cuts < 1 or length % cuts:
             raise ValueError(f"split: axis {axis} of length {length} has no {cuts} equal parts")
-        cuts = [length * i // cuts for i in range(1, cuts)]
+        cuts = tuple(length * i // cuts for i in range(1, cuts))
     edges = [0, *cuts, length]
     return [getitem(x, (slice(None),) * axis + (slice(first, last),)) for first, last in pairwise(edges)]
 
 
-@operation(lambda g, x, dtype: astype(g, x.dtype), linear=True)
+@checked
+@operation(lambda g, x, dtype: astype(g, x.dtype), linear=True)  # type: ignore[has-type]
 def astype(x: Array, dtype: Any) -> Array:
     """The same values as another ``dtype``."""
     return x.astype(dtype)
 
 
-@operation(lambda g, x, device: to(g, x.device), linear=True)
+@checked
+@operation(lambda g, x, device: to(g, x.device), linear=True)  # type: ignore[has-type]
 def to(x: Array, device: str) -> Array:
     """The same values on another ``device``: ``"cpu"``, ``"gpu"``, ``"gpu:1"``; the gradient travels back."""
     return to_device(x, device)

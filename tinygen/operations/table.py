@@ -4,8 +4,12 @@
 find ``sum`` here.
 """
 
+import numpy as np
+
 from tinygen.autograd.engine import backward
 from tinygen.autograd.tensor import Tensor
+from tinygen.autograd.updates import in_place
+from tinygen.backend import is_array
 from tinygen.operations import arithmetic, comparison, elementwise, products, reductions, shaping
 
 
@@ -13,6 +17,13 @@ def _reflected(function):
     """The operator for ``number - tensor``, where the tensor stands on the right."""
     return lambda x, y: function(y, x)
 
+
+def _of_elements(function):
+    """The comparison for ``==`` and ``!=``, which leaves it to Python where the other operand has no elements."""
+    return lambda x, y: function(x, y) if is_array(y) or isinstance(y, _HAVE_ELEMENTS) else NotImplemented
+
+
+_HAVE_ELEMENTS = (Tensor, bool, int, float, np.generic, list, tuple)
 
 OPERATORS = {
     "__add__": arithmetic.add,
@@ -33,8 +44,8 @@ OPERATORS = {
     "__rmatmul__": _reflected(products.matmul),
     "__neg__": arithmetic.negative,
     "__abs__": arithmetic.abs,
-    "__eq__": comparison.equal,
-    "__ne__": comparison.not_equal,
+    "__eq__": _of_elements(comparison.equal),
+    "__ne__": _of_elements(comparison.not_equal),
     "__lt__": comparison.less,
     "__le__": comparison.less_equal,
     "__gt__": comparison.greater,
@@ -44,6 +55,10 @@ OPERATORS = {
     "__invert__": comparison.logical_not,
     "__getitem__": shaping.getitem,
 }
+
+SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**"}
+SYMBOLS |= {"matmul": "@", "and": "&", "or": "|"}
+IN_PLACE = {f"__i{name}__": in_place(symbol, OPERATORS[f"__{name}__"]) for name, symbol in SYMBOLS.items()}
 
 METHODS = {
     "backward": backward,
@@ -79,5 +94,5 @@ METHODS = {
     "T": property(shaping.transpose),
 }
 
-for name, function in {**OPERATORS, **METHODS}.items():
+for name, function in {**OPERATORS, **IN_PLACE, **METHODS}.items():
     setattr(Tensor, name, function)
