@@ -79,12 +79,13 @@ def test_another_classifier_is_obtained_from_its_file_or_trained_as_long_as_told
     run = Run(tmp_path)
     trained = evaluation.obtain_classifier(None, run, images, images, make=DigitClassifier, epochs=3)
     assert len((tmp_path / "classifier" / "metrics.csv").read_text().splitlines()) == 1 + 3
-    again = evaluation.obtain_classifier(None, run, images, images, make=DigitClassifier, epochs=3, resume=True)
+    resumed = Run(tmp_path, resume=True)
+    again = evaluation.obtain_classifier(None, resumed, images, images, make=DigitClassifier, epochs=3)
     path = tmp_path / "classifier" / "checkpoint.h5"
     read = evaluation.obtain_classifier(path, run, images, images, make=DigitClassifier)
     for other in (again, read):
         np.testing.assert_equal(other.state_dict(), trained.state_dict())
-    with pytest.raises(ValueError, match=r"does not hold the weights of the classifier SVHNClassifier"):
+    with pytest.raises(ValueError, match=r"does not hold the weights of a SVHNClassifier"):
         evaluation.load_classifier(path)
 
 
