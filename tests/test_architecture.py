@@ -26,7 +26,11 @@ LAYERS = [
     ["training"],
     ["divergences", "evaluation", "plotting"],
 ]
-APART = {"checkpoint": set(), "data": {"backend"}}  # parts beside the tower, and all that they lean on
+APART = {
+    "checks": set(),
+    "checkpoint": set(),
+    "data": {"backend", "checks"},
+}  # parts beside the tower, and all that they lean on
 HIGHER = {  # pages of autograd that are written with the operations: module -> the part beside which it stands
     "tinygen.autograd.derivatives": "functional",
     "tinygen.autograd.gradcheck": "functional",

@@ -99,7 +99,7 @@ def test_toy_gan_plays_the_games_that_are_asked_for_on_any_data(example, data):
     [
         (("--game", "wasserstein_clip", "--soft", 0.1), "--soft and --flipped are for games with labels"),
         (("--penalty-weight", -1), "penalty_weight must be a number from 0, got -1.0"),
-        (("--n-critic", 0), "n_critic must be at least 1, got 0"),
+        (("--n-critic", 0), "n_critic must be a whole number from 1, got 0"),
     ],
 )
 def test_toy_gan_refuses_options_that_make_no_sense(example, capsys, options, problem):

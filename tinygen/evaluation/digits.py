@@ -1,41 +1,57 @@
 """What a classifier makes of samples: can classes be read in them, are all there, how far are real ones?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
 from tinygen import checkpoint
+from tinygen.checks import Count, Finite, Images, Rule, axes, checked, described
 from tinygen.data import Dataset
+from tinygen.data.dataset import BLACK_AND_WHITE
 from tinygen.evaluation.extraction import image_features
 from tinygen.evaluation.frechet import calculate_fid_score
-from tinygen.evaluation.kid import calculate_kid_score
+from tinygen.evaluation.kid import calculate_kid_score, kid_blocks
 from tinygen.models import Classifier, SVHNClassifier
 from tinygen.nn import Module
 from tinygen.training.classifier import accuracy, probabilities, train_classifier
 from tinygen.training.run import Run
 
+Pictures = Annotated[np.ndarray, Rule("an array (N, ...), not empty", lambda a: a.ndim > 1 and a.size > 0)]
+Chances = Annotated[np.ndarray, axes("N, K")]
 
+
+@checked
 def load_classifier(path: str | Path, make: Callable[[], Classifier] = SVHNClassifier) -> Classifier:
     """The classifier that ``make`` makes, unless told that of house numbers, with the weights in ``path``: a file of
     PyTorch's, such as the assignment hands out, or a checkpoint of its training here.
 
-    Raises ``ValueError`` where they are those of another network, and the errors of ``checkpoint``.
+    Raises ``ValueError`` where they are those of another network, ``FileNotFoundError`` and ``IsADirectoryError`` where
+    ``path`` is no file, and the errors of ``checkpoint``.
     """
     classifier = make()
+    if not isinstance(classifier, Classifier):
+        raise TypeError(f"load_classifier: make must make a Classifier, it makes {described(classifier)}")
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"load_classifier: {path} is a folder, expected a file of weights")
+    if not Path(path).exists():
+        raise FileNotFoundError(f"load_classifier: there is no file {path}")
     if Path(path).suffix in (".h5", ".hdf5"):
         parts = checkpoint.load(path)
-        state = parts.get("parts", parts).get("model")
+        inner = parts.get("parts", parts)
+        state = inner.get("model") if isinstance(inner, Mapping) else None
     else:
         state = checkpoint.read_torch(path)
     try:
-        classifier.load_state_dict(state or {})
-    except (KeyError, ValueError) as error:
+        classifier.load_state_dict(state if isinstance(state, Mapping) else {})
+    except (KeyError, TypeError, ValueError) as error:
         name = type(classifier).__name__
         raise ValueError(f"{path} does not hold the weights of the classifier {name}: {error}") from error
     return classifier
 
 
+@checked
 def obtain_classifier(
     path: str | Path | None,
     run: Run,
@@ -43,7 +59,7 @@ def obtain_classifier(
     valid_set: Dataset,
     *,
     make: Callable[[], Classifier] = SVHNClassifier,
-    epochs: int = 2,
+    epochs: Count = 2,
     resume: bool | None = None,
     device: str = "cpu",
 ) -> Classifier:
@@ -57,7 +73,8 @@ def obtain_classifier(
     return classifier
 
 
-def read_digits(classifier: Module, images: np.ndarray) -> dict[str, float]:
+@checked
+def read_digits(classifier: Module, images: Images) -> dict[str, float]:
     """What ``classifier`` reads in ``images`` (N, C, H, W): ``mean_top_probability``, how sure it is of its first
     choice; ``least_share``, that of the class that it chooses least; and ``share_of_0``, ... of each."""
     chances = probabilities(classifier, images)
@@ -66,9 +83,19 @@ def read_digits(classifier: Module, images: np.ndarray) -> dict[str, float]:
     return {"mean_top_probability": float(chances.max(axis=1).mean()), "least_share": float(shares.min())} | each
 
 
-def sort_by_class(images: np.ndarray, chances: np.ndarray, count: int, blank: float = 255) -> np.ndarray:
+@checked
+def sort_by_class(images: Pictures, chances: Chances, count: Count, blank: Finite | None = None) -> np.ndarray:
     """The first ``count`` of ``images`` (N, ...) in each class, as the classifier chooses by ``chances`` (N, K) ->
-    (K, count, ...). Where a class has fewer, the places left are ``blank``, unless told the white of bytes."""
+    (K, count, ...). Where a class has fewer, the places left are ``blank``: unless told the white that the dtype says.
+
+    Raises ``ValueError`` where there are not as many images as chances, and for images of another dtype than bool and
+    uint8 without a ``blank``: their white is not known.
+    """
+    _check_numbers("sort_by_class", images, chances)
+    if blank is None:
+        if images.dtype.name not in BLACK_AND_WHITE:
+            raise ValueError(f"sort_by_class: {images.dtype} images need a blank, the number that is white")
+        _, blank = BLACK_AND_WHITE[images.dtype.name]
     chosen = chances.argmax(axis=1)
     rows = np.full((chances.shape[1], count, *images.shape[1:]), blank, images.dtype)
     for row, each in enumerate(rows):
@@ -77,18 +104,28 @@ def sort_by_class(images: np.ndarray, chances: np.ndarray, count: int, blank: fl
     return rows
 
 
-def least_recognisable(images: np.ndarray, chances: np.ndarray, count: int) -> np.ndarray:
+@checked
+def least_recognisable(images: Pictures, chances: Chances, count: Count) -> np.ndarray:
     """The ``count`` of ``images`` (N, ...) whose highest of ``chances`` (N, K) is lowest, the lowest first."""
+    _check_numbers("least_recognisable", images, chances)
     return images[chances.max(axis=1).argsort(kind="stable")[:count]]
 
 
-def judge_samples(classifier: Classifier, samples: np.ndarray, test_set: Dataset) -> dict[str, float]:
-    """``samples`` (N, C, H, W), bytes or in its range, as ``classifier`` sees them: what ``read_digits`` finds, each
+def _check_numbers(caller: str, images: np.ndarray, chances: np.ndarray) -> None:
+    if len(images) != len(chances):
+        raise ValueError(f"{caller}: images and chances must be as many, got {len(images)} and {len(chances)}")
+
+
+@checked
+def judge_samples(classifier: Classifier, samples: Images, test_set: Dataset) -> dict[str, float]:
+    """``samples`` (N, C, H, W), uint8 or in its range, as ``classifier`` sees them: what ``read_digits`` finds, each
     name with ``samples_`` before it; the ``fid`` and the ``kid`` (with its standard error) between them and
-    ``test_set``, by the classifier's features; and its ``classifier_accuracy`` on that set."""
+    ``test_set``, by the classifier's features; and its ``classifier_accuracy`` on that set. Raises ``ValueError`` as
+    ``kid_blocks`` does for so many images, and as ``image_features`` does."""
+    blocks = kid_blocks(len(samples), len(test_set))
     found = {f"samples_{name}": value for name, value in read_digits(classifier, samples).items()}
     ours, real = (np.concatenate(list(image_features(classifier, x))) for x in (samples, test_set.images))
     found["fid"] = calculate_fid_score(ours, real)
-    kid, kid_standard_error = calculate_kid_score(ours, real, blocks=min(10, len(ours) // 2, len(real) // 2))
+    kid, kid_standard_error = calculate_kid_score(ours, real, blocks=blocks)
     found |= {"kid": kid, "kid_standard_error": kid_standard_error}
     return found | {"classifier_accuracy": accuracy(classifier, test_set)}
