@@ -67,7 +67,8 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
         found = evaluation.judge_samples(classifier, drawn, test_set)
         results |= {f"{stem(name)}_{what}": found[what] for what in JUDGED}
     for name, grid in samples.items():
-        plotting.image_grid(grid[:100], figure(run, name, "samples", "Samples of the same latents."), columns=10)
+        path = figure(run, name, "samples", "Samples of the same latents.")
+        plotting.image_grid(grid[:100], path, columns=10, value_range=RANGE)
     for name, model in models.items():
         ways = evaluation.traversals(model, z[0], STEPS)
         moved = evaluation.effects(ways, samples[name][0])

@@ -65,7 +65,8 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
 
     def evaluate() -> dict[str, float]:
         with average.applied():
-            plotting.image_grid(evaluation.generate(model.decoder, z[:100]), run.progress_figure(), columns=10)
+            drawn = evaluation.generate(model.decoder, z[:100])
+            plotting.image_grid(drawn, run.progress_figure(), columns=10, value_range=model.pixel_range)
             return {
                 "valid_elbo": evaluation.elbo(model, unseen),
                 "active_units": evaluation.active_units(model, unseen),
@@ -109,9 +110,9 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
 def draw(run: Run, model: ColourVAE, z: tg.Tensor, images: np.ndarray) -> None:
     """Samples, reconstructions, and what was watched while they came to be."""
     path = run.figure("samples.png", "Samples from the prior: the pixels' means.")
-    plotting.image_grid(evaluation.generate(model.decoder, z[:100]), path, columns=10)
+    plotting.image_grid(evaluation.generate(model.decoder, z[:100]), path, columns=10, value_range=model.pixel_range)
     path = run.figure("reconstructions.png", "Test images, and below each its reconstruction.")
-    plotting.pairs_grid(images, evaluation.reconstruct(model, images), path)
+    plotting.pairs_grid(images, evaluation.reconstruct(model, images), path, value_range=model.pixel_range)
     epochs = [row["epoch"] for row in run.rows]
 
     def column(name: str) -> tuple[list[float], list[float]]:

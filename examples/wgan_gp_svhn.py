@@ -91,7 +91,7 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
         return players.round(tg.tensor(batch[0], device=options.device))
 
     def evaluate() -> dict[str, float]:
-        plotting.image_grid(players.generate(z[:100]), run.progress_figure(), columns=10)
+        plotting.image_grid(players.generate(z[:100]), run.progress_figure(), columns=10, value_range=(-1.0, 1.0))
         return {"valid_score_gap": score_gap(players, unseen, players.generate(z[:1000], averaged=False))}
 
     train(run, loader, step, epochs=options.epochs, parts=players.parts, evaluate=evaluate)
@@ -128,7 +128,7 @@ def score_gap(players: Players, real: np.ndarray, fake: np.ndarray) -> float:
 def draw(run: Run, samples: np.ndarray) -> None:
     """Samples, and what was watched while they came to be."""
     path = run.figure("samples.png", "Samples, by the average of the generator's weights.")
-    plotting.image_grid(samples[:100], path, columns=10)
+    plotting.image_grid(samples[:100], path, columns=10, value_range=(-1.0, 1.0))
     epochs = [row["epoch"] for row in run.rows]
 
     def column(name: str) -> tuple[list[float], list[float]]:

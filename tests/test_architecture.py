@@ -27,7 +27,11 @@ LAYERS = [
     ["training"],
     ["divergences", "evaluation", "plotting"],
 ]
-APART = {"checkpoint": set(), "data": {"validation", "backend"}}  # parts beside the tower, and all that they lean on
+APART = {  # parts beside the tower, and all that they lean on
+    "checkpoint": set(),
+    "checks": {"validation"},
+    "data": {"backend", "checks", "validation"},
+}
 HIGHER = {  # pages of autograd that are written with the operations: module -> the part beside which it stands
     "tinygen.autograd.derivatives": "functional",
     "tinygen.autograd.gradcheck": "functional",

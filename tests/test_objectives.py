@@ -288,9 +288,12 @@ def test_noisy_labels_lie_in_their_ranges_in_their_shares():
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"usual": (1.0, 0.7)}, r"usual must be a range \(low, high\), got \(1.0, 0.7\)"),
-        ({"flipped": (0.3, math.nan)}, r"flipped must be a range \(low, high\), got \(0.3, nan\)"),
-        ({"share_flipped": 1.5}, r"share_flipped must lie in \[0, 1\], got 1.5"),
+        ({"usual": (1.0, 0.7)}, r"usual must be two finite numbers \(low, high\) with low <= high, got \(1.0, 0.7\)"),
+        (
+            {"flipped": (0.3, math.nan)},
+            r"flipped must be two finite numbers \(low, high\) with low <= high, got \(0.3, nan\)",
+        ),
+        ({"share_flipped": 1.5}, r"share_flipped must be a number in \[0, 1\], got 1.5"),
         ({"usual": (0.9, 1.2)}, "the mean of all labels must lie between 0 and 1, it is 1.005"),
     ],
 )
@@ -313,9 +316,9 @@ def test_clipping_puts_the_weights_into_a_box_and_only_that_game_clips():
     ("name", "options", "problem"),
     [
         ("wasserstein_gradient", {"penalty_weight": -1.0}, "penalty_weight must be a number from 0, got -1.0"),
-        ("wasserstein_clip", {"clip": 0.0}, "clip must be a positive number, got 0.0"),
-        ("minimax", {"n_critic": 0}, "n_critic must be at least 1, got 0"),
-        ("minimax", {"soft": 1.5}, r"soft and flipped must lie in \[0, 1\), got 1.5 and 0.0"),
+        ("wasserstein_clip", {"clip": 0.0}, "clip must be a positive number or None, got 0.0"),
+        ("minimax", {"n_critic": 0}, "n_critic must be a whole number from 1, got 0"),
+        ("minimax", {"soft": 1.5}, r"soft must be a number in \[0, 1\), got 1.5"),
         (
             "minimax",
             {"soft": 0.1, "labels": NoisyLabels()},

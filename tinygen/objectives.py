@@ -12,10 +12,13 @@ To estimate a distance, train T. To learn a distribution, train T against a gene
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from numpy import ndarray
 
 from tinygen.autograd.engine import grad
-from tinygen.autograd.tensor import Tensor
+from tinygen.autograd.tensor import Tensor, tensor
+from tinygen.checks import Count, NotNegative, Positive, Rule, require
 from tinygen.functional import log_sigmoid, relu, softplus
 from tinygen.nn import Module
 from tinygen.operations.arithmetic import clip
@@ -106,12 +109,18 @@ F_DIVERGENCES = {  # Nowozin et al. 2016, tables 1, 2 and 5
 
 def interpolates(real: Tensor, fake: Tensor) -> Tensor:
     """``a real + (1 - a) fake`` with one a ~ U[0, 1) an example (N, ...), cut off from what made the two."""
+    real, fake = _examples("interpolates", "real", real), _examples("interpolates", "fake", fake)
     if real.shape != fake.shape or real.ndim < 2 or len(real) == 0:
         raise ValueError(
             f"interpolates: real and fake must have one shape (N, ...) with N > 0, got {real.shape} and {fake.shape}"
         )
     a = rand(len(real), *(1,) * (real.ndim - 1), dtype=real.dtype, device=real.device)
     return (a * real + (1 - a) * fake).detach()
+
+
+def _examples(function: str, argument: str, x: Any) -> Tensor:
+    """``x`` as a tensor: arrays, and what becomes one, are taken as well."""
+    return x if isinstance(x, Tensor) else tensor(require(function, argument, x, ndarray))
 
 
 def gradient_norms(critic: Critic, x: Tensor, *, create_graph: bool = False) -> Tensor:
@@ -121,7 +130,7 @@ def gradient_norms(critic: Critic, x: Tensor, *, create_graph: bool = False) -> 
     ``||g||^2 + 1e-12``: at g = 0 the bare norm has no gradient, and its formula says 0 / 0. The critic must treat the
     examples of a batch each by itself: no batch normalisation.
     """
-    x = x.detach()
+    x = _examples("gradient_norms", "x", x).detach()
     x.requires_grad = True
     slope: Any
     (slope,) = grad(sum(critic(x)), x, create_graph=create_graph)
@@ -155,6 +164,20 @@ def _above_one(slopes: Tensor) -> Tensor:
     return relu(slopes - 1) ** 2
 
 
+Share = Annotated[float, Rule("a number in [0, 1]", lambda x: 0 <= x <= 1)]
+ProperShare = Annotated[float, Rule("a number in [0, 1)", lambda x: 0 <= x < 1)]
+OneOrder = Annotated[
+    tuple[float, float],
+    Rule("two finite numbers (low, high) with low <= high", lambda r: -math.inf < r[0] <= r[1] < math.inf),
+]
+
+
+def _hold(row: Any, **annotations: Any) -> None:
+    """Check and convert fields of a frozen dataclass, as ``checks.checked`` does arguments."""
+    for name, annotation in annotations.items():
+        object.__setattr__(row, name, require(type(row).__name__, name, getattr(row, name), annotation))
+
+
 # The games -----------------------------------------------------------------------------------------------------------
 
 
@@ -178,7 +201,8 @@ class NoisyLabels:
     critic from being sure of any. A score whose label is above 1 pays the less the higher it is, without an end; so
     the ``mean`` of all labels must be below 1, for there to be a best score: D = mean where no fake example is.
 
-    Raises ``ValueError`` for a range whose ends are not in order, a share outside [0, 1], or a mean outside (0, 1).
+    Raises ``ValueError`` for a range whose ends are not finite or not in order, a share outside [0, 1], or a mean
+    outside (0, 1).
     """
 
     usual: tuple[float, float] = (0.7, 1.2)
@@ -186,11 +210,7 @@ class NoisyLabels:
     share_flipped: float = 0.05
 
     def __post_init__(self) -> None:
-        for name, (low, high) in (("usual", self.usual), ("flipped", self.flipped)):
-            if not low <= high:
-                raise ValueError(f"NoisyLabels: {name} must be a range (low, high), got {(low, high)}")
-        if not 0 <= self.share_flipped <= 1:
-            raise ValueError(f"NoisyLabels: share_flipped must lie in [0, 1], got {self.share_flipped}")
+        _hold(self, usual=OneOrder, flipped=OneOrder, share_flipped=Share)
         if not 0 < self.mean < 1:
             raise ValueError(f"NoisyLabels: the mean of all labels must lie between 0 and 1, it is {self.mean:.4g}")
 
@@ -238,14 +258,9 @@ class Game:
     labels: NoisyLabels | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.penalty_weight < math.inf:
-            raise ValueError(f"Game: penalty_weight must be a number from 0, got {self.penalty_weight}")
-        if self.clip is not None and not 0 < self.clip < math.inf:
-            raise ValueError(f"Game: clip must be a positive number, got {self.clip}")
-        if self.n_critic < 1:
-            raise ValueError(f"Game: n_critic must be at least 1, got {self.n_critic}")
-        if not (0 <= self.soft < 1 and 0 <= self.flipped < 1):
-            raise ValueError(f"Game: soft and flipped must lie in [0, 1), got {self.soft} and {self.flipped}")
+        _hold(self, on_real=Callable, on_fake=Callable, generator=Callable, on_slope=Callable | None)
+        _hold(self, penalty_weight=NotNegative, clip=Positive | None, n_critic=Count, labels=NoisyLabels | None)
+        _hold(self, has_labels=bool, soft=ProperShare, flipped=ProperShare)
         if self.labels and (self.soft or self.flipped):
             raise ValueError(f"Game: beside labels soft and flipped must be 0, got {self.soft} and {self.flipped}")
         if not self.has_labels and (self.soft or self.flipped or self.labels):

@@ -53,8 +53,7 @@ def test_images_at_equal_distances_are_some_of_each_kind_of_a_sorted_set():
 def test_binarize_draws_one_with_the_probability_that_the_grey_says():
     grey = np.broadcast_to(np.array([0, 51, 128, 204, 255], np.uint8), (2_500, 1, 8, 5))
     binary = data.binarize(grey, 3)
-    assert binary.dtype == np.uint8
-    assert set(np.unique(binary)) == {0, 1}
+    assert binary.dtype == bool
     mean = binary.mean(axis=(0, 1, 2))
     assert (mean[0], mean[4]) == (0, 1)
     np.testing.assert_allclose(mean, np.array([0, 51, 128, 204, 255]) / 255, atol=0.015)  # 20,000 draws: 4 sigma
@@ -76,12 +75,28 @@ def test_binarize_gives_the_first_images_the_same_pixels_however_many_follow(dig
     np.testing.assert_array_equal(data.binarize(digits.images, 1), whole)
 
 
-def test_binarize_leaves_binary_images_unchanged(digits):
-    np.testing.assert_array_equal(data.binarize(digits.binary, 1), digits.binary)
+def test_binarize_leaves_bool_images_unchanged(digits):
+    binary = digits.binary.astype(bool)
+    assert data.binarize(binary, 1) is binary
+
+
+def test_bytes_are_greys_of_255_whatever_numbers_they_hold(digits):
+    """A set of bytes that are all at most 1 is nearly black."""
+    dark = np.ones((2_000, 1, 8, 8), np.uint8)
+    assert data.binarize(dark).mean() == pytest.approx(1 / 255, rel=0.15)  # 128,000 draws: 3.4 sigma
+    whole = np.concatenate([dark, np.full_like(dark, 255)])
+    np.testing.assert_array_equal(data.binarize(whole)[:2_000], data.binarize(dark))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int64", "uint16", "float32"])
+def test_binarize_and_centred_refuse_other_dtypes_by_name_even_of_0_and_1(digits, dtype):
+    for function in (data.binarize, data.centred):
+        with pytest.raises(ValueError, match=rf"^{function.__name__}: images must be .*uint8.*, got {dtype}"):
+            function(digits.binary.astype(dtype))
 
 
 def test_binarize_refuses_greys_that_are_not_bytes(digits):
-    with pytest.raises(ValueError, match="binarize: images are float64 greys, expected uint8"):
+    with pytest.raises(ValueError, match="binarize: images must be uint8 greys from 0 to 255, or bool, got float64"):
         data.binarize(digits.images / 255, 1)
 
 
@@ -100,8 +115,10 @@ def test_bytes_are_the_nearest_and_black_or_white_beyond():
 
 
 def test_images_that_have_numbers_already_and_numbers_that_are_none_are_refused():
-    with pytest.raises(ValueError, match=r"^centred: images are float32, expected uint8 from 0 to 255$"):
+    with pytest.raises(ValueError, match=r"^centred: images must be uint8 from 0 to 255, got float32 \(3,\)$"):
         data.centred(np.zeros(3, "float32"))
+    with pytest.raises(ValueError, match=r"^as_bytes: images must be floating point in \[-1, 1\], got uint8"):
+        data.as_bytes(np.zeros(3, "uint8"))
     with pytest.raises(ValueError, match=r"^as_bytes: images hold NaN or infinity"):
         data.as_bytes(np.array([0, np.nan]))
 

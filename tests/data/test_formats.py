@@ -53,7 +53,7 @@ def test_an_empty_file_is_refused(raw):
 
 def test_amat_gives_back_the_images(encode, digits):
     images = parse_amat(encode.amat(digits.binary), GREY)["images"]
-    assert images.dtype == np.uint8
+    assert images.dtype == bool
     np.testing.assert_array_equal(images, digits.binary)
 
 

@@ -73,7 +73,7 @@ def test_a_set_without_labels_gives_none(dataset):
 
 @pytest.mark.parametrize("batch_size", [0, -1])
 def test_a_batch_size_below_one_is_refused(dataset, batch_size):
-    with pytest.raises(ValueError, match=f"batch_size must be at least 1, got {batch_size}"):
+    with pytest.raises(ValueError, match=f"DataLoader: batch_size must be a whole number from 1, got {batch_size}"):
         data.DataLoader(dataset, batch_size)
 
 
@@ -115,5 +115,5 @@ def test_stretches_go_over_as_many_passes_as_they_need_and_draw_when_they_begin(
 
 
 def test_a_stretch_of_no_step_is_refused(dataset):
-    with pytest.raises(ValueError, match=r"^Repeated: steps must be at least 1, got 0$"):
+    with pytest.raises(ValueError, match=r"^Repeated: steps must be a whole number from 1, got 0$"):
         data.Repeated(data.DataLoader(dataset, 5), 0)

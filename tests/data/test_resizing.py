@@ -37,9 +37,13 @@ def test_an_even_image_stays_even_and_fine_lines_become_their_mean():
 @pytest.mark.parametrize(
     ("images", "side", "problem"),
     [
-        (np.zeros((1, 1, 4, 4), np.float32), 8, r"expects uint8 squares \(N, C, H, H\), got float32 \(1, 1, 4, 4\)"),
-        (np.zeros((1, 1, 4, 5), np.uint8), 8, r"expects uint8 squares \(N, C, H, H\), got uint8 \(1, 1, 4, 5\)"),
-        (np.zeros((1, 1, 4, 4), np.uint8), 0, "side must be at least 1, got 0"),
+        (
+            np.zeros((1, 1, 4, 4), np.float32),
+            8,
+            r"images must be uint8 squares \(N, C, H, H\), got float32 \(1, 1, 4, 4\)",
+        ),
+        (np.zeros((1, 1, 4, 5), np.uint8), 8, r"images must be uint8 squares \(N, C, H, H\), got uint8 \(1, 1, 4, 5\)"),
+        (np.zeros((1, 1, 4, 4), np.uint8), 0, "side must be a whole number from 1, got 0"),
     ],
 )
 def test_what_cannot_be_resized_is_refused(images, side, problem):

@@ -169,11 +169,11 @@ def with_nan(n):
     [
         (samplers.uniform, GOOD, {}, "p is a distribution of 2 numbers, q of 1"),
         (GOOD, with_nan, {}, "q gave samples that are NaN or infinite"),
-        (lambda n: backend.generator().random(n), GOOD, {}, r"p\(1\) must be \(1, d\), got \(1,\)"),
-        (lambda n: GOOD(0), GOOD, {}, r"p\(1\) must be \(1, d\), got \(0, 1\)"),
-        (GOOD, GOOD, {"batch_size": 0}, "batch_size must be at least 1, got 0"),
-        (GOOD, GOOD, {"steps": 0}, "steps must be at least 1, got 0"),
-        (GOOD, GOOD, {"samples": 0}, "samples must be at least 1, got 0"),
+        (lambda n: backend.generator().random(n), GOOD, {}, r"p\(1\) must be points \(1, d\), got float64 \(1,\)"),
+        (lambda n: GOOD(0), GOOD, {}, r"p\(1\) must be points \(1, d\), got float32 \(0, 1\)"),
+        (GOOD, GOOD, {"batch_size": 0}, "batch_size must be a whole number from 1, got 0"),
+        (GOOD, GOOD, {"steps": 0}, "steps must be a whole number from 1, got 0"),
+        (GOOD, GOOD, {"samples": 0}, "samples must be a whole number from 1, got 0"),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(name, p, q, options, problem):

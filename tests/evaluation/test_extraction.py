@@ -51,5 +51,5 @@ def test_no_images_have_no_features(classifier):
 
 
 def test_a_batch_holds_one_image_at_least(classifier):
-    with pytest.raises(ValueError, match="image_features: expects a batch_size from 1, got 0"):
+    with pytest.raises(ValueError, match="image_features: batch_size must be a whole number from 1, got 0"):
         evaluation.image_features(classifier, IMAGES, batch_size=0)

@@ -220,7 +220,7 @@ def test_features_of_other_shapes_and_kinds_are_refused(numbers):
     for bad in ([good[None]], [good.astype(complex)], [["a", "b"]], [1.0, 2.0], [np.zeros((4, 0))]):
         with pytest.raises(ValueError, match=r"sample_features expects vectors \(D,\) or batches \(B, D\) of real"):
             calculate_fid_score(bad, good)
-    with pytest.raises(TypeError, match="test_features expects an iterator of features, got a int"):
+    with pytest.raises(TypeError, match="test_features must be an iterable, got 3"):
         calculate_fid_score(good, 3)
     with pytest.raises(ValueError, match="sample_features expects 3 features an image, as before, got 4"):
         calculate_fid_score([good, np.zeros(4)], good)

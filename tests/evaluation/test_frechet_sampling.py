@@ -122,12 +122,14 @@ def test_equal_seeds_give_equal_numbers_and_others_differ(numbers, test_set):
 
 def test_what_can_not_be_drawn_is_refused(numbers, test_set):
     x = samples(numbers, 50)
-    with pytest.raises(ValueError, match="fid_standard_error: resamples expects 2 or more, got 1"):
+    with pytest.raises(ValueError, match="fid_standard_error: resamples must be a whole number from 2, got 1"):
         fid_standard_error(x, test_set, resamples=1)
     with pytest.raises(ValueError, match="sample_features expects the features of 5 images or more, got 4"):
         fid_standard_error(x[:4], test_set)
-    for wrong in ({"smallest": 50}, {"smallest": 1}, {"sizes": 1}, {"shuffles": 1}, {"resamples": 1}):
-        with pytest.raises(ValueError, match=r"fid_infinity: expects 2 <= smallest < N, and sizes, .* N = 50"):
-            fid_infinity(x, test_set, **wrong)
+    with pytest.raises(ValueError, match=r"^fid_infinity: smallest must be below the number of samples, got 50 of 50$"):
+        fid_infinity(x, test_set, smallest=50)
+    for wrong in ("smallest", "sizes", "shuffles", "resamples"):
+        with pytest.raises(ValueError, match=f"^fid_infinity: {wrong} must be a whole number from 2.*, got 1$"):
+            fid_infinity(x, test_set, **{wrong: 1})
     with pytest.raises(ValueError, match="fid_infinity: sample_features and test_features expect as many features"):
         fid_infinity(x, test_set[:, 1:])

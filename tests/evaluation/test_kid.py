@@ -80,7 +80,7 @@ def test_an_outlier_moves_one_block_and_shows_in_the_error(numbers):
 
 def test_what_can_not_be_cut_is_refused(numbers):
     x, y = numbers.normal(size=(2, 19, 3))
-    with pytest.raises(ValueError, match="calculate_kid_score: blocks expects 2 or more, got 1"):
+    with pytest.raises(ValueError, match="calculate_kid_score: blocks must be a whole number from 2, got 1"):
         calculate_kid_score(x, y, blocks=1)
     with pytest.raises(ValueError, match="sample_features expects the features of 20 images or more, got 19"):
         calculate_kid_score(x, y)

@@ -39,7 +39,7 @@ def test_effects_are_the_root_mean_square_of_what_changes(generator):
 
 
 def test_a_traversal_of_many_latents_at_once_is_refused(generator):
-    with pytest.raises(ValueError, match=r"^traversals: z must be one latent \(L,\), got shape \(2, 4\)$"):
+    with pytest.raises(ValueError, match=r"^traversals: z must be an array \(L,\), not empty, got float32 \(2, 4\)$"):
         evaluation.traversals(generator, np.zeros((2, 4), "float32"), [1.0])
 
 

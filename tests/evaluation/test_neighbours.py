@@ -32,5 +32,5 @@ def test_an_image_is_nearest_to_itself(images):
 
 @pytest.mark.parametrize(("count", "shape"), [(0, (3, 4, 4)), (5, (1, 4, 4))])
 def test_no_images_and_images_of_another_shape_are_refused(count, shape):
-    with pytest.raises(ValueError, match=r"^nearest: samples \(2, 3, 4, 4\) and images"):
+    with pytest.raises(ValueError, match=r"^nearest: (samples \(2, 3, 4, 4\) and images|images must be .* not empty)"):
         evaluation.nearest(np.zeros((2, 3, 4, 4), "float32"), np.zeros((count, *shape), "uint8"))

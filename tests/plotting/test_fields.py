@@ -62,8 +62,10 @@ def test_what_can_not_be_drawn_is_refused(tmp_path):
         fields([], path, reach=1.0)
     with pytest.raises(ValueError, match=r"^field_animation: there is no frame, expected one at least$"):
         field_animation([], path, reach=1.0)
-    with pytest.raises(ValueError, match=r"^fields: the values of 'title' must be finite and \(H, W\), got \(2, 2\)$"):
+    with pytest.raises(
+        ValueError, match=r"^fields: the values of 'title' must be finite and \(H, W\), got float32 \(2, 2\)$"
+    ):
         fields([field([[0.0, np.nan], [0.0, 0.0]])], path, reach=1.0)
-    with pytest.raises(ValueError, match=r"^fields: the samples of 'title' must be \(n, 2\), got \(4, 3\)$"):
+    with pytest.raises(ValueError, match=r"^fields: the samples of 'title' must be \(n, 2\), got float64 \(4, 3\)$"):
         fields([field(np.zeros((2, 2)), np.zeros((4, 3)))], path, reach=1.0)
     assert not path.exists()

@@ -57,18 +57,46 @@ def test_every_pixel_becomes_a_square_of_the_same_size_in_its_own_colour(tmp_pat
 @pytest.mark.parametrize(
     ("images", "expected"),
     [
-        (np.array([-1.0, 0.0, 1.0]), [0, 128, 255]),
         (np.array([0.0, 0.5, 1.0]), [0, 128, 255]),
-        (np.array([0, 1, 1], np.uint8), [0, 255, 255]),
+        (np.array([0.0, 0.5, 1.0], np.float16), [0, 128, 255]),
+        (np.array([-1e-4, 0.5, 1 + 1e-4]), [0, 128, 255]),
+        (np.array([0, 1, 1], np.uint8), [0, 1, 1]),
         (np.array([0, 128, 255], np.uint8), [0, 128, 255]),
-        (np.array([0.0, 1.2, 0.5]), [0, 255, 128]),
         (np.array([False, True, False]), [0, 255, 0]),
     ],
 )
-def test_the_range_of_values_is_the_one_that_images_have(tmp_path, images, expected):
+def test_the_range_of_values_is_the_one_that_the_dtype_says(tmp_path, images, expected):
     image_grid(images.reshape(3, 1, 1, 1), tmp_path / "g.png", rows=1)
     found = drawn(tmp_path / "g.png")[200, [200, 600, 1000], 0]
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [np.array([-1.0, 0.0, 1.0]), np.array([0.0, 1.2, 0.5]), np.array([0, 1, 1]), np.array([0, 255, 3], np.uint16)],
+    ids=["a tanh's", "beyond 1", "int64", "uint16"],
+)
+@pytest.mark.parametrize("draw", ["image_grid", "pairs_grid", "interpolation_grid"])
+def test_without_a_range_of_values_nothing_is_guessed_or_clipped(tmp_path, draw, images):
+    images, path = images.reshape(3, 1, 1, 1), tmp_path / "g.png"
+    calls = {
+        "image_grid": lambda **options: image_grid(images, path, **options),
+        "pairs_grid": lambda **options: pairs_grid(images, images, path, **options),
+        "interpolation_grid": lambda **options: interpolation_grid(images[None], path, **options),
+    }
+    with pytest.raises(ValueError, match=rf"^{draw}: \w+ of {images.dtype} from .* need a value_range"):
+        calls[draw]()
+    assert not path.exists()
+    calls[draw](value_range=(-1.0, 1.0))
+    assert path.exists()
+
+
+@pytest.mark.parametrize(
+    "value_range", [(1.0, 0.0), (0.0, 0.0), (0.0, np.nan), (0.0, np.inf), (0.0, 1.0, 2.0), 1.0, "01"]
+)
+def test_a_range_of_values_is_two_numbers_in_order(tmp_path, value_range):
+    with pytest.raises((TypeError, ValueError), match=r"^image_grid: value_range must be two finite numbers"):
+        image_grid(np.zeros((1, 1, 2, 2)), tmp_path / "g.png", value_range=value_range)
 
 
 def test_a_given_range_of_values_counts(tmp_path):
@@ -125,20 +153,24 @@ def test_images_that_can_not_be_shown_are_refused_with_a_reason(tmp_path):
     spoilt = good.copy()
     spoilt[2, 0, 1, 1] = np.nan
     with pytest.raises(
-        ValueError, match=r"image_grid: .* \(N, C, H, W\) with C = 1 or 3, not empty, got \(4, 2, 3, 3\)"
+        ValueError, match=r"image_grid: .* \(N, C, H, W\) with C = 1 or 3, not empty, got float64 \(4, 2, 3, 3\)"
     ):
         image_grid(good.repeat(2, axis=1), path)
-    with pytest.raises(ValueError, match=r"got \(0, 1, 3, 3\)"):
+    with pytest.raises(ValueError, match=r"got float64 \(0, 1, 3, 3\)"):
         image_grid(good[:0], path)
-    with pytest.raises(ValueError, match=r"got \(4, 3, 3\)"):
+    with pytest.raises(ValueError, match=r"got float64 \(4, 3, 3\)"):
         image_grid(good[:, 0], path)
-    with pytest.raises(TypeError, match=r"image_grid: images expects a NumPy array .* got a list"):
+    with pytest.raises(
+        ValueError, match=r"^image_grid: images must be an array \(N, C, H, W\) .* got float64 \(1, 4, 1, 3, 3\)"
+    ):
         image_grid([good], path)
-    with pytest.raises(ValueError, match="image_grid: images expects finite values, image 2 holds NaN"):
+    with pytest.raises(TypeError, match=r"^image_grid: images must be an array \(N, C, H, W\) .* got None"):
+        image_grid(None, path)
+    with pytest.raises(ValueError, match="image_grid: images must be finite, image 2 holds NaN"):
         image_grid(spoilt, path)
-    with pytest.raises(ValueError, match="pairs_grid: reconstructions expects finite values, image 2 holds"):
+    with pytest.raises(ValueError, match="pairs_grid: reconstructions must be finite, image 2 holds"):
         pairs_grid(good, spoilt, path)
-    with pytest.raises(ValueError, match="interpolation_grid: images expects finite values, image 0, 2 holds"):
+    with pytest.raises(ValueError, match="interpolation_grid: images must be finite, image 0, 2 holds"):
         interpolation_grid(spoilt[None], path)
     with pytest.raises(ValueError, match="image_grid: 4 images do not fit into 1 rows of 3"):
         image_grid(good, path, rows=1, columns=3)

@@ -1,22 +1,43 @@
-"""What a data set is to the rest of the library: images, labels where there are any, and where they are from."""
+"""What a data set is to the rest of the library: images, labels where there are any, and where they are from.
+
+The dtype of images says what their numbers mean, and nothing else does: ``bool`` is 0 and 1, ``uint8`` is 0 (black) to
+255 (white), and floating-point images are the numbers themselves, in the range that their receiver names. No function
+looks at the numbers to guess their range. Images of other dtypes are refused.
+"""
 
 import hashlib
-from typing import overload
+from typing import Annotated, overload
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tinygen import backend
+from tinygen.checks import PIXELS, Count, Natural, Rule, checked, described
 
 BLOCK = 1_000  # images whose random numbers are in memory at a time
+BLACK_AND_WHITE = {"bool": (0.0, 1.0), "uint8": (0.0, 255.0)}  # the dtypes that say what is black and what is white
+
+Labels = Annotated[
+    np.ndarray, Rule("whole numbers (N,)", lambda labels: labels.ndim == 1 and labels.dtype.kind in "biu")
+]
+Bytes = Annotated[np.ndarray, Rule("uint8 from 0 to 255", lambda images: images.dtype == np.uint8)]
 
 
 class Dataset:
     """Images with their labels: ``images`` (N, C, H, W), ``labels`` (N,) or None, the set's ``name`` and ``split``.
 
-    ``dataset[3]`` is a pair (image, label); a slice, an array of indices or a mask gives a smaller ``Dataset``.
+    ``dataset[3]`` is a pair (image, label); a slice, an array of indices or a mask gives a smaller ``Dataset``. Images
+    and labels are arrays, or what becomes one. Raises ``ValueError`` for labels that are not whole numbers, one each.
     """
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray | None = None, name: str = "", split: str = "") -> None:
+    @checked
+    def __init__(
+        self,
+        images: Annotated[np.ndarray, Rule("an array (N, C, H, W)", lambda images: images.ndim > 0)],
+        labels: Labels | None = None,
+        name: str = "",
+        split: str = "",
+    ) -> None:
         if labels is not None and len(labels) != len(images):
             raise ValueError(f"Dataset: {len(images):,} images have {len(labels):,} labels, expected one each")
         self.images = images
@@ -34,13 +55,16 @@ class Dataset:
     def __getitem__(self, index: slice | np.ndarray | list) -> "Dataset": ...
 
     def __getitem__(self, index):
-        images, labels = self.images[index], None if self.labels is None else self.labels[index]
+        try:
+            images, labels = self.images[index], None if self.labels is None else self.labels[index]
+        except IndexError as error:
+            raise IndexError(f"Dataset: no image {described(index)} among {len(self):,}: {error}") from None
         if isinstance(index, int | np.integer):
             return images, labels
         return Dataset(images, labels, self.name, self.split)
 
     def binarized(self) -> "Dataset":
-        """The same with the images as ``binarize`` draws them from its own seed: 0/1 images stay what they are."""
+        """The same with the images as ``binarize`` draws them from its own seed: bool images stay what they are."""
         return Dataset(binarize(self.images), self.labels, self.name, self.split)
 
     @property
@@ -57,7 +81,10 @@ class Dataset:
         return f"Dataset({self.name!r}, {self.split!r}, images {self.images.shape} {self.images.dtype})"
 
 
-def spread(images: np.ndarray, count: int | None) -> np.ndarray:
+@checked
+def spread(
+    images: Annotated[np.ndarray, Rule("an array (N, ...)", lambda a: a.ndim > 0)], count: Count | None
+) -> np.ndarray:
     """``count`` of ``images`` at equal distances (all where None, or where there are no more): of a set that comes
     sorted by its labels, as the binarised MNIST's test images do, some of each kind."""
     if count is None or count >= len(images):
@@ -65,27 +92,28 @@ def spread(images: np.ndarray, count: int | None) -> np.ndarray:
     return images[np.arange(count) * len(images) // count]
 
 
-def binarize(images: np.ndarray, seed: int = 0) -> np.ndarray:
+@checked
+def binarize(images: Annotated[np.ndarray, PIXELS], seed: Natural = 0) -> np.ndarray:
     """Grey images as 0/1 images for a Bernoulli model: each pixel is 1 with probability grey / 255.
 
     Drawn once, from ``seed`` alone (the library's generator goes on as if nothing had been drawn), so that every epoch
-    and every run sees the same binary images (Salakhutdinov and Murray 2008). Images that hold only 0 and 1 are
-    returned as they are.
+    and every run sees the same binary images (Salakhutdinov and Murray 2008).
 
     Args:
-        images: (N, C, H, W), uint8 greys from 0 to 255, or of any type with only 0 and 1 in it.
+        images: uint8 greys from 0 to 255, (N, C, H, W); bool images are returned as they are.
+        seed: from 0.
 
     Returns:
-        uint8 (N, C, H, W) of 0 and 1.
+        bool, of the same shape.
 
     Raises:
-        ValueError: images that are neither.
+        ValueError: images of another dtype.
     """
-    if ((images == 0) | (images == 1)).all():
+    if images.dtype == bool:
         return images
     if images.dtype != np.uint8:
-        raise ValueError(f"binarize: images are {images.dtype} greys, expected uint8 from 0 to 255")
-    binary = np.empty_like(images)
+        raise ValueError(f"binarize: images must be uint8 greys from 0 to 255, or bool, got {described(images)}")
+    binary = np.empty_like(images, bool)
     with backend.fixed_seed(seed):
         for first in range(0, len(images), BLOCK):
             grey = images[first : first + BLOCK]
@@ -94,20 +122,32 @@ def binarize(images: np.ndarray, seed: int = 0) -> np.ndarray:
     return binary
 
 
-def centred(images: np.ndarray) -> np.ndarray:
+def as_numbers(images: np.ndarray, value_range: tuple[float, float], dtype: DTypeLike) -> np.ndarray:
+    """Images as floating-point numbers of ``dtype``: bool and uint8 ones brought into ``value_range`` (black, white),
+    floating-point ones as they are."""
+    numbers = images.astype(dtype)
+    if images.dtype.kind == "f":
+        return numbers
+    (black, white), (low, high) = BLACK_AND_WHITE[images.dtype.name], value_range
+    return low + (high - low) * ((numbers - black) / (white - black))
+
+
+@checked
+def centred(images: Bytes) -> np.ndarray:
     """uint8 greys and colours from 0 to 255 as float32 numbers in [-1, 1], which a tanh can reach: x / 127.5 - 1.
 
-    Raises ``ValueError`` for images of another type.
+    Raises ``ValueError`` for images of another dtype.
     """
-    if images.dtype != np.uint8:
-        raise ValueError(f"centred: images are {images.dtype}, expected uint8 from 0 to 255")
     return images.astype(np.float32) / np.float32(127.5) - 1
 
 
-def as_bytes(images: np.ndarray) -> np.ndarray:
+@checked
+def as_bytes(
+    images: Annotated[np.ndarray, Rule("floating point in [-1, 1]", lambda a: a.dtype.kind == "f")],
+) -> np.ndarray:
     """Numbers in [-1, 1] as the nearest of the 256 greys that ``centred`` makes of uint8; beyond, black or white.
 
-    Raises ``ValueError`` where one is NaN or infinite.
+    Raises ``ValueError`` where they are not floating point, or one is NaN or infinite.
     """
     if not np.isfinite(images).all():
         raise ValueError("as_bytes: images hold NaN or infinity, expected numbers in [-1, 1]")

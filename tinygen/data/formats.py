@@ -56,7 +56,7 @@ BLANK = np.isin(np.arange(256), list(b" \t\r\n"))  # is this character a blank?
 
 
 def parse_amat(content: bytes, shape: tuple[int, ...]) -> Arrays:
-    """Lines of ``0`` and ``1`` -> ``images``, uint8 (N, *shape)."""
+    """Lines of ``0`` and ``1`` -> ``images``, bool (N, *shape)."""
     pixels = int(np.prod(shape))
     rows = []
     first_line = 1
@@ -78,7 +78,7 @@ def _blocks(content: bytes, size: int) -> Iterator[bytes]:
 
 
 def _rows_of_digits(block: bytes, pixels: int, first_line: int) -> np.ndarray:
-    """Whole lines of text -> uint8 (lines, pixels)."""
+    """Whole lines of text -> bool (lines, pixels)."""
     if not block.endswith(b"\n"):
         block += b"\n"
     characters = np.frombuffer(block, np.uint8)
@@ -94,7 +94,7 @@ def _rows_of_digits(block: bytes, pixels: int, first_line: int) -> np.ndarray:
     if (per_line != pixels).any():
         line = int((per_line != pixels).argmax())
         raise ValueError(f"line {first_line + line} has {per_line[line]} numbers, an image has {pixels}")
-    return (characters[is_digit] & 1).reshape(-1, pixels)
+    return (characters[is_digit] == ord("1")).reshape(-1, pixels)
 
 
 # LeCun's IDX ---------------------------------------------------------------------------------------------------------

@@ -4,10 +4,12 @@ import math
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import chain, islice
+from typing import Annotated
 
 import numpy as np
 
 from tinygen import backend
+from tinygen.checks import Count, checked
 from tinygen.data.dataset import Dataset
 
 Batch = tuple[np.ndarray, np.ndarray | None]
@@ -22,20 +24,20 @@ class DataLoader:
     that greys of 0 to 255 become numbers only where they are needed.
 
     Raises:
+        TypeError: a ``dataset`` that is none, or a ``batch_size`` that is no whole number.
         ValueError: a ``batch_size`` below 1, or a data set without images, or without a whole batch where a short one
             is to be left out.
     """
 
+    @checked
     def __init__(
         self,
-        dataset: Dataset,
-        batch_size: int,
+        dataset: Annotated[Dataset, "a Dataset, as Dataset(images) makes"],
+        batch_size: Count,
         shuffle: bool = False,
         drop_last: bool = False,
         transform: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"DataLoader: batch_size must be at least 1, got {batch_size}")
         if len(dataset) == 0:
             raise ValueError(f"DataLoader: the data set holds no images ({dataset!r})")
         if drop_last and len(dataset) < batch_size:
@@ -74,9 +76,8 @@ class Repeated:
     for ``steps`` below 1.
     """
 
-    def __init__(self, loader: DataLoader, steps: int) -> None:
-        if steps < 1:
-            raise ValueError(f"Repeated: steps must be at least 1, got {steps}")
+    @checked
+    def __init__(self, loader: DataLoader, steps: Count) -> None:
         self.loader, self.steps = loader, steps
         self.fingerprint = loader.fingerprint
 

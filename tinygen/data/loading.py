@@ -9,7 +9,8 @@ import os
 import warnings
 from pathlib import Path
 
-from tinygen.data.cache import cache_folder, entry_path, read_entry, write_entry
+from tinygen.checks import Count, checked
+from tinygen.data.cache import cache_folder, can_write, entry_path, keep_entry, read_entry, temporary_folder
 from tinygen.data.catalogue import CATALOGUE
 from tinygen.data.dataset import Dataset
 from tinygen.data.download import fetch
@@ -22,18 +23,20 @@ def names() -> tuple[str, ...]:
     return tuple(CATALOGUE)
 
 
+@checked
 def load(
     name: str,
     split: str,
     *,
     root: str | os.PathLike[str] | None = None,
     download: bool = True,
-    limit: int | None = None,
+    limit: Count | None = None,
 ) -> Dataset:
-    """A split of a data set: ``images`` (N, C, H, W), uint8 greys or 0/1, and ``labels``, int64 (N,) or None.
+    """A split of a data set: ``images`` (N, C, H, W), uint8 greys or bool, and ``labels``, int64 (N,) or None.
 
     A set without validation images of its own gives the last tenth of its training images to ``valid``, and the other
-    nine to ``train``. Parsed files are kept in the user's cache folder (``$XDG_CACHE_HOME`` or ``~/.cache``).
+    nine to ``train``. Parsed files are kept in the user's cache folder (``$XDG_CACHE_HOME`` or ``~/.cache``);
+    without one that can be written the set loads all the same, and one warning says so.
 
     Args:
         name: one of ``names()``.
@@ -44,6 +47,7 @@ def load(
         limit: only the first so many images of the split; a set that the library draws is drawn no further.
 
     Raises:
+        TypeError: an argument of another type.
         ValueError: an unknown name or split, or a limit below 1; a file that is broken or is not what its name says.
         FileNotFoundError: a file that is neither there nor to be had.
     """
@@ -51,19 +55,31 @@ def load(
         raise ValueError(f"load: there is no data set {name!r}, choose from {', '.join(CATALOGUE)}")
     if split not in SPLITS:
         raise ValueError(f"load: there is no split {split!r} of {name}, choose from {', '.join(SPLITS)}")
-    if limit is not None and limit < 1:
-        raise ValueError(f"load: limit must be at least 1, got {limit}")
     entry = CATALOGUE[name]
     if isinstance(entry, DrawnSet):
         return Dataset(*entry.draw(*entry.splits[split], limit), name, split)
-    folder = Path(root or os.environ.get("TINYGEN_DATA") or cache_folder()).expanduser() / entry.folder
+    folders = [each / entry.folder for each in _roots(root or os.environ.get("TINYGEN_DATA"))]
     arrays: Arrays = {}
     for source in entry.files.get(split) or entry.files["train"]:
-        arrays |= _read(source, _locate(source, entry, folder, download), entry.folder)
+        arrays |= _read(source, _locate(source, entry, folders, download), entry.folder)
     images, labels = arrays["images"], arrays.get("labels")
     if labels is not None and len(labels) != len(images):
-        raise ValueError(f"{folder}: the files of {name} hold {len(images):,} images and {len(labels):,} labels")
+        raise ValueError(f"{folders[-1]}: the files of {name} hold {len(images):,} images and {len(labels):,} labels")
     return _cut(Dataset(images, labels, name, split), entry)[:limit]
+
+
+def _roots(named: str | os.PathLike[str] | None) -> list[Path]:
+    """The folders that may hold the data sets, downloads going to the last of them: the one ``named``, else the cache,
+    followed by a temporary one where the cache cannot be written."""
+    if named:
+        try:
+            return [Path(named).expanduser()]
+        except RuntimeError as error:
+            raise ValueError(f"load: root {str(named)!r} begins with a home folder that is not known") from error
+    folder = cache_folder()
+    if folder is not None and can_write(folder):
+        return [folder]
+    return [*([folder] if folder else []), Path(temporary_folder().name)]
 
 
 def _cut(dataset: Dataset, entry: PublishedSet) -> Dataset:
@@ -74,10 +90,12 @@ def _cut(dataset: Dataset, entry: PublishedSet) -> Dataset:
     return dataset[:-tenth] if dataset.split == "train" else dataset[-tenth:]
 
 
-def _locate(source: SourceFile, entry: PublishedSet, folder: Path, download: bool) -> Path:
-    """The path of a source file, plain or gzipped, which is fetched where it is missing."""
-    path, plain = folder / source.name, source.name.removesuffix(".gz")
-    found = [candidate for candidate in (path, folder / plain, folder / f"{plain}.gz") if candidate.exists()]
+def _locate(source: SourceFile, entry: PublishedSet, folders: list[Path], download: bool) -> Path:
+    """The path of a source file, plain or gzipped, which is fetched into the last folder where it is missing."""
+    plain, folder = source.name.removesuffix(".gz"), folders[-1]
+    path = folder / source.name
+    names = (source.name, plain, f"{plain}.gz")
+    found = [each / name for each in folders for name in names if os.path.exists(each / name)]
     if found:
         return found[0]
     reasons = ["download=False"]
@@ -97,7 +115,7 @@ def _read(source: SourceFile, path: Path, folder: str) -> Arrays:
     """The arrays in a source file: from the cache where they were parsed before, else from the file itself."""
     raw = path.read_bytes()
     cached = entry_path(folder, source.name, hashlib.sha256(raw).hexdigest())
-    entry = read_entry(cached)
+    entry = None if cached is None else read_entry(cached)
     if entry is None:
         try:
             content = unpack(raw)
@@ -106,17 +124,15 @@ def _read(source: SourceFile, path: Path, folder: str) -> Arrays:
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
         entry = arrays, hashlib.sha256(content).hexdigest()
-        try:
-            write_entry(cached, *entry)
-        except OSError as error:
-            warnings.warn(f"{path.name} will be parsed again next time: {error}", stacklevel=3)
+        if cached is not None:
+            keep_entry(cached, *entry)
     arrays, content_sha256 = entry
     if content_sha256 != source.content_sha256:
         name, array = next(iter(arrays.items()))
         warnings.warn(
             f"{path} is not the official {source.name}: the SHA-256 of its content is {content_sha256[:8]}..., not "
             f"{source.content_sha256[:8]}...; it holds {len(array):,} {name}, the official file {source.count:,}",
-            stacklevel=3,
+            stacklevel=4,
         )
     return arrays
 

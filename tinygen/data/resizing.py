@@ -1,11 +1,19 @@
 """Images of another size, without patterns that were not in them."""
 
 from functools import cache
+from typing import Annotated
 
 import numpy as np
 
+from tinygen.checks import Count, Rule, checked
 
-def resized(images: np.ndarray, side: int) -> np.ndarray:
+SQUARES = Rule(
+    "uint8 squares (N, C, H, H)", lambda a: a.dtype == np.uint8 and a.ndim == 4 and 0 < a.shape[2] == a.shape[3]
+)
+
+
+@checked
+def resized(images: Annotated[np.ndarray, SQUARES], side: Count) -> np.ndarray:
     """Square greys or colours, uint8 (N, C, H, H), as (N, C, side, side): a triangle filter with anti-aliasing.
 
     Each new pixel is a mean over the old ones, weighed by how near their centres are. The triangle reaches as far as
@@ -14,10 +22,6 @@ def resized(images: np.ndarray, side: int) -> np.ndarray:
 
     Raises ``ValueError`` for images that are not uint8 squares, or a ``side`` below 1.
     """
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[2] != images.shape[3]:
-        raise ValueError(f"resized: expects uint8 squares (N, C, H, H), got {images.dtype} {images.shape}")
-    if side < 1:
-        raise ValueError(f"resized: side must be at least 1, got {side}")
     weights = _triangle(images.shape[2], side)
     return np.rint(weights @ images.astype(np.float32) @ weights.T).astype(np.uint8)
 

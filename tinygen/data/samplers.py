@@ -8,37 +8,44 @@ they are for judging what was learned, never for learning.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from tinygen import backend
+from tinygen.checks import Count, Finite, Natural, NotNegative, Positive, axes, checked, described, require
 
 Sampler = Callable[[int], np.ndarray]
 
 
-def line(theta: float) -> Sampler:
+@checked
+def line(theta: Finite) -> Sampler:
     """Points ``(theta, Z)``, Z ~ U[0, 1): a line that stands upright in the plane at ``theta`` (n, 2).
 
     Two such lines are the example by which Arjovsky et al. (2017, example 1) tell distances apart.
     """
 
-    def sample(n: int) -> np.ndarray:
+    @checked
+    def line(n: Natural) -> np.ndarray:
         heights = backend.generator().random(n)
         return _points(np.full(n, theta), heights)
 
-    return sample
+    return line
 
 
-def uniform(n: int) -> np.ndarray:
+@checked
+def uniform(n: Natural) -> np.ndarray:
     """Points of the plane, both coordinates from U[0, 1) (n, 2)."""
     return backend.generator().random((n, 2)).astype(np.float32)
 
 
-def standard_gaussian(n: int) -> np.ndarray:
+@checked
+def standard_gaussian(n: Natural) -> np.ndarray:
     """Numbers from N(0, 1) (n, 1)."""
     return backend.generator().standard_normal((n, 1)).astype(np.float32)
 
 
+@checked
 def standard_gaussian_density(x: np.ndarray) -> np.ndarray:
     """``exp(-x^2 / 2) / sqrt(2 pi)`` at each of ``x``, any shape."""
     return np.exp(-0.5 * np.square(x, dtype=np.float64)) / math.sqrt(2 * math.pi)
@@ -47,11 +54,13 @@ def standard_gaussian_density(x: np.ndarray) -> np.ndarray:
 # Distribution 4 of IFT6135 (2019), assignment 3, problem 1 -----------------------------------------------------------
 
 
-def distribution4(n: int) -> np.ndarray:
+@checked
+def distribution4(n: Natural) -> np.ndarray:
     """Numbers ``f(x) = tanh(2x + 1) + 0.75x`` with x ~ N(0, 1) (n, 1): a Gaussian with a dip pressed into it."""
     return _press(backend.generator().standard_normal((n, 1))).astype(np.float32)
 
 
+@checked
 def distribution4_density(y: np.ndarray) -> np.ndarray:
     """The density of ``distribution4`` at each of ``y``, any shape: ``N(x; 0, 1) / f'(x)`` at the x with f(x) = y.
 
@@ -78,37 +87,52 @@ def _press(x: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class GaussianMixture:
-    """Gaussians of standard deviation ``scale`` around ``centres`` (modes, d), all equally likely; a sampler."""
+    """Gaussians of standard deviation ``scale`` around ``centres`` (modes, d), all equally likely; a sampler.
+
+    Raises ``ValueError`` for centres of another shape and a scale that is not positive.
+    """
 
     centres: np.ndarray
     scale: float
 
-    def __call__(self, n: int) -> np.ndarray:
+    def __post_init__(self) -> None:
+        centres = require("GaussianMixture", "centres", self.centres, Annotated[np.ndarray, axes("modes, d")])
+        object.__setattr__(self, "centres", centres)
+        object.__setattr__(self, "scale", require("GaussianMixture", "scale", self.scale, Positive))
+
+    @checked
+    def __call__(self, n: Natural) -> np.ndarray:
         """``n`` points (n, d)."""
         chance = backend.generator()
         chosen = self.centres[chance.integers(len(self.centres), size=n)]
         return (chosen + self.scale * chance.standard_normal(chosen.shape)).astype(np.float32)
 
-    def nearest(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    @checked
+    def nearest(self, points: Annotated[np.ndarray, axes("n, d", least=0)]) -> tuple[np.ndarray, np.ndarray]:
         """For each of ``points`` (n, d) the number of its nearest centre, and how many standard deviations it lies
         from it: two arrays (n,)."""
+        if points.shape[1] != self.centres.shape[1]:
+            raise ValueError(f"nearest: points must be (n, {self.centres.shape[1]}), got {described(points)}")
         distances = np.linalg.norm(points[:, None] - self.centres, axis=-1)  # (n, modes)
         return distances.argmin(axis=1), distances.min(axis=1) / self.scale
 
 
-def ring(modes: int = 8, radius: float = 1.0, scale: float = 0.05) -> GaussianMixture:
+@checked
+def ring(modes: Count = 8, radius: Finite = 1.0, scale: Positive = 0.05) -> GaussianMixture:
     """Gaussians evenly spaced on a circle of ``radius`` around the origin."""
     angles = 2 * math.pi * np.arange(modes) / modes
     return GaussianMixture(radius * np.stack([np.cos(angles), np.sin(angles)], axis=1), scale)
 
 
-def grid(side: int = 5, spacing: float = 0.5, scale: float = 0.05) -> GaussianMixture:
+@checked
+def grid(side: Count = 5, spacing: Finite = 0.5, scale: Positive = 0.05) -> GaussianMixture:
     """``side`` x ``side`` Gaussians on a square lattice around the origin."""
     ticks = spacing * (np.arange(side) - (side - 1) / 2)
     return GaussianMixture(np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2), scale)
 
 
-def two_moons(n: int, noise: float = 0.05) -> np.ndarray:
+@checked
+def two_moons(n: Natural, noise: NotNegative = 0.05) -> np.ndarray:
     """Two half circles of radius 1 that reach into each other, blurred by a Gaussian of deviation ``noise`` (n, 2)."""
     chance = backend.generator()
     angles, lower = math.pi * chance.random(n), chance.random(n) < 0.5
@@ -117,7 +141,8 @@ def two_moons(n: int, noise: float = 0.05) -> np.ndarray:
     return _blurred(x, y, noise)
 
 
-def spiral(n: int, turns: float = 1.5, noise: float = 0.03) -> np.ndarray:
+@checked
+def spiral(n: Natural, turns: Finite = 1.5, noise: NotNegative = 0.03) -> np.ndarray:
     """A spiral of ``turns`` turns from the origin to radius 1, evenly dense along its way but for its innermost part,
     blurred by a Gaussian of deviation ``noise`` (n, 2)."""
     radii = np.sqrt(backend.generator().random(n))  # an Archimedean spiral's length grows with the radius squared

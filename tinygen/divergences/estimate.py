@@ -13,8 +13,10 @@ import numpy as np
 
 from tinygen.autograd.recording import no_grad
 from tinygen.autograd.tensor import Tensor, tensor
+from tinygen.checks import Count, NotNegative, Positive, as_array, checked, described
 from tinygen.data.samplers import Sampler
 from tinygen.models import MLP
+from tinygen.models.placement import placement
 from tinygen.nn import Module
 from tinygen.objectives import F_DIVERGENCES, GAMES, Game, gradient_norms, interpolates
 from tinygen.operations.reductions import mean
@@ -26,16 +28,16 @@ PENALTIES = {"gradient": "wasserstein_gradient", "lipschitz": "wasserstein_lipsc
 Estimate = tuple[float, Module]
 
 
-def estimate_f_divergence(
+def _estimate_f_divergence(
     name: str,
     p: Sampler,
     q: Sampler,
     *,
     network: Module | None = None,
-    steps: int = 200,
-    batch_size: int = 512,
-    learning_rate: float = 0.01,
-    samples: int = 20_000,
+    steps: Count = 200,
+    batch_size: Count = 512,
+    learning_rate: Positive = 0.01,
+    samples: Count = 20_000,
     device: str = "cpu",
 ) -> Estimate:
     """D_f(p || q), ``name`` being a row of ``objectives.F_DIVERGENCES``, and the network whose bound it is.
@@ -52,7 +54,6 @@ def estimate_f_divergence(
     if name not in F_DIVERGENCES:
         raise ValueError(f"{caller}: no divergence is called {name!r}, only {', '.join(F_DIVERGENCES)}")
     draw = _Pairs(caller, p, q, device)
-    draw.check(steps=steps, batch_size=batch_size, samples=samples)
     row, network = F_DIVERGENCES[name], draw.network(network)
 
     def loss(x: Tensor, y: Tensor) -> Tensor:
@@ -64,13 +65,16 @@ def estimate_f_divergence(
         return row.bound(network(x), network(y)).item(), network
 
 
+estimate_f_divergence = checked(_estimate_f_divergence, "estimate_f_divergence")
+
+
 def estimate_jensen_shannon(p: Sampler, q: Sampler, **options: Any) -> Estimate:
     """JSD(p, q) in nats, and its discriminator, which gives the logit of D(x).
 
     It is trained on ``log 2 + E_p[log D(x)] / 2 + E_q[log(1 - D(y))] / 2``; the options and errors are those of
     ``estimate_f_divergence``.
     """
-    return estimate_f_divergence("jensen_shannon", p, q, **options)
+    return checked(_estimate_f_divergence, "estimate_jensen_shannon")("jensen_shannon", p, q, **options)
 
 
 def estimate_squared_hellinger(p: Sampler, q: Sampler, **options: Any) -> Estimate:
@@ -78,7 +82,7 @@ def estimate_squared_hellinger(p: Sampler, q: Sampler, **options: Any) -> Estima
 
     It is trained on ``2 - E_p[e^-v(x)] - E_q[e^v(y)]``; the options and errors are those of ``estimate_f_divergence``.
     """
-    return estimate_f_divergence("squared_hellinger", p, q, **options)
+    return checked(_estimate_f_divergence, "estimate_squared_hellinger")("squared_hellinger", p, q, **options)
 
 
 class WassersteinDual(NamedTuple):
@@ -95,18 +99,19 @@ class WassersteinDual(NamedTuple):
     steepest: float
 
 
+@checked
 def estimate_wasserstein(
     p: Sampler,
     q: Sampler,
     *,
     penalty: str = "gradient",
-    penalty_weight: float = 10.0,
-    clip: float = 0.1,
+    penalty_weight: NotNegative = 10.0,
+    clip: Positive = 0.1,
     network: Module | None = None,
-    steps: int = 200,
-    batch_size: int = 512,
-    learning_rate: float = 0.01,
-    samples: int = 20_000,
+    steps: Count = 200,
+    batch_size: Count = 512,
+    learning_rate: Positive = 0.01,
+    samples: Count = 20_000,
     device: str = "cpu",
 ) -> Estimate:
     """W_1(p, q) in units of x, and its critic T, trained on ``E_p[T] - E_q[T]`` less the ``penalty``.
@@ -119,7 +124,6 @@ def estimate_wasserstein(
     """
     game = _wasserstein_game("estimate_wasserstein", penalty, penalty_weight, clip)
     draw = _Pairs("estimate_wasserstein", p, q, device)
-    draw.check(steps=steps, batch_size=batch_size, samples=samples)
     critic = draw.network(network)
 
     def loss(x: Tensor, y: Tensor) -> Tensor:
@@ -129,19 +133,19 @@ def estimate_wasserstein(
     return _measure(critic, game, draw, samples).estimate, critic
 
 
+@checked
 def measure_wasserstein(
     critic: Module,
     p: Sampler,
     q: Sampler,
     *,
     penalty: str = "gradient",
-    penalty_weight: float = 10.0,
-    samples: int = 20_000,
+    penalty_weight: NotNegative = 10.0,
+    samples: Count = 20_000,
 ) -> WassersteinDual:
     """What a trained ``critic`` says of W_1(p, q) on ``samples`` fresh samples of each."""
     game = _wasserstein_game("measure_wasserstein", penalty, penalty_weight, 1.0)
-    draw = _Pairs("measure_wasserstein", p, q, critic.parameters()[0].device)
-    draw.check(samples=samples)
+    draw = _Pairs("measure_wasserstein", p, q, placement(critic)["device"])
     return _measure(critic, game, draw, samples)
 
 
@@ -159,8 +163,6 @@ def _measure(critic: Module, game: Game, draw: "_Pairs", samples: int) -> Wasser
 def _wasserstein_game(caller: str, penalty: str, penalty_weight: float, clip: float) -> Game:
     if penalty not in PENALTIES:
         raise ValueError(f"{caller}: penalty must be one of {', '.join(PENALTIES)}, got {penalty!r}")
-    if not penalty_weight >= 0:
-        raise ValueError(f"{caller}: penalty_weight must be a number from 0, got {penalty_weight}")
     row = GAMES[PENALTIES[penalty]]
     return replace(row, penalty_weight=penalty_weight, clip=clip if row.clip else None)
 
@@ -174,12 +176,6 @@ class _Pairs:
     def __init__(self, caller: str, p: Sampler, q: Sampler, device: str) -> None:
         self.caller, self.samplers, self.device = caller, {"p": p, "q": q}, device
 
-    def check(self, **numbers: int) -> None:
-        """Raise ``ValueError`` where one of ``numbers`` is below 1."""
-        for name, number in numbers.items():
-            if number < 1:
-                raise ValueError(f"{self.caller}: {name} must be at least 1, got {number}")
-
     def network(self, given: Module | None) -> Module:
         """The given network, or a new one for points of this dimension. It begins flat, so that the samples choose the
         way in which it leans: a critic that began steep the wrong way would have to cross slope 0, where the gradient
@@ -188,16 +184,21 @@ class _Pairs:
         return (given or MLP(x.shape[1], flat=True)).to(self.device)
 
     def __call__(self, n: int) -> tuple[Tensor, Tensor]:
-        drawn = {name: np.asarray(sampler(n), dtype=np.float32) for name, sampler in self.samplers.items()}
+        drawn = {name: self._points(name, sampler(n), n) for name, sampler in self.samplers.items()}
         for name, points in drawn.items():
-            if points.ndim != 2 or len(points) != n:
-                raise ValueError(f"{self.caller}: {name}({n}) must be ({n}, d), got {points.shape}")
             if not np.isfinite(points).all():
                 raise ValueError(f"{self.caller}: {name} gave samples that are NaN or infinite")
         x, y = drawn.values()
         if x.shape != y.shape:
             raise ValueError(f"{self.caller}: p is a distribution of {x.shape[1]} numbers, q of {y.shape[1]}")
         return tensor(x, device=self.device), tensor(y, device=self.device)
+
+    def _points(self, name: str, given: Any, n: int) -> np.ndarray:
+        """What a sampler gave, array, tensor or list, as points (n, d) of float32."""
+        points = as_array(given)
+        if points.ndim != 2 or len(points) != n or points.shape[1] == 0 or points.dtype.kind not in "biuf":
+            raise ValueError(f"{self.caller}: {name}({n}) must be points ({n}, d), got {described(points)}")
+        return points.astype(np.float32, copy=False)
 
 
 def _minimise(

@@ -12,25 +12,31 @@ from collections.abc import Callable
 import numpy as np
 from scipy import integrate, special
 
+from tinygen.checks import Finite, Positive, Several, as_array, checked, described
+
 # Two lines -----------------------------------------------------------------------------------------------------------
 
 
-def kullback_leibler_of_lines(theta: float) -> float:
+@checked
+def kullback_leibler_of_lines(theta: Finite) -> float:
     """KL(p || q), nats: infinite off 0."""
     return math.inf if theta else 0.0
 
 
-def jensen_shannon_of_lines(theta: float) -> float:
+@checked
+def jensen_shannon_of_lines(theta: Finite) -> float:
     """JSD(p, q), nats: log 2 off 0."""
     return math.log(2) if theta else 0.0
 
 
-def squared_hellinger_of_lines(theta: float) -> float:
+@checked
+def squared_hellinger_of_lines(theta: Finite) -> float:
     """The integral of (sqrt p - sqrt q)^2: 2 off 0."""
     return 2.0 if theta else 0.0
 
 
-def wasserstein_of_lines(theta: float) -> float:
+@checked
+def wasserstein_of_lines(theta: Finite) -> float:
     """W_1(p, q), in units of x: |theta|, since each point has to move straight across."""
     return abs(theta)
 
@@ -38,12 +44,14 @@ def wasserstein_of_lines(theta: float) -> float:
 # Two Gaussians -------------------------------------------------------------------------------------------------------
 
 
-def kullback_leibler_of_gaussians(mu_p: float, sigma_p: float, mu_q: float, sigma_q: float) -> float:
+@checked
+def kullback_leibler_of_gaussians(mu_p: Finite, sigma_p: Positive, mu_q: Finite, sigma_q: Positive) -> float:
     """``log(sigma_q / sigma_p) + (sigma_p^2 + (mu_p - mu_q)^2) / (2 sigma_q^2) - 1/2``, nats."""
     return math.log(sigma_q / sigma_p) + (sigma_p**2 + (mu_p - mu_q) ** 2) / (2 * sigma_q**2) - 0.5
 
 
-def pearson_of_gaussians(mu_p: float, sigma_p: float, mu_q: float, sigma_q: float) -> float:
+@checked
+def pearson_of_gaussians(mu_p: Finite, sigma_p: Positive, mu_q: Finite, sigma_q: Positive) -> float:
     """The integral of (p - q)^2 / q: ``sigma_q^2 / (sigma_p s) exp((mu_p - mu_q)^2 / s^2) - 1`` with
     ``s^2 = 2 sigma_q^2 - sigma_p^2``, and infinite where that is not positive: q's tails are too thin to divide by."""
     square = 2 * sigma_q**2 - sigma_p**2
@@ -52,13 +60,15 @@ def pearson_of_gaussians(mu_p: float, sigma_p: float, mu_q: float, sigma_q: floa
     return sigma_q**2 / (sigma_p * math.sqrt(square)) * math.exp((mu_p - mu_q) ** 2 / square) - 1
 
 
-def squared_hellinger_of_gaussians(mu_p: float, sigma_p: float, mu_q: float, sigma_q: float) -> float:
+@checked
+def squared_hellinger_of_gaussians(mu_p: Finite, sigma_p: Positive, mu_q: Finite, sigma_q: Positive) -> float:
     """``2 - 2 sqrt(2 sigma_p sigma_q / S) exp(-(mu_p - mu_q)^2 / (4 S))`` with ``S = sigma_p^2 + sigma_q^2``."""
     squares = sigma_p**2 + sigma_q**2
     return 2 - 2 * math.sqrt(2 * sigma_p * sigma_q / squares) * math.exp(-((mu_p - mu_q) ** 2) / (4 * squares))
 
 
-def wasserstein_of_gaussians(mu_p: float, sigma_p: float, mu_q: float, sigma_q: float) -> float:
+@checked
+def wasserstein_of_gaussians(mu_p: Finite, sigma_p: Positive, mu_q: Finite, sigma_q: Positive) -> float:
     """W_1(p, q), in units of x. On a line each quantile moves to its like, which is mu + sigma Z for both with the same
     Z ~ N(0, 1): so the distance is the mean of |m + s Z|, m and s the differences of means and deviations."""
     m, s = abs(mu_p - mu_q), abs(sigma_p - sigma_q)
@@ -72,9 +82,21 @@ def wasserstein_of_gaussians(mu_p: float, sigma_p: float, mu_q: float, sigma_q: 
 Density = Callable[[np.ndarray], np.ndarray]
 
 
-def jensen_shannon_by_quadrature(p: Density, q: Density, low: float, high: float, points: int = 20_001) -> float:
-    """JSD(p, q) in nats of two densities (n,) -> (n,) that vanish outside [low, high], by Simpson's rule."""
+@checked
+def jensen_shannon_by_quadrature(p: Density, q: Density, low: Finite, high: Finite, points: Several = 20_001) -> float:
+    """JSD(p, q) in nats of two densities (n,) -> (n,) that vanish outside [low, high], by Simpson's rule.
+
+    Raises ``ValueError`` where a density does not give a number from 0 for each point.
+    """
+    if low >= high:
+        raise ValueError(f"jensen_shannon_by_quadrature: low must be below high, got {low} and {high}")
     x = np.linspace(low, high, points)
-    p_x, q_x = p(x), q(x)
+    p_x, q_x = as_array(p(x)), as_array(q(x))
+    for name, values in (("p", p_x), ("q", q_x)):
+        if values.shape != x.shape or values.dtype.kind not in "biuf" or not (values >= 0).all():
+            raise ValueError(
+                f"jensen_shannon_by_quadrature: {name} must give a density for each of {points} points, none negative, "
+                f"got {described(values)}"
+            )
     middle = (p_x + q_x) / 2
     return float(integrate.simpson(special.rel_entr(p_x, middle) + special.rel_entr(q_x, middle), x=x) / 2)

@@ -15,12 +15,14 @@ from tinygen.evaluation.frechet_sampling import FIDInfinity as FIDInfinity
 from tinygen.evaluation.frechet_sampling import fid_infinity as fid_infinity
 from tinygen.evaluation.frechet_sampling import fid_standard_error as fid_standard_error
 from tinygen.evaluation.kid import calculate_kid_score as calculate_kid_score
+from tinygen.evaluation.kid import kid_blocks as kid_blocks
 from tinygen.evaluation.latents import active_units as active_units
 from tinygen.evaluation.latents import effects as effects
 from tinygen.evaluation.latents import interpolate_images as interpolate_images
 from tinygen.evaluation.latents import interpolate_latents as interpolate_latents
 from tinygen.evaluation.latents import slerp as slerp
 from tinygen.evaluation.latents import traversals as traversals
+from tinygen.evaluation.likelihood import check_likelihood_options as check_likelihood_options
 from tinygen.evaluation.likelihood import effective_sample_size as effective_sample_size
 from tinygen.evaluation.likelihood import elbo as elbo
 from tinygen.evaluation.likelihood import estimate_log_likelihood as estimate_log_likelihood

@@ -2,29 +2,40 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
+from tinygen.checks import Count, Finite, Images, Rule, axes, checked, described
 from tinygen.data import Dataset
+from tinygen.data.dataset import BLACK_AND_WHITE
 from tinygen.evaluation.extraction import image_features
 from tinygen.evaluation.frechet import calculate_fid_score
-from tinygen.evaluation.kid import calculate_kid_score
+from tinygen.evaluation.kid import calculate_kid_score, kid_blocks
 from tinygen.evaluation.weights import load_weights
 from tinygen.models import Classifier, SVHNClassifier
 from tinygen.nn import Module
 from tinygen.training.classifier import accuracy, probabilities, train_classifier
 from tinygen.training.run import Run
 
+Pictures = Annotated[np.ndarray, Rule("an array (N, ...), not empty", lambda a: a.ndim > 1 and a.size > 0)]
+Chances = Annotated[np.ndarray, axes("N, K")]
 
+
+@checked
 def load_classifier(path: str | Path, make: Callable[[], Classifier] = SVHNClassifier) -> Classifier:
     """The classifier that ``make`` makes, unless told that of house numbers, with the weights in ``path``: a file of
     PyTorch's, such as the assignment hands out, or a checkpoint of its training here.
 
     Errors are those of ``load_weights``.
     """
-    return load_weights(make(), path)
+    classifier = make()
+    if not isinstance(classifier, Classifier):
+        raise TypeError(f"load_classifier: make must make a Classifier, it makes {described(classifier)}")
+    return load_weights(classifier, path)
 
 
+@checked
 def obtain_classifier(
     path: str | Path | None,
     run: Run,
@@ -32,7 +43,7 @@ def obtain_classifier(
     valid_set: Dataset,
     *,
     make: Callable[[], Classifier] = SVHNClassifier,
-    epochs: int = 2,
+    epochs: Count = 2,
     device: str = "cpu",
 ) -> Classifier:
     """The classifier in ``path``, or, without one, what ``make`` makes, trained on ``train_set`` for some ``epochs``.
@@ -44,7 +55,8 @@ def obtain_classifier(
     return classifier
 
 
-def read_digits(classifier: Module, images: np.ndarray) -> dict[str, float]:
+@checked
+def read_digits(classifier: Module, images: Images) -> dict[str, float]:
     """What ``classifier`` reads in ``images`` (N, C, H, W): ``mean_top_probability``, how sure it is of its first
     choice; ``least_share``, that of the class that it chooses least; and ``share_of_0``, ... of each."""
     chances = probabilities(classifier, images)
@@ -53,9 +65,19 @@ def read_digits(classifier: Module, images: np.ndarray) -> dict[str, float]:
     return {"mean_top_probability": float(chances.max(axis=1).mean()), "least_share": float(shares.min())} | each
 
 
-def sort_by_class(images: np.ndarray, chances: np.ndarray, count: int, blank: float = 255) -> np.ndarray:
+@checked
+def sort_by_class(images: Pictures, chances: Chances, count: Count, blank: Finite | None = None) -> np.ndarray:
     """The first ``count`` of ``images`` (N, ...) in each class, as the classifier chooses by ``chances`` (N, K) ->
-    (K, count, ...). Where a class has fewer, the places left are ``blank``, unless told the white of bytes."""
+    (K, count, ...). Where a class has fewer, the places left are ``blank``: unless told the white that the dtype says.
+
+    Raises ``ValueError`` where there are not as many images as chances, and for images of another dtype than bool and
+    uint8 without a ``blank``: their white is not known.
+    """
+    _check_numbers("sort_by_class", images, chances)
+    if blank is None:
+        if images.dtype.name not in BLACK_AND_WHITE:
+            raise ValueError(f"sort_by_class: {images.dtype} images need a blank, the number that is white")
+        _, blank = BLACK_AND_WHITE[images.dtype.name]
     chosen = chances.argmax(axis=1)
     rows = np.full((chances.shape[1], count, *images.shape[1:]), blank, images.dtype)
     for row, each in enumerate(rows):
@@ -64,18 +86,28 @@ def sort_by_class(images: np.ndarray, chances: np.ndarray, count: int, blank: fl
     return rows
 
 
-def least_recognisable(images: np.ndarray, chances: np.ndarray, count: int) -> np.ndarray:
+@checked
+def least_recognisable(images: Pictures, chances: Chances, count: Count) -> np.ndarray:
     """The ``count`` of ``images`` (N, ...) whose highest of ``chances`` (N, K) is lowest, the lowest first."""
+    _check_numbers("least_recognisable", images, chances)
     return images[chances.max(axis=1).argsort(kind="stable")[:count]]
 
 
-def judge_samples(classifier: Classifier, samples: np.ndarray, test_set: Dataset) -> dict[str, float]:
-    """``samples`` (N, C, H, W), bytes or in its range, as ``classifier`` sees them: what ``read_digits`` finds, each
+def _check_numbers(caller: str, images: np.ndarray, chances: np.ndarray) -> None:
+    if len(images) != len(chances):
+        raise ValueError(f"{caller}: images and chances must be as many, got {len(images)} and {len(chances)}")
+
+
+@checked
+def judge_samples(classifier: Classifier, samples: Images, test_set: Dataset) -> dict[str, float]:
+    """``samples`` (N, C, H, W), uint8 or in its range, as ``classifier`` sees them: what ``read_digits`` finds, each
     name with ``samples_`` before it; the ``fid`` and the ``kid`` (with its standard error) between them and
-    ``test_set``, by the classifier's features; and its ``classifier_accuracy`` on that set."""
+    ``test_set``, by the classifier's features; and its ``classifier_accuracy`` on that set. Raises ``ValueError`` as
+    ``kid_blocks`` does for so many images, and as ``image_features`` does."""
+    blocks = kid_blocks(len(samples), len(test_set))
     found = {f"samples_{name}": value for name, value in read_digits(classifier, samples).items()}
     ours, real = (np.concatenate(list(image_features(classifier, x))) for x in (samples, test_set.images))
     found["fid"] = calculate_fid_score(ours, real)
-    kid, kid_standard_error = calculate_kid_score(ours, real, blocks=min(10, len(ours) // 2, len(real) // 2))
+    kid, kid_standard_error = calculate_kid_score(ours, real, blocks=blocks)
     found |= {"kid": kid, "kid_standard_error": kid_standard_error}
     return found | {"classifier_accuracy": accuracy(classifier, test_set)}

@@ -1,21 +1,26 @@
 """What a classifier sees in images: the features by which the Frechet distance compares two sets of them."""
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import numpy as np
 
+from tinygen.checks import PIXELS, Count, axes, checked
 from tinygen.models.classifier import Classifier
 from tinygen.training.classifier import in_batches
 
 
-def image_features(classifier: Classifier, images: np.ndarray, batch_size: int = 500) -> Iterator[np.ndarray]:
+@checked
+def image_features(
+    classifier: Classifier,
+    images: Annotated[np.ndarray, axes("N, C, H, W", least=0), PIXELS],
+    batch_size: Count = 500,
+) -> Iterator[np.ndarray]:
     """The features of ``images`` (N, C, H, W) that ``classifier.features`` finds, as arrays (batch_size, D) in their
     order, the last perhaps shorter.
 
-    Whole numbers from 0 to 255 are brought into the classifier's ``pixel_range``; floating-point images lie in it
-    already. A batch is computed when it is asked for, in evaluation mode, so memory does not grow with N. Raises
-    ``ValueError`` for a ``batch_size`` below 1.
+    uint8 images, 0 to 255, and bool images are brought into the classifier's ``pixel_range``; floating-point images lie
+    in it already. A batch is computed when it is asked for, in evaluation mode, so memory does not grow with N. Raises
+    ``ValueError`` for images of another dtype, shape or range than the classifier reads.
     """
-    if batch_size < 1:
-        raise ValueError(f"image_features: expects a batch_size from 1, got {batch_size}")
-    return in_batches(classifier.features, classifier, images, batch_size)
+    return in_batches("image_features", classifier.features, classifier, images, batch_size)

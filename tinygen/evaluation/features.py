@@ -11,12 +11,13 @@ Each block's own mean is taken off before anything is squared, so features far f
 the mean of squares meets the square of the mean.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygen.autograd.tensor import Tensor
+from tinygen.checks import as_array, described
 from tinygen.kernels.products import matmul
 
 BLOCK = 1024  # features that are looked at together
@@ -30,11 +31,6 @@ class Moments(NamedTuple):
     covariance: np.ndarray
 
 
-def as_array(values: Any) -> np.ndarray:
-    """A tensor's values, from whichever device, or what NumPy makes of ``values``."""
-    return values.numpy() if isinstance(values, Tensor) else np.asarray(values)
-
-
 def blocks(argument: str, features: Iterable[Any]) -> Iterator[np.ndarray]:
     """Vectors (D,) and batches (B, D), arrays or tensors, as blocks (BLOCK, D) in float64; only the last is smaller.
 
@@ -44,8 +40,8 @@ def blocks(argument: str, features: Iterable[Any]) -> Iterator[np.ndarray]:
     """
     block, filled, seen = np.empty((0, 0)), 0, 0
     whole = isinstance(features, (np.ndarray, Tensor)) and features.ndim == 2
-    if not whole and not isinstance(features, Iterable):
-        raise TypeError(f"{argument} expects an iterator of features, got a {type(features).__name__}")
+    if not whole and (not isinstance(features, Iterable) or isinstance(features, (str, bytes, Mapping))):
+        raise TypeError(f"{argument} expects an iterator of features, got {described(features)}")
     for given in [features] if whole else features:
         batch = as_array(given)
         if batch.ndim not in (1, 2) or batch.shape[-1] == 0 or batch.dtype.kind not in "fiub":

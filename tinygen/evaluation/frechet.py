@@ -18,12 +18,14 @@ import numpy as np
 from scipy.linalg import LinAlgWarning, sqrtm
 from threadpoolctl import threadpool_limits
 
-from tinygen.evaluation.features import as_array, check_same_features, moments
+from tinygen.checks import checked
+from tinygen.evaluation.features import check_same_features, moments
 
 OFFSET = 1e-6  # added to the diagonals where the root is not finite, in parts of their mean
 IMAGINARY = 1e-3  # the most of the root's trace, in parts of what it could be, that rounding makes imaginary
 
 
+@checked
 def calculate_fid_score(sample_features: Iterable[Any], test_features: Iterable[Any]) -> float:
     """The Fréchet distance between the Gaussians of two sets' features, in squared units of a feature.
 
@@ -45,7 +47,8 @@ def calculate_fid_score(sample_features: Iterable[Any], test_features: Iterable[
     return frechet_distance(sample.mean, sample.covariance, test.mean, test.covariance)
 
 
-def frechet_distance(mu_p: Any, cov_p: Any, mu_q: Any, cov_q: Any) -> float:
+@checked
+def frechet_distance(mu_p: np.ndarray, cov_p: np.ndarray, mu_q: np.ndarray, cov_q: np.ndarray) -> float:
     """``|mu_p - mu_q|^2 + tr(cov_p + cov_q - 2 (cov_p cov_q)^(1/2))``: means (D,), covariances (D, D) -> the square of
     the 2-Wasserstein distance between the two Gaussians (Dowson and Landau 1982). Numbers do for D = 1.
 
@@ -72,13 +75,12 @@ def warn_if_few(argument: str, images: int, features: int) -> None:
             f"{argument} has {images} images for {features} features: its covariance is flat in "
             f"{features - images + 1} directions or more, and the score mostly says how few images there were; compare "
             "it with scores of as many images alone",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
-def _gaussian(name: str, mu: Any, cov: Any) -> tuple[np.ndarray, np.ndarray]:
+def _gaussian(name: str, mu: np.ndarray, cov: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean (D,) and covariance (D, D) in float64, checked."""
-    mu, cov = (as_array(given) for given in (mu, cov))
     mu, cov = np.atleast_1d(mu.astype(np.float64)), np.atleast_2d(cov.astype(np.float64))
     if mu.ndim != 1 or cov.shape != (len(mu), len(mu)) or len(mu) == 0:
         raise ValueError(
@@ -108,7 +110,7 @@ def _trace_of_root(cov_p: np.ndarray, cov_q: np.ndarray, bound: float) -> float:
         warnings.warn(
             "frechet_distance: the root of the product of the covariances is not finite; taken again with "
             f"{offsets[0]:.1e} and {offsets[1]:.1e} added to their diagonals",
-            stacklevel=3,
+            stacklevel=4,
         )
         eye = np.eye(len(cov_p))
         trace = _root(cov_p + offsets[0] * eye, cov_q + offsets[1] * eye).trace()

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygen.backend import generator, one_blas_thread
+from tinygen.checks import Several, checked
 from tinygen.evaluation.features import BLOCK, Moments, check_same_features, gather, moments
 from tinygen.evaluation.frechet import warn_if_few
 
@@ -37,8 +38,9 @@ class FIDInfinity(NamedTuple):
     scores: np.ndarray
 
 
+@checked
 def fid_standard_error(
-    sample_features: Iterable[Any], test_features: Iterable[Any], *, resamples: int = 100, replace: bool = False
+    sample_features: Iterable[Any], test_features: Iterable[Any], *, resamples: Several = 100, replace: bool = False
 ) -> float:
     """The standard error of ``calculate_fid_score`` over new samples, by the bootstrap.
 
@@ -52,19 +54,18 @@ def fid_standard_error(
     the test features are read once. The library's generator draws. Raises ``ValueError`` where there are fewer than 5
     samples or 2 ``resamples``, and as ``calculate_fid_score`` does.
     """
-    if resamples < 2:
-        raise ValueError(f"fid_standard_error: resamples expects 2 or more, got {resamples}")
     return _spread(*_samples_and_reference("fid_standard_error", sample_features, test_features), resamples, replace)
 
 
+@checked
 def fid_infinity(
     sample_features: Iterable[Any],
     test_features: Iterable[Any],
     *,
-    sizes: int = 15,
-    smallest: int | None = None,
-    shuffles: int = 5,
-    resamples: int = 100,
+    sizes: Several = 15,
+    smallest: Several | None = None,
+    shuffles: Several = 5,
+    resamples: Several = 100,
 ) -> FIDInfinity:
     """The Fréchet distance extrapolated to infinitely many samples (Chong and Forsyth 2020, section 4).
 
@@ -84,11 +85,8 @@ def fid_infinity(
     count, features = samples.shape
     if smallest is None:
         smallest = max(count // 10, min(2 * features, count // 2), 2)
-    if not 2 <= smallest < count or sizes < 2 or shuffles < 2 or resamples < 2:
-        raise ValueError(
-            f"{caller}: expects 2 <= smallest < N, and sizes, shuffles and resamples from 2, got smallest {smallest} "
-            f"of N = {count}, {sizes}, {shuffles} and {resamples}"
-        )
+    if smallest >= count:
+        raise ValueError(f"{caller}: smallest must be below the number of samples, got {smallest} of {count}")
     warn_if_few(f"{caller}: the smallest subset", smallest, features)
     numbers = np.linspace(smallest, count, sizes).round().astype(int)
     scores = np.array(

@@ -15,12 +15,33 @@ from typing import Any
 import numpy as np
 
 from tinygen.backend import generator
+from tinygen.checks import Natural, Several, checked
 from tinygen.evaluation.features import BLOCK, check_same_features, gather
 from tinygen.kernels.products import matmul
 
+LEAST_IN_BLOCK, LEAST_BLOCKS = 2, 2  # a pair of images for the estimate, two estimates for its standard error
 
+
+@checked
+def kid_blocks(samples: Natural, test_images: Natural, most: Several = 10) -> int:
+    """The ``blocks`` of ``calculate_kid_score`` for sets of so many images: ``most`` of them where each has two images.
+
+    Raises ``ValueError`` where either set has fewer than four images, the least from which the score can be computed;
+    so it says before a long training whether there will be enough.
+    """
+    blocks = min(samples, test_images) // LEAST_IN_BLOCK
+    if blocks < LEAST_BLOCKS:
+        least = LEAST_BLOCKS * LEAST_IN_BLOCK
+        raise ValueError(
+            f"kid_blocks: the kernel distance needs {least} samples and {least} test images, got {samples} and "
+            f"{test_images}"
+        )
+    return min(most, blocks)
+
+
+@checked
 def calculate_kid_score(
-    sample_features: Iterable[Any], test_features: Iterable[Any], *, blocks: int = 10
+    sample_features: Iterable[Any], test_features: Iterable[Any], *, blocks: Several = 10
 ) -> tuple[float, float]:
     """The squared maximum mean discrepancy of two sets' features, without bias, and its standard error.
 
@@ -33,8 +54,6 @@ def calculate_kid_score(
     sets' features differ in number, or one is NaN or infinite.
     """
     caller = "calculate_kid_score"
-    if blocks < 2:
-        raise ValueError(f"{caller}: blocks expects 2 or more, got {blocks}")
     samples = gather(f"{caller}: sample_features", sample_features, least=2 * blocks)
     test = gather(f"{caller}: test_features", test_features, least=2 * blocks)
     check_same_features(caller, samples.shape[1], test.shape[1])

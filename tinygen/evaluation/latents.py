@@ -5,51 +5,68 @@ of a VAE whose output is the pixels' means. Latents are arrays or tensors.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from tinygen.autograd.tensor import Tensor
-from tinygen.evaluation.pictures import encode
-from tinygen.models.vae import VAE
+from tinygen.autograd.recording import no_grad
+from tinygen.checks import Finite, Latents, NotNegative, Several, axes, checked
+from tinygen.evaluation.pictures import encoded
+from tinygen.models.vae import VAE, image_set
 from tinygen.nn import Module
 from tinygen.training.game import generate
 
 
-def active_units(model: VAE, images: Any, threshold: float = 0.01) -> int:
+@checked
+@no_grad()
+def active_units(model: VAE, images: Any, threshold: NotNegative = 0.01) -> int:
     """How many latent numbers tell images apart: those whose posterior mean varies over ``images`` (N, C, H, W), N > 1,
     by more than ``threshold``, Var_x(E[z_i|x]) (Burda et al. 2016, section 5.2)."""
-    means, _ = encode(model, images)
+    images = image_set("active_units", images)
+    if len(images) < 2:
+        raise ValueError(f"active_units: images must be 2 or more, got {len(images)}")
+    means, _ = encoded("active_units", model, images)
     return int((means.var(axis=0) > threshold).sum())
 
 
-def traversals(generator: Module, z: Any, steps: Sequence[float]) -> np.ndarray:
+@checked
+def traversals(generator: Module, z: Annotated[np.ndarray, axes("L")], steps: Sequence[Finite]) -> np.ndarray:
     """``g(z + step e_i)`` for each latent number i of one z (L,) and each of S steps -> (L, S, C, H, W)."""
-    z = _array(z)
-    if z.ndim != 1:
-        raise ValueError(f"traversals: z must be one latent (L,), got shape {z.shape}")
+    if not steps:
+        raise ValueError("traversals: steps must hold one step at least")
+    z = _floating(z)
     moved = z + np.asarray(steps, z.dtype)[:, None] * np.eye(len(z), dtype=z.dtype)[:, None]  # (L, S, L)
     images = generate(generator, moved.reshape(-1, len(z)))
     return images.reshape(len(z), len(steps), *images.shape[1:])
 
 
-def effects(traversals: np.ndarray, original: np.ndarray) -> np.ndarray:
+@checked
+def effects(
+    traversals: Annotated[np.ndarray, axes("L, S, C, H, W")], original: Annotated[np.ndarray, axes("C, H, W")]
+) -> np.ndarray:
     """How much each latent number changes an image: the root of the mean square of what its traversal (L, S, C, H, W)
     departs from the ``original`` (C, H, W) -> (L,), in the pixels' unit."""
+    _check_alike("effects", "traversals and original", traversals.shape[2:], original.shape)
+    traversals, original = _floating(traversals), _floating(original)
     return np.sqrt(np.square(traversals - original).mean(axis=(1, 2, 3, 4)))
 
 
-def interpolate_latents(generator: Module, z0: Any, z1: Any, steps: int = 11, *, spherical: bool = False) -> np.ndarray:
+@checked
+def interpolate_latents(
+    generator: Module, z0: Latents, z1: Latents, steps: Several = 11, *, spherical: bool = False
+) -> np.ndarray:
     """``g(alpha z0 + (1 - alpha) z1)`` for alpha = 0, ..., 1: latents (N, L) -> (N, steps, C, H, W). What lies between
     is made by the generator, so it is an image as good as any; ``spherical``, the way is that of ``slerp``."""
-    z0, z1 = _array(z0), _array(z1)
+    _check_alike("interpolate_latents", "z0 and z1", z0.shape, z1.shape)
+    z0, z1 = _floating(z0), _floating(z1)
     alphas = np.linspace(0, 1, steps, dtype=z0.dtype)
     ways = [slerp(z0, z1, alpha) if spherical else alpha * z0 + (1 - alpha) * z1 for alpha in alphas]
     images = generate(generator, np.stack(ways, axis=1).reshape(-1, z0.shape[1]))
     return images.reshape(len(z0), steps, *images.shape[1:])
 
 
-def slerp(z0: np.ndarray, z1: np.ndarray, alpha: float) -> np.ndarray:
+@checked
+def slerp(z0: np.ndarray, z1: np.ndarray, alpha: Finite) -> np.ndarray:
     """The point of a great circle's arc that lies ``1 - alpha`` of the way from z0 to z1, for each of (N, L):
 
         sin(alpha w) / sin(w) z0  +  sin((1 - alpha) w) / sin(w) z1,    w the angle between the two
@@ -57,8 +74,12 @@ def slerp(z0: np.ndarray, z1: np.ndarray, alpha: float) -> np.ndarray:
     (Shoemake 1985; White 2016). Nearly all of a normal in many dimensions lies near a sphere of radius sqrt(L), and so
     does this way; the straight one leads through the inside, where there are next to no draws: halfway between two
     draws its length is about sqrt(L / 2). Where the angle is 0 the two ways are one. Raises ``ValueError`` where a z
-    is 0, or two are opposite: no arc is the shortest.
+    is 0, two are opposite, so that no arc is the shortest, or the shapes differ.
     """
+    if z0.ndim == 0:
+        raise ValueError(f"slerp: latents must be (N, L) or (L,), got {z0.shape}")
+    _check_alike("slerp", "z0 and z1", z0.shape, z1.shape)
+    z0, z1 = _floating(z0), _floating(z1)
     lengths = [np.linalg.norm(z, axis=-1, keepdims=True) for z in (z0, z1)]
     if not all(length.all() for length in lengths):
         raise ValueError("slerp: a latent is 0, and lies in no direction")
@@ -72,12 +93,20 @@ def slerp(z0: np.ndarray, z1: np.ndarray, alpha: float) -> np.ndarray:
     return (first * z0 + second * z1).astype(z0.dtype)
 
 
-def interpolate_images(generator: Module, z0: Any, z1: Any, steps: int = 11) -> np.ndarray:
+@checked
+def interpolate_images(generator: Module, z0: Latents, z1: Latents, steps: Several = 11) -> np.ndarray:
     """``alpha g(z0) + (1 - alpha) g(z1)`` for alpha = 0, ..., 1: latents (N, L) -> (N, steps, C, H, W). What lies
     between is one image shining through another."""
+    _check_alike("interpolate_images", "z0 and z1", z0.shape, z1.shape)
     x0, x1 = generate(generator, z0), generate(generator, z1)
     return np.stack([alpha * x0 + (1 - alpha) * x1 for alpha in np.linspace(0, 1, steps, dtype=x0.dtype)], axis=1)
 
 
-def _array(z: Any) -> np.ndarray:
-    return z.numpy() if isinstance(z, Tensor) else np.asarray(z)
+def _floating(values: np.ndarray) -> np.ndarray:
+    """``values`` as they are, or whole numbers as float32."""
+    return values if values.dtype.kind == "f" else values.astype(np.float32)
+
+
+def _check_alike(caller: str, arguments: str, one: tuple[int, ...], other: tuple[int, ...]) -> None:
+    if one != other:
+        raise ValueError(f"{caller}: {arguments} must be of one shape, got {one} and {other}")

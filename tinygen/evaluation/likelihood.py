@@ -17,9 +17,11 @@ import numpy as np
 
 from tinygen.autograd.recording import no_grad
 from tinygen.autograd.tensor import Tensor, tensor
+from tinygen.checks import Count, Several, checked, require
 from tinygen.data import spread
 from tinygen.likelihoods import log_likelihood_normal, log_mean_exp
-from tinygen.models.vae import VAE
+from tinygen.models.placement import placed
+from tinygen.models.vae import VAE, as_images, image_set
 from tinygen.operations.creation import randn, zeros_like
 from tinygen.operations.elementwise import exp
 from tinygen.operations.reductions import logsumexp
@@ -29,39 +31,46 @@ from tinygen.training.console import progress
 DECODED_AT_ONCE = 400  # latents, and images encoded: bounds the memory
 
 
-def _images(name: str, model: VAE, images: Any) -> Tensor:
-    """``images`` ((N, D) or (N, C, H, W), array or tensor) as floating-point images on the model's device."""
-    weight = model.parameters()[0]
-    values = images.data if isinstance(images, Tensor) else images
-    if values.ndim < 2 or math.prod(values.shape[1:]) != math.prod(model.image_shape):
-        raise ValueError(f"{name}: images must have shape (N, {model.image_shape}), flat or not, got {values.shape}")
-    return reshape(tensor(values, dtype=weight.dtype, device=weight.device), (len(values), *model.image_shape))
+LEAST_IMAGES = 2  # for a standard error over images
+
+
+def check_likelihood_options(caller: str, images: int, num_samples: int = 1) -> None:
+    """Raise ``ValueError`` unless ``estimate_log_likelihood`` can be computed from so many images with ``num_samples``
+    draws each: from 2 images, and from 1 draw. For callers who want to know before a long training."""
+    if images < LEAST_IMAGES or num_samples < 1:
+        raise ValueError(
+            f"{caller}: the likelihood is estimated from at least {LEAST_IMAGES} images with at least 1 draw each, "
+            f"got {images} images and {num_samples} draws"
+        )
 
 
 def _draws(name: str, model: VAE, images: Tensor, z: Any) -> Tensor:
     """``z`` as latents (M, K, L) of M images on their device."""
-    z = z if isinstance(z, Tensor) else tensor(z, dtype=images.dtype, device=images.device)
+    z = placed(name, "z", z, model)
     if z.ndim != 3 or len(z) != len(images) or z.shape[2] != model.latent_size or z.shape[1] == 0:
         raise ValueError(f"{name}: z must have shape ({len(images)}, K, {model.latent_size}), got {z.shape}")
     return z
 
 
+@checked
 @no_grad()
-def elbo(model: VAE, images: Any, batch_size: int = 200) -> float:
+def elbo(model: VAE, images: Any, batch_size: Count = 200) -> float:
     """The mean ELBO per image in nats, with one draw from the posterior an image.
 
-    ``images``: (N, C, H, W) or (N, D). The model is evaluated in evaluation mode and left in the mode it was in.
+    ``images``: (N, C, H, W) or (N, D), array or tensor. The model is evaluated in evaluation mode and left in the mode
+    it was in. Raises ``ValueError`` for images of another shape or dtype, for none, and for NaN and numbers outside
+    ``model.pixel_range``; so does every function of a VAE and images here.
     """
-    if batch_size < 1 or len(images) == 0:
-        raise ValueError(f"elbo: expects images and a batch_size from 1, got {len(images)} and {batch_size}")
+    images = image_set("elbo", images)
     total = 0.0
     with model.evaluating():
         for first in range(0, len(images), batch_size):
-            x = _images("elbo", model, images[first : first + batch_size])
+            x = as_images("elbo", model, images[first : first + batch_size])
             total += float(model.elbo(x).data.sum(dtype="float64"))
     return total / len(images)
 
 
+@checked
 @no_grad()
 def log_likelihood(model: VAE, x: Any, z: Any) -> Tensor:
     """The importance-sampling estimate of log p(x) in nats: images x (M, D), draws z (M, K, L) from q(z|x) -> (M,).
@@ -69,27 +78,40 @@ def log_likelihood(model: VAE, x: Any, z: Any) -> Tensor:
     Everything is computed from logarithms, so an image whose every weight underflows still gets its right value. The
     model is evaluated in evaluation mode, and memory beyond ``z`` does not grow with K.
     """
-    images = _images("log_likelihood", model, x)
+    images = as_images("log_likelihood", model, x)
     draws = _draws("log_likelihood", model, images, z)
     estimates = []
     with model.evaluating():
         for first in range(0, len(images), DECODED_AT_ONCE):
             some = slice(first, first + DECODED_AT_ONCE)
-            weights = log_weights(model, images[some], draws[some], *model.encode(images[some]))
+            weights = _log_weights(model, images[some], draws[some], *model.encode(images[some]))
             estimates.append(log_mean_exp(weights))
     return cat(estimates)
 
 
+@checked
 @no_grad()
-def log_weights(model: VAE, x: Any, z: Any, mean: Tensor, logvar: Tensor) -> Tensor:
+def log_weights(model: VAE, x: Any, z: Any, mean: Any, logvar: Any) -> Tensor:
     """log p(x|z_k) + log p(z_k) - log q(z_k), the importance weights of draws z (M, K, L) from q = N(mean, e^logvar),
     mean and logvar (M, L), for images x (M, D) -> (M, K), nats.
 
     The mean of the weights themselves is p(x) on average, whatever q is: the encoder's q(z|x), or, with zeros for mean
     and logvar, the prior, where a weight is p(x|z_k) alone. Memory beyond ``z`` is the logarithms' own.
     """
-    images = _images("log_weights", model, x)
+    images = as_images("log_weights", model, x)
     draws = _draws("log_weights", model, images, z)
+    q = [
+        each if isinstance(each, Tensor) else placed("log_weights", "mean and logvar", each, model)
+        for each in (mean, logvar)
+    ]
+    shape = (len(images), model.latent_size)
+    if any(each.shape != shape for each in q):
+        raise ValueError(f"log_weights: mean and logvar must have shape {shape}, got {q[0].shape} and {q[1].shape}")
+    return _log_weights(model, images, draws, *q)
+
+
+def _log_weights(model: VAE, images: Tensor, draws: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
+    """``log_weights`` of arguments that are known to be right."""
     M, K, L = draws.shape
     draws = reshape(draws, (M * K, L))
     owner = np.repeat(np.arange(M), K)  # the image that each draw belongs to
@@ -105,15 +127,24 @@ def log_weights(model: VAE, x: Any, z: Any, mean: Tensor, logvar: Tensor) -> Ten
     return reshape(cat(parts), (M, K))
 
 
-def effective_sample_size(log_weights: Tensor) -> Tensor:
+@checked
+def effective_sample_size(log_weights: Any) -> Tensor:
     """``(sum_k w_k)^2 / sum_k w_k^2`` of weights given by their logarithms (M, K) -> (M,): how many equal weights would
     make as sure a mean, from 1, where one draw outweighs all others, to K (Kong 1992)."""
+    log_weights = (
+        log_weights
+        if isinstance(log_weights, Tensor)
+        else tensor(require("effective_sample_size", "log_weights", log_weights, np.ndarray))
+    )
+    if log_weights.ndim != 2 or log_weights.size == 0:
+        raise ValueError(f"effective_sample_size: log_weights must be (M, K), not empty, got {log_weights.shape}")
     return exp(logsumexp(log_weights, axis=1) * 2 - logsumexp(log_weights * 2, axis=1))
 
 
+@checked
 @no_grad()
 def estimate_log_likelihood(
-    model: VAE, images: Any, num_samples: int = 200, batch_size: int = 64, description: str = "log p(x)"
+    model: VAE, images: Any, num_samples: Count = 200, batch_size: Count = 64, description: str = "log p(x)"
 ) -> tuple[float, float]:
     """The mean of log p(x) over ``images`` in nats, by importance sampling with ``num_samples`` draws an image, and the
     standard error of that mean over the images.
@@ -121,25 +152,23 @@ def estimate_log_likelihood(
     Memory is bounded by ``batch_size`` images' draws. The estimate is, on average, below the truth, and rises with
     ``num_samples``.
     """
-    if len(images) < 2 or num_samples < 1 or batch_size < 1:
-        raise ValueError(
-            "estimate_log_likelihood: expects at least 2 images, and num_samples and batch_size from 1, got "
-            f"{len(images)}, {num_samples} and {batch_size}"
-        )
+    images = image_set("estimate_log_likelihood", images)
+    check_likelihood_options("estimate_log_likelihood", len(images), num_samples)
     values = []
     with model.evaluating():
         for first in progress(range(0, len(images), batch_size), description):
-            x = _images("estimate_log_likelihood", model, images[first : first + batch_size])
+            x = as_images("estimate_log_likelihood", model, images[first : first + batch_size])
             mean, logvar = model.encode(x)
             noise = randn(len(x), num_samples, model.latent_size, dtype=x.dtype, device=x.device)
             z = expand_dims(mean, 1) + expand_dims(exp(logvar * 0.5), 1) * noise
-            values.append(log_mean_exp(log_weights(model, x, z, mean, logvar)).numpy().astype(np.float64))
+            values.append(log_mean_exp(_log_weights(model, x, z, mean, logvar)).numpy().astype(np.float64))
     every = np.concatenate(values)
     return float(every.mean()), float(every.std(ddof=1) / math.sqrt(len(every)))
 
 
+@checked
 def measure_likelihoods(
-    model: VAE, splits: Mapping[str, Any], num_samples: int = 200, likelihood_images: int | None = None
+    model: VAE, splits: Mapping[str, Any], num_samples: Count = 200, likelihood_images: Several | None = None
 ) -> dict[str, float]:
     """The numbers that a VAE is compared by, of each of ``splits`` (name -> images): ``<name>_elbo``, and
     ``<name>_log_likelihood`` by ``estimate_log_likelihood`` over ``likelihood_images`` of them at equal distances (all

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinygen.checks import NotNegative, Points, Positive, checked
 from tinygen.data.samplers import GaussianMixture
 
 
@@ -16,8 +17,9 @@ class ModeCoverage(NamedTuple):
     counts: np.ndarray
 
 
+@checked
 def mode_coverage(
-    samples: np.ndarray, mixture: GaussianMixture, *, deviations: float = 3.0, fair_part: float = 0.1
+    samples: Points, mixture: GaussianMixture, *, deviations: Positive = 3.0, fair_part: NotNegative = 0.1
 ) -> ModeCoverage:
     """Count ``samples`` (n, d) within so many standard ``deviations`` of their nearest centre of ``mixture``.
 
@@ -25,10 +27,8 @@ def mode_coverage(
     least ``fair_part`` of the n / modes samples that would be its due: so one stray sample covers nothing, however many
     are drawn. Raises ``ValueError`` for samples of another dimension, and for none.
     """
-    if samples.ndim != 2 or samples.shape[1] != mixture.centres.shape[1] or len(samples) == 0:
-        raise ValueError(
-            f"mode_coverage: samples must be (n, {mixture.centres.shape[1]}) with n > 0, got {samples.shape}"
-        )
+    if samples.shape[1] != mixture.centres.shape[1]:
+        raise ValueError(f"mode_coverage: samples must be (n, {mixture.centres.shape[1]}), got {samples.shape}")
     nearest, distance = mixture.nearest(samples)
     good = distance <= deviations
     counts = np.bincount(nearest[good], minlength=len(mixture.centres))

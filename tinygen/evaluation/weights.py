@@ -1,5 +1,6 @@
 """Weights from a file into a network: a checkpoint's part, or a file of PyTorch's."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,12 +19,14 @@ def load_weights(network: Network, path: str | Path, part: str = "model") -> Net
     Raises ``ValueError`` where the file has no such part or holds the weights of another network, naming the file, and
     the errors of ``checkpoint.load`` and ``checkpoint.read_torch``.
     """
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"{path} is a folder, expected a file of weights")
     if Path(path).suffix in (".h5", ".hdf5"):
         parts = checkpoint.load(path)
-        parts = parts.get("parts", parts)
-        if part not in parts:
+        inner = parts.get("parts", parts)
+        if not isinstance(inner, Mapping) or part not in inner:
             raise ValueError(f"{path} holds {', '.join(parts) or 'nothing'}, expected {part!r}")
-        state = parts[part]
+        state = inner[part]
     else:
         state = checkpoint.read_torch(path)
     try:

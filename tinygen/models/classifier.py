@@ -7,9 +7,13 @@ from tinygen.autograd.tensor import Tensor
 
 
 class Classifier(nn.Module):
-    """The interface: images whose numbers lie in ``pixel_range`` to the logits of classes, and on the way features."""
+    """The interface: images whose numbers lie in ``pixel_range`` to the logits of classes, and on the way features.
+
+    ``image_shape`` is (C, H, W); None where any shape will do.
+    """
 
     pixel_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    image_shape: ClassVar[tuple[int, int, int] | None] = None
 
     def features(self, x: Tensor) -> Tensor:
         """Images (N, C, H, W) -> (N, D), what the last layer reads the class from."""
@@ -19,6 +23,8 @@ class Classifier(nn.Module):
 class DigitClassifier(Classifier):
     """A small convolutional network from 28 x 28 images in [0, 1] to the logits of ten classes: digits, or as many
     kinds of clothes."""
+
+    image_shape: ClassVar = (1, 28, 28)
 
     def __init__(self) -> None:
         self.layers = nn.Sequential(
@@ -54,6 +60,7 @@ class SVHNClassifier(Classifier):
     """
 
     pixel_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    image_shape: ClassVar = (3, 32, 32)
 
     def __init__(self) -> None:
         self.conv_stack = nn.Sequential(

@@ -8,7 +8,8 @@ can be a critic under a gradient penalty, where each example must be judged by i
 
 from tinygen import nn
 from tinygen.autograd.tensor import Tensor
-from tinygen.models.pixels import GaussianPixels, Pixels
+from tinygen.checks import Count, checked
+from tinygen.models.pixels import GaussianPixels, PixelRange, Pixels
 from tinygen.models.vae import VAE
 
 SHAPE = (3, 32, 32)
@@ -18,7 +19,8 @@ WIDTH = 48  # channels beside the image: with 64 only half as many rounds fit in
 class Generator(nn.Module):
     """Latents to images: a linear layer to 4 x 4, then three transposed convolutions; ends in tanh."""
 
-    def __init__(self, latent_size: int = 100, width: int = WIDTH) -> None:
+    @checked
+    def __init__(self, latent_size: Count = 100, width: Count = WIDTH) -> None:
         self.layers = nn.Sequential(
             nn.Linear(latent_size, 4 * width * 4 * 4),
             nn.Unflatten(1, (4 * width, 4, 4)),
@@ -42,7 +44,8 @@ class Generator(nn.Module):
 class Critic(nn.Module):
     """Images to ``outputs`` numbers each: three convolutions and a linear layer, no batch normalisation."""
 
-    def __init__(self, outputs: int = 1, width: int = WIDTH) -> None:
+    @checked
+    def __init__(self, outputs: Count = 1, width: Count = WIDTH) -> None:
         self.layers = nn.Sequential(
             nn.Conv2d(SHAPE[0], width, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
@@ -60,11 +63,20 @@ class Critic(nn.Module):
 
 
 class ColourVAE(VAE):
-    """A VAE of colour images: the generator is its decoder, and gives the pixels' means; N(x; g(z), I) unless told."""
+    """A VAE of colour images in [-1, 1]: the generator is its decoder, and gives the pixels' means.
+
+    ``pixels`` is N(x; g(z), I) unless told.
+    """
 
     image_shape = SHAPE
 
-    def __init__(self, latent_size: int = 100, pixels: Pixels | None = None, width: int = WIDTH) -> None:
+    @property
+    def pixel_range(self) -> PixelRange:
+        """[-1, 1], which the generator's tanh can reach, unless ``pixels`` has a range of its own."""
+        return self.pixels.pixel_range or (-1.0, 1.0)
+
+    @checked
+    def __init__(self, latent_size: Count = 100, pixels: Pixels | None = None, width: Count = WIDTH) -> None:
         self.latent_size = latent_size
         self.encoder = Critic(2 * latent_size, width)
         self.decoder = Generator(latent_size, width)

@@ -8,13 +8,15 @@ is, and covers every pixel equally often.
 
 from tinygen import nn
 from tinygen.autograd.tensor import Tensor
+from tinygen.checks import Count, checked
 from tinygen.nn.initialisation import normal_weights
 
 
 class GreyGenerator(nn.Module):
     """Latents to 28 x 28: a linear layer to 4 x 4, three transposed convolutions of 5 x 5; ends in tanh."""
 
-    def __init__(self, latent_size: int = 128, width: int = 64) -> None:
+    @checked
+    def __init__(self, latent_size: Count = 128, width: Count = 64) -> None:
         self.layers = nn.Sequential(
             nn.Linear(latent_size, 4 * width * 4 * 4),
             nn.Unflatten(1, (4 * width, 4, 4)),
@@ -41,7 +43,8 @@ class GreyCritic(nn.Module):
     ``normalised`` by the batch, unless the critic is to pay for its slopes, which are those at each example by itself.
     """
 
-    def __init__(self, width: int = 64, normalised: bool = True) -> None:
+    @checked
+    def __init__(self, width: Count = 64, normalised: bool = True) -> None:
         self.layers = nn.Sequential(
             *_reading(1, width, 5, normalised),  # 28 -> 14
             *_reading(width, 2 * width, 5, normalised),  # 14 -> 7
@@ -62,7 +65,8 @@ class DCGANGenerator(nn.Module):
     and the initial weights, N(0, 0.02^2); here the generator has leaky units, as the critic does.
     """
 
-    def __init__(self, latent_size: int = 100, width: int = 128) -> None:
+    @checked
+    def __init__(self, latent_size: Count = 100, width: Count = 128) -> None:
         self.layers = nn.Sequential(
             nn.Linear(latent_size, 8 * width * 4 * 4),
             nn.Unflatten(1, (8 * width, 4, 4)),
@@ -87,7 +91,8 @@ class DCGANCritic(nn.Module):
     All four are normalised by the batch; the paper leaves out the first.
     """
 
-    def __init__(self, width: int = 128) -> None:
+    @checked
+    def __init__(self, width: Count = 128) -> None:
         self.layers = nn.Sequential(
             *_reading(1, width, 4),  # 64 -> 32
             *_reading(width, 2 * width, 4),  # 32 -> 16

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from tinygen import nn
 from tinygen.autograd.tensor import Tensor
+from tinygen.checks import Count, checked
 from tinygen.operations.creation import zeros_like
 
 
@@ -15,11 +16,12 @@ class MLP(nn.Module):
     no kinks and can be held to 1 everywhere. With ``flat`` the last layer begins at 0 and so does all that it says.
     """
 
+    @checked
     def __init__(
         self,
-        inputs: int,
-        outputs: int = 1,
-        hidden: Sequence[int] = (64, 64),
+        inputs: Count,
+        outputs: Count = 1,
+        hidden: Sequence[Count] = (64, 64),
         activation: Callable[[], nn.Module] = nn.ELU,
         flat: bool = False,
     ) -> None:

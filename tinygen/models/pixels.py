@@ -8,18 +8,41 @@ section 3).
 """
 
 import math
+from typing import ClassVar
 
 from tinygen import nn
 from tinygen.autograd.tensor import Tensor
+from tinygen.backend import Array
+from tinygen.checks import Positive, checked
 from tinygen.likelihoods import LOG_2_PI, log_likelihood_bernoulli_logits
 from tinygen.operations.creation import full
 from tinygen.operations.elementwise import exp, sigmoid
 from tinygen.operations.reductions import sum
 from tinygen.operations.shaping import reshape
 
+PixelRange = tuple[float, float] | None  # the lowest and the highest number that a pixel may be; None: any finite one
+TOLERANCE = 1e-3  # of a range's width: rounding in half precision leads no farther beyond it
+
+
+def check_pixels(caller: str, images: Array, pixel_range: PixelRange) -> None:
+    """Raise ``ValueError`` where ``images``, an array of any shape, hold NaN or numbers outside ``pixel_range``."""
+    if images.size == 0:
+        return
+    low, high = pixel_range or (-math.inf, math.inf)
+    slack = TOLERANCE * (high - low) if pixel_range else 0.0
+    lowest, highest = images.min(), images.max()
+    if low - slack <= lowest and highest <= high + slack and -math.inf < lowest and highest < math.inf:
+        return
+    expected = "finite numbers" if pixel_range is None else f"numbers in [{low:g}, {high:g}]"
+    hint = "" if pixel_range is None else "; data.binarize and data.centred bring bytes into [0, 1] and [-1, 1]"
+    raise ValueError(f"{caller}: images must hold {expected}, got {lowest:g} to {highest:g}{hint}")
+
 
 class Pixels(nn.Module):
-    """The interface: what is learned of it, if anything, is a parameter of the model that has it."""
+    """The interface: what is learned of it, if anything, is a parameter of the model that has it. ``pixel_range``: the
+    numbers that images may hold, any finite ones where it is None."""
+
+    pixel_range: ClassVar[PixelRange] = None
 
     def log_likelihood(self, decoded: Tensor, x: Tensor) -> Tensor:
         """log p(x|z) of images x (N, C, H, W) given their decoding -> (N,), nats."""
@@ -31,7 +54,10 @@ class Pixels(nn.Module):
 
 
 class BernoulliPixels(Pixels):
-    """0/1 pixels, each 1 with probability sigmoid(decoded)."""
+    """0/1 pixels, each 1 with probability sigmoid(decoded). A number between the two stands for the mean of many such
+    pixels."""
+
+    pixel_range = (0.0, 1.0)
 
     def log_likelihood(self, decoded: Tensor, x: Tensor) -> Tensor:
         return log_likelihood_bernoulli_logits(decoded, x)
@@ -46,9 +72,8 @@ class GaussianPixels(Pixels):
     Raises ``ValueError`` for a variance that is not a positive number.
     """
 
-    def __init__(self, variance: float = 1.0, learned: bool = False) -> None:
-        if not 0 < variance < math.inf:
-            raise ValueError(f"GaussianPixels: variance must be a positive number, got {variance}")
+    @checked
+    def __init__(self, variance: Positive = 1.0, learned: bool = False) -> None:
         self.logvar = nn.Parameter(full(1, math.log(variance)).data) if learned else math.log(variance)
 
     @property

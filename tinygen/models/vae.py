@@ -11,17 +11,22 @@ stands for the expectation: written so, the draw is a differentiable function of
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
 
 from tinygen import nn
 from tinygen.autograd.operation import operation
-from tinygen.autograd.tensor import Tensor
-from tinygen.backend import Array, array_module
+from tinygen.autograd.tensor import Tensor, tensor
+from tinygen.backend import Array, array_module, is_numpy
+from tinygen.checks import Count, Finite, checked, described, require
 from tinygen.likelihoods import kl_gaussian_standard, log_likelihood_normal
 from tinygen.models.mlp import MLP
-from tinygen.models.pixels import BernoulliPixels, Pixels
+from tinygen.models.pixels import BernoulliPixels, PixelRange, Pixels, check_pixels
+from tinygen.models.placement import placement
 from tinygen.operations.creation import full_like, randn, randn_like, zeros_like
 from tinygen.operations.elementwise import exp
-from tinygen.operations.shaping import split
+from tinygen.operations.shaping import reshape, split
 
 
 @operation(
@@ -38,6 +43,8 @@ class VAE(nn.Module):
     """An ``encoder`` (images to 2 x latent_size numbers) and a ``decoder`` (latents to what ``pixels`` makes of them).
 
     ``image_shape`` is (C, H, W); ``pixels`` is p(x|z), unless told that of 0/1 pixels, whose logits are decoded.
+    ``pixel_range`` holds the lowest and the highest number that images may have, that of ``pixels`` unless a model
+    states its own; None allows any finite numbers. The ELBO of images outside it is refused.
     """
 
     encoder: nn.Module
@@ -45,6 +52,12 @@ class VAE(nn.Module):
     latent_size: int
     image_shape: tuple[int, int, int]
     pixels: Pixels = BernoulliPixels()
+
+    @property
+    def pixel_range(self) -> PixelRange:
+        """The lowest and the highest number that images may have. None, any finite ones, for a model that overrides
+        ``log_likelihood`` and so makes no use of ``pixels``."""
+        return self.pixels.pixel_range if type(self).log_likelihood is VAE.log_likelihood else None
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Images (N, C, H, W) -> mean and log-variance (N, latent_size) of q(z|x)."""
@@ -79,7 +92,14 @@ class VAE(nn.Module):
         With ``path_gradient`` the KL is estimated by the same draw, as log q(z|x) - log p(z), and its gradient takes
         the path through z alone. What it leaves out, the gradient of log q in its parameters at a fixed z, is 0 on
         average: it is noise, which would stay even where q is the posterior (Roeder, Wu and Duvenaud 2017, eq. 8).
+
+        Raises ``ValueError`` where ``x`` holds NaN or numbers outside ``pixel_range``; on a GPU, which would have to
+        wait for the answer, nothing is checked.
         """
+        if not isinstance(x, Tensor):
+            x = as_images(type(self).__name__, self, x)
+        elif is_numpy(x.data):
+            check_pixels(type(self).__name__, x.data, self.pixel_range)
         mean, logvar = self.encode(x)
         z = self.draw(mean, logvar)
         log_likelihood = self.log_likelihood(self.decode(z), x)
@@ -93,10 +113,42 @@ class VAE(nn.Module):
         log_likelihood, kl = self.elbo_terms(x)
         return log_likelihood - kl
 
-    def sample(self, n: int) -> Tensor:
+    @checked
+    def sample(self, n: Count) -> Tensor:
         """``n`` images (n, C, H, W) from the prior: the pixels' means, given z ~ N(0, I)."""
-        device = self.parameters()[0].device
-        return self.pixel_means(self.decode(randn(n, self.latent_size, device=device)))
+        return self.pixel_means(self.decode(randn(n, self.latent_size, **placement(self))))
+
+
+def image_set(caller: str, images: Any) -> Any:
+    """``images`` as a tensor or an array that batches for ``as_images`` can be cut from, at least one image."""
+    images = images if isinstance(images, Tensor) else require(caller, "images", images, np.ndarray)
+    if images.ndim == 0 or len(images) == 0:
+        raise ValueError(f"{caller}: images must have shape (N, C, H, W) or (N, D) with N > 0, got {images.shape}")
+    return images
+
+
+def as_images(caller: str, model: VAE, images: Any) -> Tensor:
+    """``images``, (N, C, H, W) or flat (N, D), array or tensor, as the model's floating-point images on its device.
+
+    Their numbers stay what they are: bool and uint8 images are 0 and 1, fit for a model whose numbers begin at 0.
+
+    Raises, naming ``caller``, ``TypeError`` for what is no array of real numbers, and ``ValueError`` for another shape
+    or dtype, for no images, and for NaN and numbers outside the model's ``pixel_range``.
+    """
+    images = image_set(caller, images)
+    values = images.data if isinstance(images, Tensor) else images
+    shape, flat = model.image_shape, math.prod(model.image_shape)
+    if values.shape[1:] not in (shape, (flat,)):
+        expected = f"(N, {', '.join(map(str, shape))}) or (N, {flat}) with N > 0"
+        raise ValueError(f"{caller}: images must have shape {expected}, got {tuple(values.shape)}")
+    pixel_range = model.pixel_range
+    bits = pixel_range is None or pixel_range[0] == 0  # whether 0 and 1 may be pixels of this model
+    if values.dtype.kind != "f" and not (bits and (values.dtype.kind == "b" or values.dtype == np.uint8)):
+        kinds = "bool, uint8 or floating point" if bits else "floating point"
+        within = "" if pixel_range is None else f" in [{pixel_range[0]:g}, {pixel_range[1]:g}]"
+        raise ValueError(f"{caller}: images of this model must be {kinds}{within}, got {described(values)}")
+    check_pixels(caller, values, pixel_range)
+    return reshape(tensor(values, **placement(model)), (len(values), *shape))
 
 
 class ConvVAE(VAE):
@@ -104,7 +156,8 @@ class ConvVAE(VAE):
 
     image_shape = (1, 28, 28)
 
-    def __init__(self, latent_size: int = 100) -> None:
+    @checked
+    def __init__(self, latent_size: Count = 100) -> None:
         self.latent_size = latent_size
         self.encoder = nn.Sequential(
             nn.Conv2d(1, 32, 3),
@@ -142,13 +195,14 @@ class MLPVAE(VAE):
     decoder's last layer begin, PyTorch's start where it is None: at -5 a pixel is 1 with probability 0.007.
     """
 
+    @checked
     def __init__(
         self,
-        latent_size: int = 100,
-        hidden: Sequence[int] = (300, 300),
+        latent_size: Count = 100,
+        hidden: Sequence[Count] = (300, 300),
         activation: Callable[[], nn.Module] = nn.ELU,
-        image_shape: tuple[int, int, int] = (1, 28, 28),
-        output_bias: float | None = None,
+        image_shape: tuple[Count, Count, Count] = (1, 28, 28),
+        output_bias: Finite | None = None,
     ) -> None:
         self.latent_size, self.image_shape = latent_size, image_shape
         pixels = math.prod(image_shape)

@@ -7,7 +7,7 @@ critic's field with the samples on it shows where they will go next, or why they
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tinygen.checkpoint import written_whole
+from tinygen.checks import Count, Positive, as_array, checked, described
 from tinygen.plotting.figures import FONT, INK, write
 
 SHADES = "RdBu"  # low is red, high is blue, and the middle white
@@ -37,7 +38,8 @@ class Field(NamedTuple):
     high: float = 1.0
 
 
-def fields(parts: Sequence[Field], path: str | Path, *, reach: float, columns: int = 5) -> None:
+@checked
+def fields(parts: Sequence[Field], path: str | Path, *, reach: Positive, columns: Count = 5) -> None:
     """Draw ``parts``, ``columns`` in a row, each the square of the plane from -``reach`` to ``reach``, into a PNG file.
 
     Raises ``ValueError`` where there is none, or one is not a lattice of finite numbers with points (n, 2).
@@ -45,8 +47,14 @@ def fields(parts: Sequence[Field], path: str | Path, *, reach: float, columns: i
     write(_figure("fields", parts, reach, columns), path)
 
 
+@checked
 def field_animation(
-    frames: Sequence[Sequence[Field]], path: str | Path, *, reach: float, columns: int = 5, seconds: float = 0.15
+    frames: Sequence[Sequence[Field]],
+    path: str | Path,
+    *,
+    reach: Positive,
+    columns: Count = 5,
+    seconds: Positive = 0.15,
 ) -> None:
     """Draw each of ``frames`` as ``fields`` does, and put them one after the other, ``seconds`` each and the last ten
     times as long, into a GIF file that begins again for ever. Errors are those of ``fields``."""
@@ -73,8 +81,7 @@ def _figure(function: str, parts: Sequence[Field], reach: float, columns: int) -
     rows = math.ceil(len(parts) / columns)
     head = 0.3  # for the titles, in inches
     figure = Figure(figsize=(columns * SIDE, rows * (SIDE + head)), dpi=DPI, facecolor="white")
-    for place, part in enumerate(parts):
-        _check(function, part)
+    for place, part in enumerate([_checked(function, part) for part in parts]):
         row, column = divmod(place, columns)
         height = 1 / rows
         box = (column / columns, 1 - (row + 1) * height, 1 / columns, height * SIDE / (SIDE + head))
@@ -109,9 +116,16 @@ def _draw(axes: Axes, part: Field, reach: float) -> None:
     axes.set_title(part.title, fontdict=FONT | {"size": 9}, loc="left", pad=3)
 
 
-def _check(function: str, part: Field) -> None:
-    if part.values.ndim != 2 or part.values.size == 0 or not np.isfinite(part.values).all():
-        raise ValueError(f"{function}: the values of {part.title!r} must be finite and (H, W), got {part.values.shape}")
-    for name, points in (("samples", part.samples), ("data", part.data)):
-        if points.ndim != 2 or points.shape[1] != 2:
-            raise ValueError(f"{function}: the {name} of {part.title!r} must be (n, 2), got {points.shape}")
+def _checked(function: str, part: Field) -> Field:
+    """``part`` with arrays for all that is drawn; ``ValueError`` where they have other shapes or are not finite."""
+    arrays: dict[str, Any] = {name: as_array(getattr(part, name)) for name in ("values", "samples", "data")}
+    values = arrays["values"]
+    if values.ndim != 2 or values.size == 0 or values.dtype.kind not in "biuf" or not np.isfinite(values).all():
+        raise ValueError(
+            f"{function}: the values of {part.title!r} must be finite and (H, W), got {described(part.values)}"
+        )
+    for name in ("samples", "data"):
+        if arrays[name].ndim != 2 or arrays[name].shape[1] != 2 or arrays[name].dtype.kind not in "biuf":
+            points = described(getattr(part, name))
+            raise ValueError(f"{function}: the {name} of {part.title!r} must be (n, 2), got {points}")
+    return part._replace(**arrays)

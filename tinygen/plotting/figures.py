@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import numpy as np
 from matplotlib import colormaps
@@ -18,6 +18,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from tinygen.checkpoint import written_whole
+from tinygen.checks import Count, Rule, ValueRange, as_array, axes, checked, described
+from tinygen.data.dataset import BLACK_AND_WHITE
+from tinygen.models.pixels import TOLERANCE
 
 if TYPE_CHECKING:
     from tinygen.evaluation import FIDInfinity
@@ -29,26 +32,40 @@ TEN_COLOURS = tuple(map(to_hex, colormaps["tab10"](range(10))))  # ten that are 
 INK, FAINT = "#333333", "#dddddd"
 FONT = {"family": "sans-serif", "color": INK}
 
-ValueRange = tuple[float, float]
+Pictures = Annotated[
+    np.ndarray,
+    Rule(
+        "an array (N, C, H, W) with C = 1 or 3, not empty",
+        lambda images: images.ndim == 4 and images.shape[1] in (1, 3) and images.size > 0,
+    ),
+]
+Strips = Annotated[
+    np.ndarray,
+    Rule(
+        "an array (R, S, C, H, W) with C = 1 or 3, not empty",
+        lambda images: images.ndim == 5 and images.shape[2] in (1, 3) and images.size > 0,
+    ),
+]
 
 
+@checked
 def image_grid(
-    images: np.ndarray,
+    images: Pictures,
     path: str | Path,
     *,
-    rows: int | None = None,
-    columns: int | None = None,
+    rows: Count | None = None,
+    columns: Count | None = None,
     title: str | None = None,
     value_range: ValueRange | None = None,
 ) -> None:
     """Draw ``images`` (N, C, H, W), grey (C = 1) or in colour (C = 3), row after row, nearly square unless told.
 
-    ``value_range`` holds the values of black and white, beyond which images are clipped. Unless given it is (-1, 1)
-    where an image has a negative value, (0, 255) where whole numbers exceed 1, and (0, 1) else.
+    ``value_range`` holds the values of black and white, beyond which images are clipped. Unless given it is what the
+    dtype says: (0, 1) for bool and floating point, (0, 255) for uint8. Images from a tanh need ``(-1, 1)``.
 
-    Raises ``ValueError`` where the images have another shape, hold NaN, or do not fit into ``rows`` times ``columns``.
+    Raises ``ValueError`` where the images have another shape, hold NaN, do not fit into ``rows`` times ``columns``, or,
+    without a ``value_range``, are of another dtype, or floating point outside [0, 1].
     """
-    _check("image_grid", "images", images, "N, C, H, W")
     count = len(images)
     if columns is None:
         columns = math.ceil(math.sqrt(count)) if rows is None else math.ceil(count / rows)
@@ -56,53 +73,56 @@ def image_grid(
         rows = math.ceil(count / columns)
     if rows * columns < count:
         raise ValueError(f"image_grid: {count} images do not fit into {rows} rows of {columns}")
-    _draw_tiles(_shades(images, value_range), columns, path, title)
+    _draw_tiles(_shades("image_grid", "images", images, value_range), columns, path, title)
 
 
+@checked
 def pairs_grid(
-    originals: np.ndarray,
-    reconstructions: np.ndarray,
+    originals: Pictures,
+    reconstructions: Pictures,
     path: str | Path,
     *,
-    columns: int | None = None,
+    columns: Count | None = None,
     title: str | None = None,
     value_range: ValueRange | None = None,
 ) -> None:
     """Draw each of ``originals`` (N, C, H, W) above its reconstruction (same shape), ``columns`` pairs in a row.
 
-    ``value_range`` and errors are those of ``image_grid``.
+    ``value_range``, the same for both or for each what its dtype says, and errors are those of ``image_grid``.
     """
-    _check("pairs_grid", "originals", originals, "N, C, H, W")
-    _check("pairs_grid", "reconstructions", reconstructions, "N, C, H, W")
     if originals.shape != reconstructions.shape:
         raise ValueError(
             f"pairs_grid: expected two arrays of one shape, got originals {originals.shape} and "
             f"reconstructions {reconstructions.shape}"
         )
-    shades = [_shades(images, value_range) for images in (originals, reconstructions)]
+    both = (("originals", originals), ("reconstructions", reconstructions))
+    shades = [_shades("pairs_grid", name, images, value_range) for name, images in both]
     seam = np.full_like(shades[0][:, :1], 255)
     pairs = np.concatenate([shades[0], seam, shades[1]], axis=1)  # 2 x (N, H, W, 3) -> (N, 2 H + 1, W, 3)
     _draw_tiles(pairs, columns or min(len(pairs), 10), path, title, row_gap=3 * GAP)
 
 
+@checked
 def interpolation_grid(
-    images: np.ndarray, path: str | Path, *, title: str | None = None, value_range: ValueRange | None = None
+    images: Strips, path: str | Path, *, title: str | None = None, value_range: ValueRange | None = None
 ) -> None:
     """Draw ``images`` (R, S, C, H, W) as R rows of S steps each, the steps of a row side by side without a gap.
 
     ``value_range`` and errors are those of ``image_grid``.
     """
-    _check("interpolation_grid", "images", images, "R, S, C, H, W")
-    _draw_tiles(_shades(strips(images), value_range), 1, path, title)
+    shades = _shades("interpolation_grid", "images", images, value_range)
+    _draw_tiles(np.moveaxis(strips(np.moveaxis(shades, -1, 2)), 1, -1), 1, path, title)
 
 
-def strips(images: np.ndarray) -> np.ndarray:
+@checked
+def strips(images: Annotated[np.ndarray, axes("R, S, C, H, W")]) -> np.ndarray:
     """R rows of S steps (R, S, C, H, W) as R wide images (R, C, H, S W), the steps of a row side by side: for the other
     grids, too."""
     rows, steps, channels, height, width = images.shape
     return images.transpose(0, 2, 3, 1, 4).reshape(rows, channels, height, steps * width)
 
 
+@checked
 def curves(
     metrics: Sequence[Mapping[str, float]],
     path: str | Path,
@@ -163,10 +183,15 @@ class Panel(NamedTuple):
     xticks: Sequence[float] | None = None
 
 
-def panels(parts: Sequence[Panel], path: str | Path, *, columns: int = 2) -> None:
-    """Draw ``parts``, ``columns`` in a row. Raises ``ValueError`` where there is none."""
+@checked
+def panels(parts: Sequence[Panel], path: str | Path, *, columns: Count = 2) -> None:
+    """Draw ``parts``, ``columns`` in a row. Raises ``ValueError`` where there is none, or a curve has not as many
+    positions as heights."""
     if not parts:
         raise ValueError("panels: there is no panel, expected one at least")
+    for part in parts:
+        for label, curve in (*part.measured.items(), *part.known.items()):
+            _check_curve(part.title, label, curve)
     columns = min(columns, len(parts))
     rows = math.ceil(len(parts) / columns)
     margins = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
@@ -190,6 +215,7 @@ def panels(parts: Sequence[Panel], path: str | Path, *, columns: int = 2) -> Non
     write(figure, path)
 
 
+@checked
 def fid_lines(fits: Mapping[str, "FIDInfinity"], path: str | Path, *, title: str | None = None) -> None:
     """Draw the scores of each of ``fits`` (what to call it -> what ``evaluation.fid_infinity`` found) against 1/N, and
     the line through them to where N is infinite. Raises ``ValueError`` where there is none."""
@@ -203,13 +229,23 @@ def fid_lines(fits: Mapping[str, "FIDInfinity"], path: str | Path, *, title: str
     panels([Panel(title or "", "1 / N", "FID of N samples", scores, lines)], path)
 
 
-def scatter(points: np.ndarray, labels: np.ndarray, path: str | Path, *, title: str | None = None) -> None:
+@checked
+def scatter(points: np.ndarray, labels: Any, path: str | Path, *, title: str | None = None) -> None:
     """Draw ``points`` (N, 2) of the plane of z_1 and z_2, a colour for each of ``labels`` (N,), up to ten of them.
 
     Raises ``ValueError`` where the points have another shape or are not finite, or there are more labels.
     """
+    labels = as_array(labels)
+    if labels.ndim != 1 or labels.dtype.kind not in "biufUS":
+        raise ValueError(f"scatter: labels must be numbers or texts (N,), got {described(labels)}")
     names = np.unique(labels)
-    if points.ndim != 2 or points.shape[1] != 2 or len(points) != len(labels) or not np.isfinite(points).all():
+    if (
+        points.ndim != 2
+        or points.shape[1] != 2
+        or len(points) != len(labels)
+        or not len(points)
+        or not np.isfinite(points).all()
+    ):
         raise ValueError(
             f"scatter: expected finite points (N, 2) with a label each, got {points.shape} and {len(labels)} labels"
         )
@@ -225,6 +261,17 @@ def scatter(points: np.ndarray, labels: np.ndarray, path: str | Path, *, title: 
     axes.set_aspect("equal", adjustable="datalim")
     _dress(axes, title, markerscale=4, loc="upper right")
     write(figure, path)
+
+
+def _check_curve(title: str, label: str, curve: Any) -> None:
+    try:
+        lengths = [len(as_array(each)) for each in curve]
+    except TypeError:
+        lengths = []
+    if len(lengths) != 2 or lengths[0] != lengths[1]:
+        raise ValueError(
+            f"panels: the curve {label!r} of {title!r} must be as many positions as heights, got {described(curve)}"
+        )
 
 
 def _dress(axes: Axes, title: str | None, **legend: Any) -> None:
@@ -250,26 +297,24 @@ def _labels(row: Mapping[str, float], names: Sequence[str] | Mapping[str, str] |
     return labels
 
 
-def _check(function: str, argument: str, images: np.ndarray, axes: str) -> None:
-    """Raise ``ValueError`` unless ``images`` are finite, have these axes, and one colour channel or three."""
-    expected = f"{function}: {argument} expects a NumPy array ({axes}) with C = 1 or 3, not empty"
-    if not isinstance(images, np.ndarray):
-        raise TypeError(f"{expected}, got a {type(images).__name__}")
-    if images.ndim != len(axes.split(", ")) or images.shape[-3] not in (1, 3) or images.size == 0:
-        raise ValueError(f"{expected}, got {images.shape}")
+def _shades(function: str, argument: str, images: np.ndarray, value_range: tuple[float, float] | None) -> np.ndarray:
+    """(..., C, H, W) -> (..., H, W, 3), from 0 for black to 255 for white; ``ValueError`` where the range is not
+    known, and for NaN and infinity."""
     finite = np.isfinite(images).all(axis=(-3, -2, -1))
     if not finite.all():
         place = ", ".join(str(index) for index in np.argwhere(~finite)[0])
-        raise ValueError(f"{function}: {argument} expects finite values, image {place} holds NaN or infinity")
-
-
-def _shades(images: np.ndarray, value_range: ValueRange | None) -> np.ndarray:
-    """(N, C, H, W) -> (N, H, W, 3), from 0 for black to 255 for white."""
-    if value_range is None:
-        whole = images.dtype.kind in "iu"
-        value_range = (-1.0, 1.0) if images.min() < 0 else (0.0, 255.0) if whole and images.max() > 1 else (0.0, 1.0)
-    low, high = value_range
-    shades = ((images.astype(np.float64) - low) / (high - low)).clip(0, 1).transpose(0, 2, 3, 1)
+        raise ValueError(f"{function}: {argument} must be finite, image {place} holds NaN or infinity")
+    lowest, highest = images.min(), images.max()
+    low, high = value_range or BLACK_AND_WHITE.get(images.dtype.name, (0.0, 1.0))
+    if value_range is None and images.dtype.name not in BLACK_AND_WHITE:
+        inside = lowest >= -TOLERANCE and highest <= 1 + TOLERANCE
+        if images.dtype.kind != "f" or not inside:
+            raise ValueError(
+                f"{function}: {argument} of {images.dtype} from {lowest:g} to {highest:g} need a value_range, the "
+                "values of black and white; without one, floating-point images must lie in [0, 1]"
+            )
+    shades = ((images.astype(np.float64) - low) / (high - low)).clip(0, 1)
+    shades = np.moveaxis(shades, -3, -1)
     return np.rint(255 * shades).astype(np.uint8).repeat(3 // shades.shape[-1], axis=-1)
 
 

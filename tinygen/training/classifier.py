@@ -1,66 +1,84 @@
 """Training a classifier: cross entropy, a handful of epochs, the accuracy on images it has not seen."""
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any
 
 import numpy as np
 
 from tinygen import functional as F
 from tinygen.autograd.recording import no_grad
 from tinygen.autograd.tensor import Tensor, tensor
+from tinygen.checks import PIXELS, Count, Images, Positive, checked, require
 from tinygen.data import DataLoader, Dataset
+from tinygen.data.dataset import as_numbers
 from tinygen.data.loader import Batch
+from tinygen.models.pixels import check_pixels
+from tinygen.models.placement import placement
 from tinygen.nn import Module
 from tinygen.optim import Adam, cosine_schedule
 from tinygen.training.loop import train
 from tinygen.training.run import Run
 
 
-def as_input(images: np.ndarray, model: Module) -> Tensor:
+def as_input(images: Any, model: Module, caller: str = "as_input") -> Tensor:
     """``images`` as the floating-point numbers that ``model`` reads, on its device.
 
-    Whole numbers, 0 to 255 or (where none is above 1) 0 and 1, are brought into ``model.pixel_range``, [0, 1] for a
-    model that names none. Floating-point images are taken to lie in that range already.
+    bool images, 0 and 1, and uint8 images, 0 to 255, are brought into ``model.pixel_range``, [0, 1] for a model that
+    names none. Floating-point images lie in that range already, and stay what they are.
+
+    Raises ``ValueError`` for images of another dtype, of another shape than a ``model.image_shape``, and for NaN or
+    numbers outside a ``model.pixel_range``; the messages name the ``caller``.
     """
-    weight = model.parameters()[0]
-    pixels = images.astype(weight.dtype)
-    if images.dtype.kind in "bui":
-        low, high = getattr(model, "pixel_range", (0.0, 1.0))
-        white = 255.0 if images.size and images.max() > 1 else 1.0
-        pixels = low + (high - low) * (pixels / white)
-    return tensor(pixels, device=weight.device)
+    values = require(caller, "images", images, Annotated[np.ndarray, PIXELS])
+    shape, pixel_range = getattr(model, "image_shape", None), getattr(model, "pixel_range", None)
+    if shape is not None and values.shape[1:] != shape:
+        expected = f"(N, {', '.join(map(str, shape))})"
+        raise ValueError(f"{caller}: {type(model).__name__} reads images {expected}, got {values.shape}")
+    if values.dtype.kind == "f":
+        check_pixels(caller, values, pixel_range)
+    place = placement(model)
+    return tensor(as_numbers(values, pixel_range or (0.0, 1.0), place["dtype"]), **place)
 
 
 def in_batches(
-    function: Callable[[Tensor], Tensor], model: Module, images: np.ndarray, batch_size: int
+    caller: str, function: Callable[[Tensor], Tensor], model: Module, images: np.ndarray, batch_size: int
 ) -> Iterator[np.ndarray]:
-    """What ``function``, made of ``model``, returns for ``images`` (N, C, H, W), batch by batch.
+    """What ``function``, made of ``model``, returns for ``images`` (N, C, H, W), batch by batch; errors name the
+    ``caller``.
 
     The model is in evaluation mode while it computes, and between batches in the mode that it was in.
     """
     for first in range(0, len(images), batch_size):
         with no_grad(), model.evaluating():
-            found = function(as_input(images[first : first + batch_size], model)).numpy()
+            found = function(as_input(images[first : first + batch_size], model, caller)).numpy()
         yield found
 
 
+@checked
 def train_classifier(
     run: Run,
     model: Module,
     train_set: Dataset,
     valid_set: Dataset,
     *,
-    epochs: int = 2,
-    batch_size: int = 128,
-    learning_rate: float = 2e-3,
+    epochs: Count = 2,
+    batch_size: Count = 128,
+    learning_rate: Positive = 2e-3,
 ) -> float:
-    """Train ``model`` on the labels of ``train_set``, Adam down a cosine; returns its accuracy on ``valid_set``."""
+    """Train ``model`` on the labels of ``train_set``, Adam down a cosine; returns its accuracy on ``valid_set``.
+
+    Raises ``ValueError`` where one of the sets has no labels, and as ``as_input`` does.
+    """
+    for dataset in (train_set, valid_set):
+        _check_labels("train_classifier", dataset)
     loader = DataLoader(train_set, batch_size, shuffle=True)
     optimizer = Adam(model.parameters(), learning_rate)
 
     def step(batch: Batch, index: int) -> Mapping[str, float]:
         images, labels = batch
         optimizer.lr = cosine_schedule(index, epochs * len(loader), learning_rate)
-        loss = F.cross_entropy(model(as_input(images, model)), tensor(labels, device=model.parameters()[0].device))
+        x = as_input(images, model, "train_classifier")
+        loss = F.cross_entropy(model(x), tensor(labels, device=x.device))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -73,13 +91,23 @@ def train_classifier(
     return accuracy(model, valid_set)
 
 
-def probabilities(model: Module, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
-    """What the classifier makes of ``images`` (N, C, H, W): (N, classes), each row summing to 1."""
-    return np.concatenate(list(in_batches(lambda x: F.softmax(model(x), axis=1), model, images, batch_size)))
+@checked
+def probabilities(model: Module, images: Images, batch_size: Count = 500) -> np.ndarray:
+    """What the classifier makes of ``images`` (N, C, H, W): (N, classes), each row summing to 1.
+
+    The images are as ``as_input`` takes them; errors are those of ``as_input``.
+    """
+    found = in_batches("probabilities", lambda x: F.softmax(model(x), axis=1), model, images, batch_size)
+    return np.concatenate(list(found))
 
 
+@checked
 def accuracy(model: Module, dataset: Dataset) -> float:
-    """The share of ``dataset`` whose label is the classifier's first choice."""
-    if dataset.labels is None:
-        raise ValueError(f"accuracy: {dataset!r} has no labels")
+    """The share of ``dataset`` whose label is the classifier's first choice; errors are those of ``as_input``."""
+    _check_labels("accuracy", dataset)
     return float((probabilities(model, dataset.images).argmax(1) == dataset.labels).mean())
+
+
+def _check_labels(caller: str, dataset: Dataset) -> None:
+    if dataset.labels is None or len(dataset) == 0:
+        raise ValueError(f"{caller}: {dataset!r} has no {'images' if len(dataset) == 0 else 'labels'}")

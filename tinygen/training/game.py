@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from tinygen.autograd.recording import no_grad
-from tinygen.autograd.tensor import Tensor, tensor
+from tinygen.autograd.tensor import Tensor
+from tinygen.checks import Count, checked, described
+from tinygen.models.placement import placed, placement
 from tinygen.nn import Module
 from tinygen.objectives import CriticTerms, Game
 from tinygen.operations.creation import randn
@@ -29,12 +31,13 @@ class Players:
     ``average``, if given, is the average of the generator's weights: it takes in each round's, and samples are its.
     """
 
+    @checked
     def __init__(
         self,
         game: Game,
         generator: Module,
         critic: Module,
-        latent_size: int,
+        latent_size: Count,
         generator_optimizer: Optimizer,
         critic_optimizer: Optimizer,
         average: ExponentialMovingAverage | None = None,
@@ -50,24 +53,28 @@ class Players:
 
     def latents(self, n: int) -> Tensor:
         """``n`` draws of z ~ N(0, I): (n, latent_size), on the generator's device."""
-        weight = self.generator.parameters()[0]
-        return randn(n, self.latent_size, dtype=weight.dtype, device=weight.device)
+        return randn(n, self.latent_size, **placement(self.generator))
 
-    def round(self, real: Tensor) -> dict[str, float]:
-        """One round, on real examples (n_critic B, ...); returns what to watch, the critic's as means over its steps.
+    def round(self, real: Any) -> dict[str, float]:
+        """One round, on real examples (n_critic B, ...), tensor or array; returns what to watch, the critic's as means
+        over its steps.
 
         ``critic_loss`` and ``generator_loss``; ``score_gap``, E[T(real)] - E[T(fake)], which is a Wasserstein critic's
         estimate of the distance; where slopes are paid for, ``penalty`` without its weight and ``slope``, the mean
         ||grad T||. Raises ``ValueError`` for a batch that has not n_critic equal shares.
         """
         n_critic = self.game.n_critic
-        if len(real) % n_critic or len(real) == 0:
-            raise ValueError(f"round: {len(real)} real examples, expected a multiple of n_critic = {n_critic}")
+        real = placed("round", "real", real, self.critic)
+        if real.ndim < 2 or len(real) % n_critic or len(real) == 0:
+            raise ValueError(
+                f"round: real examples must be (N, ...), N a multiple of n_critic = {n_critic}, got {described(real)}"
+            )
         rows = [_numbers(self._critic_step(share)) for share in split(real, n_critic)]
         told = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
         return told | {"generator_loss": self._generator_step(len(real) // n_critic).item()}
 
-    def generate(self, z: Any, *, averaged: bool = True, batch_size: int = 500) -> np.ndarray:
+    @checked
+    def generate(self, z: Any, *, averaged: bool = True, batch_size: Count = 500) -> np.ndarray:
         """What the generator makes of z (N, latent_size), in evaluation mode: (N, ...) in NumPy. With ``averaged`` its
         weights are the average's, if there is one."""
         if averaged and self.average is not None:
@@ -92,11 +99,16 @@ class Players:
         return loss
 
 
+@checked
 @no_grad()
-def generate(generator: Module, z: Any, batch_size: int = 500) -> np.ndarray:
-    """What ``generator`` makes of latents z (N, latent_size), array or tensor, in evaluation mode: (N, ...), NumPy."""
-    weight = generator.parameters()[0]
-    z = z if isinstance(z, Tensor) else tensor(z, dtype=weight.dtype, device=weight.device)
+def generate(generator: Module, z: Any, batch_size: Count = 500) -> np.ndarray:
+    """What ``generator`` makes of latents z (N, latent_size), array or tensor, in evaluation mode: (N, ...), NumPy.
+
+    Raises ``ValueError`` for latents of another shape, and for none.
+    """
+    z = placed("generate", "z", z, generator)
+    if z.ndim != 2 or z.size == 0:
+        raise ValueError(f"generate: z must be latents (N, latent_size), not empty, got {described(z)}")
     with generator.evaluating():
         firsts = range(0, len(z), batch_size)
         return np.concatenate([generator(z[first : first + batch_size]).numpy() for first in firsts])

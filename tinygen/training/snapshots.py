@@ -5,12 +5,19 @@ from typing import Any
 
 import numpy as np
 
+from tinygen.checks import Count, checked, require
+
 
 class Snapshots(dict[int, np.ndarray]):
     """Moment (a number of epochs, or of steps) -> images, bytes (N, C, H, W) in NumPy.
 
-    As one of a training's parts it is in the checkpoint, so a resumed run shows also what came before the stop.
+    As one of a training's parts it is in the checkpoint, so a resumed run shows also what came before the stop. Raises
+    ``TypeError`` for a moment that is no whole number, and for images that are no array.
     """
+
+    def __setitem__(self, moment: int, images: np.ndarray) -> None:
+        moment = require("Snapshots", "moment", moment, int)
+        super().__setitem__(moment, require("Snapshots", "images", images, np.ndarray))
 
     def state_dict(self) -> dict[str, Any]:
         """All of them, by the moment as text."""
@@ -19,15 +26,20 @@ class Snapshots(dict[int, np.ndarray]):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Those of ``state``, and no others."""
         self.clear()
-        self.update({int(moment): images for moment, images in state.items()})
+        for moment, images in state.items():
+            self[int(moment)] = images
 
-    def rows(self, count: int) -> tuple[list[int], np.ndarray]:
+    @checked
+    def rows(self, count: Count) -> tuple[list[int], np.ndarray]:
         """At most ``count`` of the moments, evenly from the first to the last, and their images (rows, N, C, H, W).
 
-        Raises ``ValueError`` where there is none.
+        Raises ``ValueError`` where there is none, or the images of two moments have not one shape.
         """
         if not self:
             raise ValueError("rows: there is no snapshot, expected one at least")
+        shapes = {images.shape for images in self.values()}
+        if len(shapes) > 1:
+            raise ValueError(f"rows: the images of all moments must be of one shape, got {sorted(shapes)}")
         moments = sorted(self)
         places = np.unique(np.linspace(0, len(moments) - 1, min(count, len(moments))).round().astype(int))
         shown = [moments[place] for place in places]

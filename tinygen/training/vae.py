@@ -2,26 +2,28 @@
 
 from collections.abc import Callable, Mapping
 
-from tinygen.autograd.tensor import tensor
-from tinygen.data import DataLoader
+from tinygen.checks import Count, Finite, checked
+from tinygen.data import DataLoader, Repeated
 from tinygen.data.loader import Batch
 from tinygen.models import VAE
+from tinygen.models.vae import as_images
 from tinygen.operations.reductions import mean
 from tinygen.optim import ExponentialMovingAverage, Optimizer
 from tinygen.training.loop import Stateful, train
 from tinygen.training.run import Run
 
 
+@checked
 def train_vae(
     run: Run | None,
     model: VAE,
-    loader: DataLoader,
+    loader: DataLoader | Repeated,
     optimizer: Optimizer,
     *,
-    epochs: int,
+    epochs: Count,
     schedule: Callable[[int], float] | None = None,
     path_gradient: bool = False,
-    kl_weight: float = 1.0,
+    kl_weight: Finite = 1.0,
     average: ExponentialMovingAverage | None = None,
     evaluate: Callable[[], Mapping[str, float]] = dict,
 ) -> list[dict[str, float]]:
@@ -32,13 +34,15 @@ def train_vae(
     all epochs; ``path_gradient`` is ``VAE.elbo_terms``'s; ``average``, if given, takes in the weights of each step.
     The metrics, in nats an image: ``train_elbo``, whatever the weight, ``train_kl``, and what ``evaluate()`` adds; so
     what the training images' log p(x|z) is, is their sum.
+
+    Raises ``ValueError`` where a batch's images have another shape than the model's, or are outside its
+    ``pixel_range``.
     """
-    device = model.parameters()[0].device
 
     def step(batch: Batch, index: int) -> dict[str, float]:
         if schedule is not None:
             optimizer.lr = schedule(index)
-        x = tensor(batch[0], dtype="float32", device=device)
+        x = as_images("train_vae", model, batch[0])
         log_likelihood, kl = model.elbo_terms(x, path_gradient=path_gradient)
         negative_elbo = mean(kl - log_likelihood)
         loss = negative_elbo if kl_weight == 1.0 else negative_elbo + mean(kl) * (kl_weight - 1.0)
