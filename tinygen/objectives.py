@@ -18,7 +18,7 @@ from numpy import ndarray
 
 from tinygen.autograd.engine import grad
 from tinygen.autograd.tensor import Tensor, tensor
-from tinygen.checks import Count, NotNegative, Positive, Rule, require
+from tinygen.checks import Count, NotNegative, Positive, Rule, described, require
 from tinygen.functional import log_sigmoid, relu, softplus
 from tinygen.nn import Module
 from tinygen.operations.arithmetic import clip
@@ -119,8 +119,9 @@ def interpolates(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def _examples(function: str, argument: str, x: Any) -> Tensor:
-    """``x`` as a tensor: arrays, and what becomes one, are taken as well."""
-    return x if isinstance(x, Tensor) else tensor(require(function, argument, x, ndarray))
+    """``x`` as a floating-point tensor: arrays, and what becomes one, are taken as well."""
+    x = x if isinstance(x, Tensor) else tensor(require(function, argument, x, ndarray))
+    return x if x.dtype.kind == "f" else x.astype("float32")
 
 
 def gradient_norms(critic: Critic, x: Tensor, *, create_graph: bool = False) -> Tensor:
@@ -132,8 +133,11 @@ def gradient_norms(critic: Critic, x: Tensor, *, create_graph: bool = False) -> 
     """
     x = _examples("gradient_norms", "x", x).detach()
     x.requires_grad = True
+    scores = critic(x) if callable(critic) else critic
+    if not isinstance(scores, Tensor):
+        raise TypeError(f"gradient_norms: critic must be a function from tensors to tensors, got {described(scores)}")
     slope: Any
-    (slope,) = grad(sum(critic(x)), x, create_graph=create_graph)
+    (slope,) = grad(sum(scores), x, create_graph=create_graph)
     return sqrt(sum(slope * slope, axis=tuple(range(1, x.ndim))) + 1e-12)
 
 
@@ -272,6 +276,7 @@ class Game:
 
     def critic_terms(self, critic: Critic, real: Tensor, fake: Tensor) -> CriticTerms:
         """The critic's loss and what it is made of, for those who watch; real and fake (N, ...)."""
+        real, fake = _examples("critic_terms", "real", real), _examples("critic_terms", "fake", fake)
         if self.on_slope is None:
             on_real, on_fake = critic(real), critic(fake)
         else:  # this critic treats each example by itself, so both may go through it together
@@ -285,7 +290,7 @@ class Game:
 
     def generator_loss(self, critic: Critic, fake: Tensor) -> Tensor:
         """What the generator is to make small, one number; fake (N, ...) remembers how it was made."""
-        return mean(self.generator(critic(fake)))
+        return mean(self.generator(critic(_examples("generator_loss", "fake", fake))))
 
     def constrain(self, critic: Module) -> None:
         """Clip the critic's weights, where this game does: to be called after each of its steps."""

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import tinygen as tg
 from tinygen import backend, data
 
 
@@ -129,3 +130,24 @@ def test_a_dataset_binarized_keeps_labels_and_name(dataset):
     assert binary.labels is dataset.labels
     assert (binary.name, binary.split) == ("mnist", "train")
     np.testing.assert_array_equal(binary.binarized().images, binary.images)
+
+
+def test_images_and_labels_may_be_lists_and_tensors(digits):
+    images, labels = digits.images[:3], digits.labels[:3].astype(int)
+    for given in ((images.tolist(), labels.tolist()), (tg.tensor(images), tg.tensor(labels))):
+        dataset = data.Dataset(*given)
+        np.testing.assert_array_equal(dataset.images, images)
+        np.testing.assert_array_equal(dataset.labels, labels)
+        np.testing.assert_array_equal(dataset[[2, 0]].labels, labels[[2, 0]])
+
+
+@pytest.mark.parametrize("labels", [np.zeros(23), np.zeros((23, 1), int), np.array(["a"] * 23), [[1], [2, 3]], 3])
+def test_labels_that_are_not_whole_numbers_are_refused(digits, labels):
+    with pytest.raises((TypeError, ValueError), match=r"^Dataset: labels must be whole numbers \(N,\) or None, got "):
+        data.Dataset(digits.images, labels)
+
+
+def test_an_index_that_is_none_is_told(dataset):
+    for index in ("a", 2.5, 23, (0, 0, 0, 0, 0)):
+        with pytest.raises(IndexError, match=r"^Dataset: no image .* among 23"):
+            dataset[index]

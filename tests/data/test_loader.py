@@ -117,3 +117,17 @@ def test_stretches_go_over_as_many_passes_as_they_need_and_draw_when_they_begin(
 def test_a_stretch_of_no_step_is_refused(dataset):
     with pytest.raises(ValueError, match=r"^Repeated: steps must be a whole number from 1, got 0$"):
         data.Repeated(data.DataLoader(dataset, 5), 0)
+
+
+@pytest.mark.parametrize("batch_size", [2.5, "8", None, np.float32(4)])
+def test_a_batch_size_is_whatever_pythons_index_takes(dataset, batch_size):
+    assert len(data.DataLoader(dataset, np.int64(5))) == 5
+    with pytest.raises(TypeError, match=r"^DataLoader: batch_size must be a whole number from 1, got "):
+        data.DataLoader(dataset, batch_size)
+
+
+def test_an_array_is_no_data_set(dataset):
+    with pytest.raises(
+        TypeError, match=r"^DataLoader: dataset must be a Dataset, as Dataset\(images\) makes, got uint8"
+    ):
+        data.DataLoader(dataset.images, 8)

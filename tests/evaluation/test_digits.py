@@ -97,3 +97,47 @@ def test_images_are_sorted_by_class_and_by_how_sure_their_reader_is():
     assert rows.dtype == np.uint8
     assert rows[..., 0, 0, 0].tolist() == [[0, 2], [1, 4], [255, 255]]
     assert evaluation.least_recognisable(images, chances, 3).ravel().tolist() == [2, 1, 4]
+
+
+def test_places_without_an_image_are_as_white_as_the_dtype_says():
+    chances = np.eye(2)[[0, 0]]
+    for images, white in ((np.zeros((2, 1, 1, 1), bool), True), (np.zeros((2, 1, 1, 1), np.uint8), 255)):
+        assert (evaluation.sort_by_class(images, chances, 1)[1] == white).all()
+    numbers = np.zeros((2, 1, 1, 1), np.float32)
+    assert (evaluation.sort_by_class(numbers, chances, 1, blank=1.0)[1] == 1).all()
+    with pytest.raises(ValueError, match=r"^sort_by_class: float32 images need a blank"):
+        evaluation.sort_by_class(numbers, chances, 1)
+
+
+def test_judging_a_handful_of_images_is_refused_before_anything_is_computed(monkeypatch):
+    images = np.zeros((3, 3, 32, 32), np.uint8)
+    monkeypatch.setattr(SVHNClassifier, "forward", lambda self, x: pytest.fail("computed"))
+    with pytest.raises(ValueError, match="needs 4 samples and 4 test images, got 3 and 3"):
+        evaluation.judge_samples(SVHNClassifier(), images, Dataset(images, np.zeros(3, int)))
+
+
+def test_a_file_of_weights_that_is_none_is_named(tmp_path):
+    tg.save(tmp_path / "number.h5", parts=3)
+    (tmp_path / "text.pt").write_text("no weights")
+    for name, error, problem in (
+        (".", IsADirectoryError, "is a folder, expected a file of weights"),
+        ("missing.pt", FileNotFoundError, "there is no file"),
+        ("missing.h5", FileNotFoundError, "there is no file"),
+        ("number.h5", ValueError, "does not hold the weights of the classifier SVHNClassifier"),
+        ("text.pt", ValueError, "text.pt"),
+    ):
+        with pytest.raises(error, match=problem):
+            evaluation.load_classifier(tmp_path / name)
+    with pytest.raises(TypeError, match=r"^load_classifier: make must make a Classifier, it makes a dict"):
+        evaluation.load_classifier(tmp_path / "number.h5", dict)
+
+
+def test_features_do_not_depend_on_the_batches_where_an_image_is_dark():
+    tg.manual_seed(0)
+    images = np.random.default_rng(0).integers(0, 256, (4, 3, 32, 32), np.uint8)
+    images[1] = images[1] > 200  # bytes of 0 and 1
+    classifier = SVHNClassifier()
+    whole, one_by_one = (
+        np.concatenate(list(evaluation.image_features(classifier, images, batch_size))) for batch_size in (4, 1)
+    )
+    np.testing.assert_allclose(whole, one_by_one, rtol=1e-4, atol=1e-6)

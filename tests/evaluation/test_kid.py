@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tinygen as tg
+from tinygen import evaluation
 from tinygen.evaluation import calculate_kid_score, kid
 
 pytestmark = pytest.mark.usefixtures("seeded")
@@ -89,3 +90,18 @@ def test_what_can_not_be_cut_is_refused(numbers):
     y[4, 1] = math.nan
     with pytest.raises(ValueError, match="test_features expects finite numbers, got nan as feature 1 of image 4"):
         calculate_kid_score(x, y, blocks=3)
+
+
+def test_how_many_blocks_there_are_is_known_before_the_images_are():
+    assert [evaluation.kid_blocks(n, m) for n, m in ((4, 9), (7, 100), (100, 7), (20, 20), (10_000, 26_032))] == [
+        2,
+        3,
+        3,
+        10,
+        10,
+    ]
+    for few in ((3, 100), (100, 3), (0, 0)):
+        with pytest.raises(
+            ValueError, match=r"^kid_blocks: the kernel distance needs 4 samples and 4 test images, got"
+        ):
+            evaluation.kid_blocks(*few)

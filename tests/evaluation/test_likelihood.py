@@ -2,6 +2,7 @@
 spares neither memory nor loops."""
 
 import math
+import re
 import tracemalloc
 
 import numpy as np
@@ -11,8 +12,11 @@ from toy_vae import GaussianVAE, ToyVAE, exact_log_likelihood
 
 import tinygen as tg
 from tinygen import evaluation, nn
+from tinygen.data import DataLoader, Dataset
 from tinygen.evaluation import likelihood
-from tinygen.models import MLPVAE, VAE, ConvVAE
+from tinygen.models import MLPVAE, VAE, ColourVAE, ConvVAE
+from tinygen.optim import Adam
+from tinygen.training import train_vae
 
 
 @pytest.fixture
@@ -233,7 +237,7 @@ def test_the_estimate_does_not_depend_on_the_batches(toy, coins):
 
 def test_arguments_out_of_range_are_refused(toy, coins):
     for arguments, message in (
-        ((coins[:1],), "the likelihood is estimated from at least 2 images with at least 1 draw each, got 1 images"),
+        ((coins[:1],), "images must be 2 or more, for a standard error, got 1"),
         ((coins, 0), "num_samples must be a whole number from 1, got 0"),
         ((coins, 5, 0), "batch_size must be a whole number from 1, got 0"),
     ):
@@ -379,3 +383,99 @@ def test_the_numbers_that_vaes_are_compared_by_are_those_of_each_split(toy, coin
         expected = evaluation.estimate_log_likelihood(toy, images[kept], 9)
         assert (results[f"{name}_log_likelihood"], results[f"{name}_log_likelihood_standard_error"]) == expected
     assert len(results) == 6
+
+
+# Images that are none of the model's ---------------------------------------------------------------------------------
+
+OF_IMAGES = {  # every function of a VAE and images, and what its errors name
+    "elbo": lambda model, x: evaluation.elbo(model, x),
+    "log_likelihood": lambda model, x: evaluation.log_likelihood(model, x, np.zeros((len(x), 2, model.latent_size))),
+    "log_weights": lambda model, x: evaluation.log_weights(
+        model, x, *(np.zeros((len(x), *middle, model.latent_size)) for middle in ((2,), (), ()))
+    ),
+    "estimate_log_likelihood": lambda model, x: evaluation.estimate_log_likelihood(model, x, 2),
+    "encode": lambda model, x: evaluation.encode(model, x),
+    "reconstruct": lambda model, x: evaluation.reconstruct(model, x),
+    "interpolate": lambda model, x: evaluation.interpolate(model, x, x, 3),
+    "active_units": lambda model, x: evaluation.active_units(model, x),
+    "train_vae": lambda model, x: train_vae(None, model, DataLoader(Dataset(x), 4), Adam(model.parameters()), epochs=1),
+}
+
+each_function = pytest.mark.parametrize(("name", "function"), OF_IMAGES.items(), ids=OF_IMAGES)
+
+
+@each_function
+def test_numbers_that_are_no_pixels_of_the_model_are_refused(name, function, coins):
+    bernoulli, colour = ToyVAE(), ColourVAE(2, width=2)
+    spoilt = coins.astype("float32")
+    spoilt[3, 0, 1, 1] = np.nan
+    bytes_of_255 = coins * np.uint8(255)
+    for model, images, problem in (
+        (bernoulli, bytes_of_255, r"images must hold numbers in \[0, 1\], got 0 to 255; data\.binarize"),
+        (bernoulli, bytes_of_255.astype("float32"), r"images must hold numbers in \[0, 1\], got 0 to 255"),
+        (bernoulli, 2.0 * coins - 1, r"images must hold numbers in \[0, 1\], got -1 to 1"),
+        (bernoulli, spoilt, r"images must hold numbers in \[0, 1\], got nan to nan"),
+        (GaussianVAE(), spoilt, "images must hold finite numbers, got nan to nan"),
+        (bernoulli, coins.astype("int64"), r"images of this model must be bool, uint8 or floating point in \[0, 1\]"),
+        (colour, np.full((4, 3, 32, 32), 1.5, "float32"), r"images must hold numbers in \[-1, 1\], got 1.5 to 1.5"),
+        (colour, np.ones((4, 3, 32, 32), "uint8"), r"images of this model must be floating point in \[-1, 1\]"),
+        (colour, np.ones((4, 3, 32, 32), bool), r"images of this model must be floating point in \[-1, 1\]"),
+    ):
+        with pytest.raises(ValueError, match=f"^{name}: {problem}"):
+            function(model, images)
+
+
+@each_function
+def test_images_whose_channels_come_last_are_refused_and_flat_ones_taken(name, function):
+    model = ColourVAE(2, width=2)
+    images = np.random.default_rng(0).uniform(-1, 1, (4, 3, 32, 32)).astype("float32")
+    shapes = r"\(N, 3, 32, 32\) or \(N, 3072\) with N > 0, got "
+    for wrong in (images.transpose(0, 2, 3, 1), images[:, :1], images.reshape(4, 3, -1), images[:, None]):
+        with pytest.raises(ValueError, match=f"^{name}: images must have shape {shapes}{re.escape(str(wrong.shape))}$"):
+            function(model, wrong)
+    function(model, images)
+    function(model, images.reshape(4, -1))
+
+
+def test_pixels_between_0_and_1_are_means_of_binarisations_and_rounding_is_forgiven(coins):
+    model = ToyVAE()
+    for images in (coins, coins.astype(bool), coins * np.float16(0.5), coins * np.float32(1.0005)):
+        assert math.isfinite(evaluation.elbo(model, images))
+
+
+def test_a_model_states_its_own_range_of_pixels(coins):
+    class Bytes(GaussianVAE):
+        pixel_range = (0.0, 255.0)
+
+    class Own(ToyVAE):
+        def log_likelihood(self, decoded, x):
+            return -((x - decoded) ** 2).sum(axis=(1, 2, 3))
+
+    assert (ToyVAE().pixel_range, GaussianVAE().pixel_range, Own().pixel_range) == ((0, 1), None, None)
+    assert (ColourVAE(2, width=2).pixel_range, MLPVAE().pixel_range) == ((-1, 1), (0, 1))
+    greys = coins * np.uint8(255)
+    for model, images in ((Bytes(), greys), (Own(), greys.astype("float32"))):
+        assert np.isfinite(evaluation.encode(model, images)).all()
+    with pytest.raises(ValueError, match=r"^elbo: images must hold numbers in \[0, 255\], got 0 to 510"):
+        evaluation.elbo(Bytes(), 2.0 * greys)
+
+
+def test_the_models_own_bound_is_refused_too_where_nothing_has_to_wait(coins, gpu):
+    greys = tg.tensor(coins * np.float32(255))
+    for bound in (ToyVAE().elbo, ToyVAE().elbo_terms):
+        with pytest.raises(ValueError, match=r"^ToyVAE: images must hold numbers in \[0, 1\], got 0 to 255"):
+            bound(greys)
+    ToyVAE().to(gpu).elbo(greys.to(gpu))
+    for images in (greys, greys.to(gpu), greys.numpy()):
+        with pytest.raises(ValueError, match=r"^elbo: images must hold numbers in \[0, 1\], got 0 to 255"):
+            evaluation.elbo(ToyVAE().to(gpu), images)
+
+
+def test_what_a_likelihood_needs_can_be_asked_before_a_training():
+    evaluation.check_likelihood_options(2, 1)
+    with pytest.raises(ValueError, match=r"^check_likelihood_options: images must be a whole number from 2, got 1$"):
+        evaluation.check_likelihood_options(1)
+    with pytest.raises(
+        ValueError, match=r"^check_likelihood_options: num_samples must be a whole number from 1, got 0$"
+    ):
+        evaluation.check_likelihood_options(10, 0)

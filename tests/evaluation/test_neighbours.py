@@ -34,3 +34,18 @@ def test_an_image_is_nearest_to_itself(images):
 def test_no_images_and_images_of_another_shape_are_refused(count, shape):
     with pytest.raises(ValueError, match=r"^nearest: (samples \(2, 3, 4, 4\) and images|images must be .* not empty)"):
         evaluation.nearest(np.zeros((2, 3, 4, 4), "float32"), np.zeros((count, *shape), "uint8"))
+
+
+def test_bytes_are_brought_into_the_range_of_the_others_whichever_they_are(images):
+    numbers = images / np.float32(255)
+    for samples, others in ((numbers, images), (images, numbers), (images, images)):
+        index, distance = evaluation.nearest(samples, others, value_range=(0.0, 1.0))
+        np.testing.assert_array_equal(index, np.arange(25))
+        np.testing.assert_allclose(distance, 0, atol=1e-3)
+
+
+def test_samples_that_have_no_distance_are_refused(images):
+    with pytest.raises(ValueError, match=r"^nearest: images must hold finite numbers, got nan"):
+        evaluation.nearest(np.full((2, 3, 4, 4), np.nan), images)
+    with pytest.raises(ValueError, match=r"^nearest: samples must be bool, uint8 or floating point, got int64"):
+        evaluation.nearest(images.astype("int64"), images)

@@ -31,17 +31,10 @@ from tinygen.training.console import progress
 DECODED_AT_ONCE = 400  # latents, and images encoded: bounds the memory
 
 
-LEAST_IMAGES = 2  # for a standard error over images
-
-
-def check_likelihood_options(caller: str, images: int, num_samples: int = 1) -> None:
-    """Raise ``ValueError`` unless ``estimate_log_likelihood`` can be computed from so many images with ``num_samples``
-    draws each: from 2 images, and from 1 draw. For callers who want to know before a long training."""
-    if images < LEAST_IMAGES or num_samples < 1:
-        raise ValueError(
-            f"{caller}: the likelihood is estimated from at least {LEAST_IMAGES} images with at least 1 draw each, "
-            f"got {images} images and {num_samples} draws"
-        )
+@checked
+def check_likelihood_options(images: Several, num_samples: Count = 1) -> None:
+    """Raise ``ValueError`` unless ``estimate_log_likelihood`` can be computed from so many images, at least 2 for its
+    standard error, with ``num_samples`` draws each, at least 1: for callers who want to know before a long training."""
 
 
 def _draws(name: str, model: VAE, images: Tensor, z: Any) -> Tensor:
@@ -153,7 +146,8 @@ def estimate_log_likelihood(
     ``num_samples``.
     """
     images = image_set("estimate_log_likelihood", images)
-    check_likelihood_options("estimate_log_likelihood", len(images), num_samples)
+    if len(images) < 2:
+        raise ValueError("estimate_log_likelihood: images must be 2 or more, for a standard error, got 1")
     values = []
     with model.evaluating():
         for first in progress(range(0, len(images), batch_size), description):

@@ -26,7 +26,7 @@ TOLERANCE = 1e-3  # of a range's width: rounding in half precision leads no fart
 
 def check_pixels(caller: str, images: Array, pixel_range: PixelRange) -> None:
     """Raise ``ValueError`` where ``images``, an array of any shape, hold NaN or numbers outside ``pixel_range``."""
-    if images.size == 0:
+    if images.size == 0 or images.dtype.kind == "b":
         return
     low, high = pixel_range or (-math.inf, math.inf)
     slack = TOLERANCE * (high - low) if pixel_range else 0.0

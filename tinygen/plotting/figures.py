@@ -223,6 +223,8 @@ def fid_lines(fits: Mapping[str, "FIDInfinity"], path: str | Path, *, title: str
         raise ValueError("fid_lines: there is no fit, expected one at least")
     scores, lines = {}, {}
     for name, fit in fits.items():
+        if not hasattr(fit, "scores"):
+            raise TypeError(f"fid_lines: fits must hold what evaluation.fid_infinity returns, got {described(fit)}")
         scores[name] = (1 / fit.sizes, fit.scores)
         ends = np.array([0, 1 / fit.sizes.min()])
         lines[f"{name}: {fit.estimate:.4g} ± {fit.standard_error:.2g} at 0"] = (ends, fit.estimate + fit.slope * ends)
@@ -230,14 +232,13 @@ def fid_lines(fits: Mapping[str, "FIDInfinity"], path: str | Path, *, title: str
 
 
 @checked
-def scatter(points: np.ndarray, labels: Any, path: str | Path, *, title: str | None = None) -> None:
+def scatter(
+    points: np.ndarray, labels: Annotated[np.ndarray, axes("N")], path: str | Path, *, title: str | None = None
+) -> None:
     """Draw ``points`` (N, 2) of the plane of z_1 and z_2, a colour for each of ``labels`` (N,), up to ten of them.
 
     Raises ``ValueError`` where the points have another shape or are not finite, or there are more labels.
     """
-    labels = as_array(labels)
-    if labels.ndim != 1 or labels.dtype.kind not in "biufUS":
-        raise ValueError(f"scatter: labels must be numbers or texts (N,), got {described(labels)}")
     names = np.unique(labels)
     if (
         points.ndim != 2

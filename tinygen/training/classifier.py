@@ -29,6 +29,7 @@ def as_input(images: Any, model: Module, caller: str = "as_input") -> Tensor:
     Raises ``ValueError`` for images of another dtype, of another shape than a ``model.image_shape``, and for NaN or
     numbers outside a ``model.pixel_range``; the messages name the ``caller``.
     """
+    model = require(caller, "model", model, Module)
     values = require(caller, "images", images, Annotated[np.ndarray, PIXELS])
     shape, pixel_range = getattr(model, "image_shape", None), getattr(model, "pixel_range", None)
     if shape is not None and values.shape[1:] != shape:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygen.checks import Count, checked, require
+from tinygen.checks import Count, Natural, checked, require
 
 
 class Snapshots(dict[int, np.ndarray]):
@@ -16,7 +16,7 @@ class Snapshots(dict[int, np.ndarray]):
     """
 
     def __setitem__(self, moment: int, images: np.ndarray) -> None:
-        moment = require("Snapshots", "moment", moment, int)
+        moment = require("Snapshots", "moment", moment, Natural)
         super().__setitem__(moment, require("Snapshots", "images", images, np.ndarray))
 
     def state_dict(self) -> dict[str, Any]:
