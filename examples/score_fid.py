@@ -84,7 +84,8 @@ def score(options: argparse.Namespace) -> None:
 
 def draw_samples(options: argparse.Namespace) -> np.ndarray:
     """``count`` images of the generator in a model.h5, as bytes, and in files where that is asked for."""
-    generator = evaluation.load_weights(Generator(LATENT_SIZE), options.samples, "generator")
+    generator = Generator(LATENT_SIZE)
+    evaluation.load_weights(generator, options.samples, "generator")
     z = tg.randn(options.count, LATENT_SIZE)
     images = data.as_bytes(evaluation.generate(generator.to(options.device), z.to(options.device)))
     if options.save_samples is not None:

@@ -186,6 +186,7 @@ CASES = {  # a right call of each: the function -> its arguments, or a function 
     evaluation.frechet_distance: {"mu_p": np.zeros(2), "cov_p": np.eye(2), "mu_q": np.zeros(2), "cov_q": np.eye(2)},
     evaluation.write_images: {"images": COLOURS, "folder": "written"},
     evaluation.read_images: {"folder": "images", "side": 8},
+    evaluation.load_weights: {"network": models.DigitClassifier(), "path": "classifier.h5", "part": "model"},
     evaluation.load_classifier: {"path": "classifier.h5", "make": models.DigitClassifier},
     plotting.image_grid: {**PICTURES, "rows": 3, "columns": 4, "title": "t", "value_range": (0.0, 255.0)},
     plotting.pairs_grid: {
@@ -227,7 +228,7 @@ CASES = {  # a right call of each: the function -> its arguments, or a function 
 
 OTHERS = {  # public names without a case here: the loop, a run's folder and the options have tests of their own
     *("Reference", "Run", "common_arguments", "load_splits", "print_results", "progress", "sampler_arguments", "train"),
-    *("FDivergence", "CriticTerms", "Snapshots", "obtain_classifier"),
+    *("FDivergence", "CriticTerms", "Snapshots", "obtain_classifier", "conduct", "interruptible", "refusing", "say"),
 }
 WRONG = {
     "None": None,

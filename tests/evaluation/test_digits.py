@@ -121,9 +121,9 @@ def test_a_file_of_weights_that_is_none_is_named(tmp_path):
     (tmp_path / "text.pt").write_text("no weights")
     for name, error, problem in (
         (".", IsADirectoryError, "is a folder, expected a file of weights"),
-        ("missing.pt", FileNotFoundError, "there is no file"),
-        ("missing.h5", FileNotFoundError, "there is no file"),
-        ("number.h5", ValueError, "does not hold the weights of the classifier SVHNClassifier"),
+        ("missing.pt", FileNotFoundError, "No such file"),
+        ("missing.h5", FileNotFoundError, "No such file"),
+        ("number.h5", ValueError, "number.h5 holds parts, expected 'model'"),
         ("text.pt", ValueError, "text.pt"),
     ):
         with pytest.raises(error, match=problem):

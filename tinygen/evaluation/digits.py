@@ -32,7 +32,8 @@ def load_classifier(path: str | Path, make: Callable[[], Classifier] = SVHNClass
     classifier = make()
     if not isinstance(classifier, Classifier):
         raise TypeError(f"load_classifier: make must make a Classifier, it makes {described(classifier)}")
-    return load_weights(classifier, path)
+    load_weights(classifier, path)
+    return classifier
 
 
 @checked

@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
 
 from tinygen import checkpoint
+from tinygen.checks import checked
 from tinygen.nn import Module
 
-Network = TypeVar("Network", bound=Module)
 
-
-def load_weights(network: Network, path: str | Path, part: str = "model") -> Network:
-    """``network`` itself, with the weights that the file ``path`` holds.
+@checked
+def load_weights(network: Module, path: str | Path, part: str = "model") -> None:
+    """Give ``network`` the weights that the file ``path`` holds.
 
     A name that ends in ``.h5`` or ``.hdf5`` is a checkpoint, of a training run or one with ``part`` at its top; every
     other file is read as PyTorch's (``checkpoint.read_torch``).
@@ -20,12 +19,12 @@ def load_weights(network: Network, path: str | Path, part: str = "model") -> Net
     the errors of ``checkpoint.load`` and ``checkpoint.read_torch``.
     """
     if Path(path).is_dir():
-        raise IsADirectoryError(f"{path} is a folder, expected a file of weights")
+        raise IsADirectoryError(f"load_weights: {path} is a folder, expected a file of weights")
     if Path(path).suffix in (".h5", ".hdf5"):
         parts = checkpoint.load(path)
         inner = parts.get("parts", parts)
         if not isinstance(inner, Mapping) or part not in inner:
-            raise ValueError(f"{path} holds {', '.join(parts) or 'nothing'}, expected {part!r}")
+            raise ValueError(f"load_weights: {path} holds {', '.join(parts) or 'nothing'}, expected {part!r}")
         state = inner[part]
     else:
         state = checkpoint.read_torch(path)
@@ -33,5 +32,4 @@ def load_weights(network: Network, path: str | Path, part: str = "model") -> Net
         network.load_state_dict(state)
     except (KeyError, TypeError, ValueError) as error:
         name = type(network).__name__
-        raise ValueError(f"{path} does not hold the weights of a {name}: {error.args[0]}") from error
-    return network
+        raise ValueError(f"load_weights: {path} does not hold the weights of a {name}: {error.args[0]}") from error
