@@ -3,7 +3,6 @@
 from typing import Any
 
 from tinygen.autograd.tensor import Tensor
-from tinygen.backend import array_module
 from tinygen.functional.options import as_batch, as_given
 from tinygen.kernels.resampling import interpolation_matrix
 from tinygen.operations.resampling import resize
@@ -18,7 +17,6 @@ def _upsample(name: str, x: Tensor, size: Any, scale_factor: Any, mode: str, ali
     kinds = (int, float) if size is None else int
     if len(both) != 2 or not all(isinstance(number, kinds) and number > 0 for number in both):
         raise ValueError(f"{name}: expects a positive whole size or scale_factor, or a pair of them, got {given!r}")
-    xp = array_module(x.data)
     dtype = x.dtype if x.dtype.kind == "f" or mode == "nearest" else "float32"  # weights are no whole numbers
     matrices = []
     for length, wanted in zip(x.shape[2:], both, strict=True):
@@ -26,7 +24,7 @@ def _upsample(name: str, x: Tensor, size: Any, scale_factor: Any, mode: str, ali
         scale = None if scale_factor is None or new == length else float(wanted)  # what keeps its size stays as it is
         if length == 0 or new == 0:
             raise ValueError(f"{name}: {length} pixels cannot become {new} (x {x.shape})")
-        matrices.append(xp.asarray(interpolation_matrix(length, new, mode, align_corners, scale, dtype)))
+        matrices.append(interpolation_matrix(length, new, mode, align_corners, scale, dtype))
     return as_given(resize(x, rows=matrices[0], columns=matrices[1]), single)
 
 

@@ -13,9 +13,14 @@ the derivative of any of them is another of them.
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
 
 from tinygen.backend import Array, array_module, is_numpy
 from tinygen.kernels import convolution_cpu as cpu
+from tinygen.kernels import convolution_taps as by_taps
+from tinygen.kernels.products import all_finite
 from tinygen.kernels.windows import output_size
 
 Pair = tuple[int, int]  # (vertical, horizontal)
@@ -23,6 +28,8 @@ Pair = tuple[int, int]  # (vertical, horizontal)
 
 def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
     """x (N, C, H, W), w (O, C / groups, kh, kw), bias (O,) or None -> (N, O, H_out, W_out)."""
+    if any(padding) and _is_lost(w):
+        return by_taps.conv2d(x, w, bias, stride, padding, dilation, groups)
     if _is_common(x, w, dilation, groups):
         return cpu.conv2d(x, w, bias, stride, padding)
     return conv2d_plain(x, w, bias, stride, padding, dilation, groups)
@@ -39,6 +46,8 @@ def conv2d_adjoint_x(
     bias: Array | None = None,
 ) -> Array:
     """g (N, O, H_out, W_out), w (O, C / groups, kh, kw), bias (C,) or None -> (N, C, H, W) with size = (H, W)."""
+    if _is_lost(w):
+        return by_taps.conv2d_adjoint_x(g, w, size, stride, padding, dilation, groups, bias)
     if _is_common(g, w, dilation, groups):
         return cpu.conv2d_adjoint_x(g, w, size, stride, padding, bias)
     return conv2d_adjoint_x_plain(g, w, size, stride, padding, dilation, groups, bias)
@@ -49,8 +58,16 @@ def conv2d_adjoint_w(
 ) -> Array:
     """x (N, C, H, W), g (N, O, H_out, W_out) -> (O, C / groups, kh, kw)."""
     if _is_common(x, g, dilation, groups):
-        return cpu.conv2d_adjoint_w(x, g, kernel_size, stride, padding)
-    return conv2d_adjoint_w_plain(x, g, kernel_size, stride, padding, dilation, groups)
+        w = cpu.conv2d_adjoint_w(x, g, kernel_size, stride, padding)
+    else:
+        w = conv2d_adjoint_w_plain(x, g, kernel_size, stride, padding, dilation, groups)
+    return by_taps.conv2d_adjoint_w(x, g, kernel_size, stride, padding, dilation, groups) if _is_lost(w) else w
+
+
+def _is_lost(w: Array) -> bool:
+    """Whether a kernel has infinities or NaN. Nobody looks on a GPU, for the host would have to wait: there, zeros of
+    the padding times an infinite weight are NaN."""
+    return is_numpy(w) and not all_finite(w)
 
 
 def _is_common(first: Array, second: Array, dilation: Pair, groups: int) -> bool:
@@ -84,35 +101,75 @@ def conv2d_adjoint_x_plain(
     groups: int,
     bias: Array | None = None,
 ) -> Array:
-    """``conv2d_adjoint_x`` on any array module: one convolution of g, of stride 1, whose channels are then pixels.
+    """``conv2d_adjoint_x`` on any array module.
 
-    Pixel s a + r of the padded x hears of output a - t by the kernel's element s t + r: for each phase r < s, that is a
-    convolution over t with every s-th element, backwards. All phases are one product, whose results are laid side by
-    side (the sub-pixel convolution of Shi et al. 2016), and none multiplies the zeros that a stride leaves out.
+    Pixel s a + r of the padded x hears of output a - t by the kernel's element i where d i = s t + r. If each of the s
+    phases r hears of equally many outputs, one convolution serves them all; else each has its own, with those elements
+    of the kernel alone that it hears by. No way multiplies zeros that a stride or a dilation leaves out.
     """
-    (N, O, *seen), (_, C, *kernel_size) = g.shape, w.shape  # C counts the channels of one group
-    reach = [dilation[axis] * (kernel_size[axis] - 1) + 1 for axis in (0, 1)]
-    turns = [-(-reach[axis] // stride[axis]) for axis in (0, 1)]  # the values of t
-    first = [padding[axis] // stride[axis] for axis in (0, 1)]  # the first and the last a
-    last = [(padding[axis] + size[axis] - 1) // stride[axis] for axis in (0, 1)]
+    phases = [_phases(size[a], w.shape[2 + a], stride[a], padding[a], dilation[a]) for a in (0, 1)]
+    parts = [
+        (rows, columns, _interleaved(g, w[:, :, rows.taps, columns.taps], rows, columns, groups))
+        for rows in phases[0]
+        for columns in phases[1]
+    ]
+    if parts and parts[0][2].shape[2:] == tuple(size):
+        x = parts[0][2]
+    else:
+        x = array_module(g).zeros((len(g), groups * w.shape[1], *size), np.result_type(g.dtype, w.dtype))
+        for rows, columns, part in parts:
+            x[:, :, rows.pixels, columns.pixels] = part
+    return x if bias is None else x + bias.reshape(-1, 1, 1)
 
-    kernel = array_module(g).zeros((O, C, turns[0] * stride[0], turns[1] * stride[1]), w.dtype)
-    kernel[:, :, : reach[0] : dilation[0], : reach[1] : dilation[1]] = w
-    phases = kernel.reshape(groups, O // groups, C, turns[0], stride[0], turns[1], stride[1])[:, :, :, ::-1, :, ::-1]
+
+class Phase(NamedTuple):
+    """Pixels of x, along one direction, and what they hear by: an adjoint convolution of their own."""
+
+    pixels: slice
+    taps: slice  # of the kernel
+    size: int
+    stride: int
+    padding: int  # may be negative: the first outputs are heard by no one
+    dilation: int
+
+
+def _phases(size: int, kernel_size: int, stride: int, padding: int, dilation: int) -> list[Phase]:
+    """The phases of a direction: all pixels together where they hear of equally many outputs, else every s-th."""
+    if stride == 1 or (dilation == 1 and kernel_size % stride == 0):
+        return [Phase(slice(None), slice(None), size, stride, padding, dilation)]
+    phases, common = [], math.gcd(stride, dilation)
+    for r in range(stride):
+        first = -((r - padding) // stride)  # the first a
+        pixel = stride * first + r - padding
+        tap = next((i for i in range(kernel_size) if dilation * i % stride == r), None)
+        if tap is not None and pixel < size:
+            count = -(-(size - pixel) // stride)
+            behind = first - (dilation * tap - r) // stride
+            taps = slice(tap, None, stride // common)
+            phases.append(Phase(slice(pixel, None, stride), taps, count, 1, behind, dilation // common))
+    return phases
+
+
+def _interleaved(g: Array, w: Array, rows: Phase, columns: Phase, groups: int) -> Array:
+    """One phase of each direction, as one convolution of g, of stride 1, whose channels are then pixels: the results
+    of all r are laid side by side (the sub-pixel convolution of Shi et al. 2016)."""
+    (N, O), (_, C, *kernel_size), axes = g.shape[:2], w.shape, (rows, columns)
+    stride, dilation = tuple(axis.stride for axis in axes), (rows.dilation, columns.dilation)
+    turns = [taps // axis.stride for taps, axis in zip(kernel_size, axes, strict=True)]  # the values of t
+    kernel = w.reshape(groups, O // groups, C, turns[0], stride[0], turns[1], stride[1])[:, :, :, ::-1, :, ::-1]
     channels = groups * C * stride[0] * stride[1]  # one for each channel of x and each r
-    phases = phases.transpose(0, 2, 4, 6, 1, 3, 5).reshape(channels, O // groups, *turns)
+    kernel = kernel.transpose(0, 2, 4, 6, 1, 3, 5).reshape(channels, O // groups, *turns)
 
-    before = [turn - 1 for turn in turns]
-    after = [max(0, last[axis] + 1 - seen[axis]) for axis in (0, 1)]
-    heard = _surrounded(g, before, after)[:, :, first[0] : last[0] + turns[0], first[1] : last[1] + turns[1]]
-    y = conv2d_plain(heard, phases, None, (1, 1), (0, 0), (1, 1), groups)
+    first = [axis.padding // axis.stride for axis in axes]  # the first and the last a
+    last = [(axis.padding + axis.size - 1) // axis.stride for axis in axes]
+    start = [a - d * (count - 1) for a, d, count in zip(first, dilation, turns, strict=True)]
+    y = conv2d_plain(_window(g, start, [a + 1 for a in last]), kernel, None, (1, 1), (0, 0), dilation, groups)
 
     H, W = y.shape[2:]
     x = y.reshape(N, groups * C, *stride, H, W).transpose(0, 1, 4, 2, 5, 3)
     x = x.reshape(N, groups * C, H * stride[0], W * stride[1])
-    top, left = (padding[axis] - stride[axis] * first[axis] for axis in (0, 1))
-    x = x[:, :, top : top + size[0], left : left + size[1]]
-    return x if bias is None else x + bias.reshape(-1, 1, 1)
+    top, left = (axis.padding - axis.stride * a for axis, a in zip(axes, first, strict=True))
+    return x[:, :, top : top + rows.size, left : left + columns.size]
 
 
 def conv2d_adjoint_w_plain(
@@ -137,7 +194,7 @@ def _patches(
     """What each kernel element meets: x (N, C, H, W) -> (groups, C / groups kh kw, N H_out W_out). The windows have to
     lie within the padded x: nothing looks whether they do."""
     N, C = x.shape[:2]
-    padded = _surrounded(x, padding, padding)
+    padded = _window(x, (-padding[0], -padding[1]), (x.shape[2] + padding[0], x.shape[3] + padding[1]))
     image, channel, down, right = padded.strides
     patches = array_module(x).lib.stride_tricks.as_strided(
         padded,
@@ -147,13 +204,15 @@ def _patches(
     return patches.reshape(groups, C // groups * math.prod(kernel_size), N * math.prod(output_size))
 
 
-def _surrounded(x: Array, before: Sequence[int], after: Sequence[int]) -> Array:
-    """x (N, C, H, W) with so many zeros above and to the left, and below and to the right; itself without any."""
-    (N, C, H, W), (top, left), (bottom, right) = x.shape, before, after
-    if not (top or left or bottom or right):
-        return x
-    y = array_module(x).zeros((N, C, top + H + bottom, left + W + right), x.dtype)
-    y[:, :, top : top + H, left : left + W] = x
+def _window(x: Array, start: Sequence[int], stop: Sequence[int]) -> Array:
+    """The pixels of x (N, C, H, W) from ``start`` to ``stop``, vertically and horizontally: zeros outside of it."""
+    size = x.shape[2:]
+    if all(start[a] >= 0 and stop[a] <= size[a] for a in (0, 1)):
+        return x[:, :, start[0] : stop[0], start[1] : stop[1]]
+    y = array_module(x).zeros((*x.shape[:2], stop[0] - start[0], stop[1] - start[1]), x.dtype)
+    inner = [slice(max(start[a], 0), max(start[a], 0, min(stop[a], size[a]))) for a in (0, 1)]
+    place = [slice(inner[a].start - start[a], inner[a].stop - start[a]) for a in (0, 1)]
+    y[:, :, place[0], place[1]] = x[:, :, inner[0], inner[1]]
     return y
 
 

@@ -43,6 +43,16 @@ def matmul(x: Array, y: Array) -> Array:
     return out
 
 
+def all_finite(x: np.ndarray) -> bool:
+    """Whether x has neither infinities nor NaN, from one product with itself; False may also mean that the product
+    overflows. Whole numbers are always finite."""
+    if x.dtype.kind != "f":
+        return True
+    line = x.ravel("K")  # a view, if x is dense in memory
+    with one_blas_thread():
+        return bool(np.isfinite(np.dot(line, line)))
+
+
 def affine(x: Array, weight: Array, bias: Array) -> Array:
     """x W^T + b: x (N, inputs), weight (outputs, inputs), bias (outputs,) -> (N, outputs)."""
     y = matmul(x, weight.T)

@@ -9,8 +9,8 @@ from functools import cache
 
 import numpy as np
 
-from tinygen.backend import Array, is_numpy
-from tinygen.kernels.products import share
+from tinygen.backend import Array, array_module, is_numpy
+from tinygen.kernels.products import all_finite, share
 from tinygen.kernels.windows import images, lay
 
 
@@ -59,31 +59,67 @@ def _nearest(size_in: int, size_out: int, scale: float | None) -> tuple[np.ndarr
     return source, np.zeros(size_out)
 
 
-def resize(x: Array, rows: Array, columns: Array) -> Array:
-    """x (N, C, H, W), rows (H_out, H), columns (W_out, W) -> rows @ x @ columns^T, (N, C, H_out, W_out)."""
-    return _resize_cpu(x, rows, columns) if is_numpy(x) and x.size else resize_plain(x, rows, columns)
+def resize(x: Array, rows: np.ndarray, columns: np.ndarray) -> Array:
+    """x (N, C, H, W), rows (H_out, H), columns (W_out, W) -> rows @ x @ columns^T, (N, C, H_out, W_out).
+
+    A zero in a matrix says that the pixel is not looked at: infinities and NaN do not spread through it. The matrices
+    are NumPy's wherever x is.
+    """
+    if not (is_numpy(x) and x.size):
+        return resize_plain(x, rows, columns)
+    enlarged = len(rows) * len(columns) > x.shape[2] * x.shape[3]  # then it takes less to look at x than at the result
+    if enlarged and not all_finite(x):
+        return resize_plain(x, rows, columns)
+    y = _resize_cpu(x, rows, columns)
+    return y if enlarged or all_finite(y) else resize_plain(x, rows, columns)
 
 
-def resize_plain(x: Array, rows: Array, columns: Array) -> Array:
-    """``resize`` on any array module: two products of matrices, for which the images stand one below the other."""
-    (N, C, H, W), H_out, W_out = x.shape, len(rows), len(columns)
-    wide = (x.reshape(N * C * H, W) @ columns.T).reshape(N, C, H, W_out)
-    tall = wide.swapaxes(2, 3).reshape(N * C * W_out, H) @ rows.T
-    return tall.reshape(N, C, W_out, H_out).swapaxes(2, 3)
+def resize_plain(x: Array, rows: np.ndarray, columns: np.ndarray) -> Array:
+    """``resize`` on any array module: in each direction the pixels that have a weight are gathered and added up."""
+    return _mixed(_mixed(x, rows, 2), columns, 3)
+
+
+def _mixed(x: Array, matrix: np.ndarray, axis: int) -> Array:
+    """The matrix times ``axis`` of x (N, C, H, W), without what its zeros would meet."""
+    xp, (pixels, weights) = array_module(x), weighted_pixels(matrix)
+    before, after = x.shape[:axis], x.shape[axis + 1 :]
+    taken = xp.take(x, xp.asarray(pixels.reshape(-1)), axis).reshape(*before, *pixels.shape, *after)
+    y = (taken * xp.asarray(weights).reshape(*weights.shape, *(1 for _ in after))).sum(axis=axis)
+    unseen = np.flatnonzero(~weights.any(axis=0))
+    if unseen.size:
+        y[(slice(None),) * axis + (xp.asarray(unseen),)] = 0
+    return y
+
+
+def weighted_pixels(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each row of the matrix the columns where it is not 0, and their weights: two arrays (count, rows). Where a
+    row has fewer than ``count``, its first column stands there again, and shares its weight evenly with itself."""
+    rows, columns = np.nonzero(matrix)
+    counts = np.bincount(rows, minlength=len(matrix))
+    first = np.cumsum(counts) - counts  # of each row, among the columns
+    place = np.arange(counts.max(initial=1))[:, None]
+    place = first + np.where(place < counts, place, 0)  # (count, rows)
+    pixels = np.append(columns, 0)[place]  # a row of zeros may come last
+    copies = (place == first).sum(axis=0)
+    weights = matrix[np.arange(len(matrix)), pixels]
+    return pixels, np.where(place == first, weights / copies, weights).astype(matrix.dtype)
 
 
 def _resize_cpu(x: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """With the batch innermost, (H, C, W, N), columns are a product for each row and channel, and rows one product
-    over all the rest; first comes what leaves less to do for the other. The threads share the channels."""
+    over all the rest; first comes what leaves less to do for the other. The threads share the channels. The zeros of
+    the matrices are multiplied, too, so the result is right for finite numbers only."""
     (N, C, H, W), H_out, W_out = x.shape, len(rows), len(columns)
     laid, rows, columns = lay(x), np.ascontiguousarray(rows), np.ascontiguousarray(columns)
     y = np.empty((H_out, C, W_out, N), np.result_type(x, rows))
 
+    @np.errstate(invalid="ignore")
     def enlarge(first: int, last: int) -> None:
         wide = columns @ laid[:, first:last]  # (H, C, W_out, N)
         part = slice(first * W_out * N, last * W_out * N)
         np.matmul(rows, wide.reshape(H, -1), out=y.reshape(H_out, -1)[:, part])
 
+    @np.errstate(invalid="ignore")
     def reduce(first: int, last: int) -> None:
         part = slice(first * W * N, last * W * N)
         low = rows @ laid.reshape(H, -1)[:, part]  # (H_out, C W N)

@@ -14,7 +14,7 @@ from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array, array_module
 from tinygen.kernels import products as kernels
-from tinygen.operations.shaping import expand_dims, reshape, squeeze, swapaxes
+from tinygen.operations.shaping import expand_dims, getitem, reshape, squeeze, swapaxes, transpose
 
 
 @operation(
@@ -115,7 +115,8 @@ def einsum(subscripts: str, *operands: Tensor) -> Tensor:
         )
     operands_of = list(zip(inputs, tensors, strict=True))
     tensors = [_stretched(operand, tuple(sizes[letter] for letter in names)) for names, operand in operands_of]
-    return _einsum_of_distinct(inputs, tensors, output, free)
+    distinct = [_diagonal(names, operand) for names, operand in zip(inputs, tensors, strict=True)]
+    return _einsum(*(operand for _, operand in distinct), inputs=tuple(names for names, _ in distinct), output=output)
 
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -136,18 +137,13 @@ def _spell_out_ellipses(inputs: list[str], tensors: list[Tensor], free: list[str
     return spelled, dots
 
 
-def _einsum_of_distinct(inputs: list[str], tensors: list[Tensor], output: str, free: list[str]) -> Tensor:
-    """Einsum where a letter repeated within one operand becomes two letters joined by an identity matrix."""
-    names, operands = [], []
-    for subscripts, operand in zip(inputs, tensors, strict=True):
-        distinct = ""
-        for letter, length in zip(subscripts, operand.shape, strict=True):
-            if letter in distinct:
-                twin = free.pop()
-                names.append(letter + twin)
-                operands.append(Tensor(array_module(operand.data).eye(length, dtype=operand.dtype)))
-                letter = twin
-            distinct += letter
-        names.append(distinct)
-        operands.append(operand)
-    return _einsum(*operands, inputs=tuple(names), output=output)
+def _diagonal(names: str, operand: Tensor) -> tuple[str, Tensor]:
+    """An operand whose indices ``names`` spells, with each letter once: of axes that share a letter, the diagonal."""
+    for letter in dict.fromkeys(names):
+        together = [axis for axis, name in enumerate(names) if name == letter]
+        if len(together) > 1:
+            rest = [axis for axis, name in enumerate(names) if name != letter]
+            along = array_module(operand.data).arange(operand.shape[together[0]])
+            operand = getitem(transpose(operand, (*together, *rest)), (along,) * len(together))
+            names = letter + "".join(names[axis] for axis in rest)
+    return names, operand

@@ -4,12 +4,14 @@ Interpolation computes each new row as a weighted mean of old rows, and the same
 matrix per direction. The adjoint is R^T G C, the same operation with the matrices transposed: a pair of itself.
 """
 
+import numpy as np
+
 from tinygen.autograd.operation import operation
 from tinygen.backend import Array
 from tinygen.kernels import resampling as kernels
 
 
 @operation(lambda g, x, rows, columns: resize(g, rows=rows.T, columns=columns.T), linear=True)
-def resize(x: Array, rows: Array, columns: Array) -> Array:
-    """x (N, C, H, W), rows (H_out, H), columns (W_out, W) -> (N, C, H_out, W_out)."""
+def resize(x: Array, rows: np.ndarray, columns: np.ndarray) -> Array:
+    """x (N, C, H, W), rows (H_out, H), columns (W_out, W) -> (N, C, H_out, W_out); zeros of a matrix meet nothing."""
     return kernels.resize(x, rows, columns)
