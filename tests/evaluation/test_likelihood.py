@@ -416,7 +416,7 @@ def test_numbers_that_are_no_pixels_of_the_model_are_refused(name, function, coi
         (bernoulli, 2.0 * coins - 1, r"images must hold numbers in \[0, 1\], got -1 to 1"),
         (bernoulli, spoilt, r"images must hold numbers in \[0, 1\], got nan to nan"),
         (GaussianVAE(), spoilt, "images must hold finite numbers, got nan to nan"),
-        (bernoulli, coins.astype("int64"), r"images of this model must be bool, uint8 or floating point in \[0, 1\]"),
+        (bernoulli, 7 * coins.astype("int64"), r"images must hold numbers in \[0, 1\], got 0 to 7"),
         (colour, np.full((4, 3, 32, 32), 1.5, "float32"), r"images must hold numbers in \[-1, 1\], got 1.5 to 1.5"),
         (colour, np.ones((4, 3, 32, 32), "uint8"), r"images of this model must be floating point in \[-1, 1\]"),
         (colour, np.ones((4, 3, 32, 32), bool), r"images of this model must be floating point in \[-1, 1\]"),

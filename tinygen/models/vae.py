@@ -130,7 +130,7 @@ def image_set(caller: str, images: Any) -> Any:
 def as_images(caller: str, model: VAE, images: Any) -> Tensor:
     """``images``, (N, C, H, W) or flat (N, D), array or tensor, as the model's floating-point images on its device.
 
-    Their numbers stay what they are: bool and uint8 images are 0 and 1, fit for a model whose numbers begin at 0.
+    Their numbers stay what they are: those of whole numbers are 0 and 1, fit for a model whose numbers begin at 0.
 
     Raises, naming ``caller``, ``TypeError`` for what is no array of real numbers, and ``ValueError`` for another shape
     or dtype, for no images, and for NaN and numbers outside the model's ``pixel_range``.
@@ -143,10 +143,9 @@ def as_images(caller: str, model: VAE, images: Any) -> Tensor:
         raise ValueError(f"{caller}: images must have shape {expected}, got {tuple(values.shape)}")
     pixel_range = model.pixel_range
     bits = pixel_range is None or pixel_range[0] == 0  # whether 0 and 1 may be pixels of this model
-    if values.dtype.kind != "f" and not (bits and (values.dtype.kind == "b" or values.dtype == np.uint8)):
-        kinds = "bool, uint8 or floating point" if bits else "floating point"
+    if values.dtype.kind != "f" and not bits:
         within = "" if pixel_range is None else f" in [{pixel_range[0]:g}, {pixel_range[1]:g}]"
-        raise ValueError(f"{caller}: images of this model must be {kinds}{within}, got {described(values)}")
+        raise ValueError(f"{caller}: images of this model must be floating point{within}, got {described(values)}")
     check_pixels(caller, values, pixel_range)
     return reshape(tensor(values, **placement(model)), (len(values), *shape))
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Protocol, SupportsFloat, TypeVar
+from typing import Any, Protocol, SupportsFloat, TypeVar, runtime_checkable
 
 from tinygen import backend
 from tinygen.training.console import progress, say
@@ -25,6 +25,7 @@ Batch = TypeVar("Batch")
 Yields = TypeVar("Yields", covariant=True)
 
 
+@runtime_checkable
 class Batches(Protocol[Yields]):
     """What an epoch goes through: a ``DataLoader``, a list, a range."""
 

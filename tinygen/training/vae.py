@@ -3,13 +3,12 @@
 from collections.abc import Callable, Mapping
 
 from tinygen.checks import Count, Finite, checked
-from tinygen.data import DataLoader, Repeated
 from tinygen.data.loader import Batch
 from tinygen.models import VAE
 from tinygen.models.vae import as_images
 from tinygen.operations.reductions import mean
 from tinygen.optim import ExponentialMovingAverage, Optimizer
-from tinygen.training.loop import Stateful, train
+from tinygen.training.loop import Batches, Stateful, train
 from tinygen.training.run import Run
 
 
@@ -17,7 +16,7 @@ from tinygen.training.run import Run
 def train_vae(
     run: Run | None,
     model: VAE,
-    loader: DataLoader | Repeated,
+    loader: Batches[Batch],
     optimizer: Optimizer,
     *,
     epochs: Count,
