@@ -180,7 +180,7 @@ def _number(value: Any) -> float:
 
 def _instance(*kinds: type) -> Callable[[Any], Any]:
     def convert(value: Any) -> Any:
-        if not isinstance(value, kinds):
+        if not isinstance(value, kinds) or isinstance(value, type):  # a class has its instances' methods, too
             raise TypeError
         return value
 
