@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tinygen.autograd.tensor import Tensor
-from tinygen.backend import Array, array_module, stored_like, to_device
+from tinygen.backend import Array, array_module, stored_like, to_device, underflow_ignored
 from tinygen.kernels.adam import adam_update
 from tinygen.nn.module import Module
 
@@ -36,6 +36,7 @@ class Optimizer:
         self.steps = [0] * len(self.params)
         self.state: list[dict[str, Array]] = [{} for _ in self.params]
 
+    @underflow_ignored()
     def step(self) -> None:
         """Change every parameter that has a gradient."""
         due, moves = [], []
@@ -170,6 +171,7 @@ def linear_schedule(step: int, total: int, peak: float, final: float = 0.0, warm
     return peak + (final - peak) * min(1.0, (step - warmup) / max(1, total - warmup))
 
 
+@underflow_ignored()
 def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
     """Shrink all gradients together so that their common Euclidean norm is at most ``max_norm``; returns the norm
     before. Raises ``ValueError`` where it is not finite, and leaves the gradients as they were."""
@@ -197,11 +199,16 @@ class ExponentialMovingAverage:
         self.module, self.decay, self.updates = module, decay, 0
         self.average = [stored_like(parameter.data, parameter.data) for parameter in module.parameters()]
 
+    @underflow_ignored()
     def update(self) -> None:
         """Take the weights as they are now into the average."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
         for average, parameter in zip(self.average, self.module.parameters(), strict=True):
+            if parameter.shape != average.shape:
+                raise ValueError(
+                    f"ExponentialMovingAverage: a parameter of shape {average.shape} now has shape {parameter.shape}"
+                )
             average += (1 - decay) * (parameter.data - average)
 
     @contextmanager

@@ -175,10 +175,3 @@ def tensor(data: Any, *, dtype: Any = None, device: str | None = None, requires_
             dtype = np.float32
     data = data.astype(dtype or data.dtype)
     return Tensor(data if device is None else to_device(data, device), requires_grad=requires_grad)
-
-
-def tensor_like(x: Any, like: Tensor) -> Tensor:
-    """``x`` as a floating-point tensor beside ``like``: an array joins it on its device, and whole numbers and truth
-    values take its dtype."""
-    x = x if isinstance(x, Tensor) else tensor(x, device=like.device)
-    return x if x.dtype.kind == "f" else x.astype(like.dtype)

@@ -9,13 +9,20 @@ map is linear in x and linear in w, so it has an adjoint in each:
 
 The adjoint in x is what other libraries call transposed convolution. These three are closed under differentiation:
 the derivative of any of them is another of them.
+
+On a CPU an infinity or a NaN reaches what the sum says and nothing else. Some algorithms multiply zeros that the sum
+does not have, so where such a zero would meet one of them, ``convolution_taps`` takes over. The arrays of a GPU are not
+examined, for the host would have to wait.
 """
 
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from tinygen.backend import Array, array_module, is_numpy
 from tinygen.kernels import convolution_cpu as cpu
+from tinygen.kernels import convolution_taps as by_taps
 from tinygen.kernels.windows import output_size
 
 Pair = tuple[int, int]  # (vertical, horizontal)
@@ -23,6 +30,8 @@ Pair = tuple[int, int]  # (vertical, horizontal)
 
 def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
     """x (N, C, H, W), w (O, C / groups, kh, kw), bias (O,) or None -> (N, O, H_out, W_out)."""
+    if padding != (0, 0) and not _are_finite(w):  # the kernel would meet the padding's zeros
+        return by_taps.conv2d(x, w, bias, stride, padding, dilation, groups)
     if _is_common(x, w, dilation, groups):
         return cpu.conv2d(x, w, bias, stride, padding)
     return conv2d_plain(x, w, bias, stride, padding, dilation, groups)
@@ -39,7 +48,10 @@ def conv2d_adjoint_x(
     bias: Array | None = None,
 ) -> Array:
     """g (N, O, H_out, W_out), w (O, C / groups, kh, kw), bias (C,) or None -> (N, C, H, W) with size = (H, W)."""
-    if _is_common(g, w, dilation, groups):
+    is_common = _is_common(g, w, dilation, groups)
+    if not _are_finite(w) or not (is_common or _are_finite(g)):  # the plain way fills the kernel up with zeros
+        return by_taps.conv2d_adjoint_x(g, w, size, stride, padding, dilation, groups, bias)
+    if is_common:
         return cpu.conv2d_adjoint_x(g, w, size, stride, padding, bias)
     return conv2d_adjoint_x_plain(g, w, size, stride, padding, dilation, groups, bias)
 
@@ -49,8 +61,17 @@ def conv2d_adjoint_w(
 ) -> Array:
     """x (N, C, H, W), g (N, O, H_out, W_out) -> (O, C / groups, kh, kw)."""
     if _is_common(x, g, dilation, groups):
-        return cpu.conv2d_adjoint_w(x, g, kernel_size, stride, padding)
-    return conv2d_adjoint_w_plain(x, g, kernel_size, stride, padding, dilation, groups)
+        w = cpu.conv2d_adjoint_w(x, g, kernel_size, stride, padding)
+    else:
+        w = conv2d_adjoint_w_plain(x, g, kernel_size, stride, padding, dilation, groups)
+    if padding != (0, 0) and not _are_finite(w):  # g may have met the padding's zeros
+        return by_taps.conv2d_adjoint_w(x, g, kernel_size, stride, padding, dilation, groups)
+    return w
+
+
+def _are_finite(x: Array) -> bool:
+    """Whether x holds neither infinity nor NaN; taken for granted off the CPU, where a look is a wait."""
+    return not is_numpy(x) or bool(np.isfinite(x).all())
 
 
 def _is_common(first: Array, second: Array, dilation: Pair, groups: int) -> bool:

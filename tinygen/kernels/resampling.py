@@ -3,22 +3,46 @@
 Interpolation is linear in the image and separable, so (N, C, H, W) -> (N, C, H_out, W_out) is  R x B^T  for each image
 and channel: R (H_out, H) says which rows an output row mixes, B (W_out, W) the same for columns. Its adjoint is
 R^T g B: the same function with the matrices transposed.
+
+A zero of a matrix stands for a pixel that does not count, even if it is infinite or NaN. A product of matrices, the
+fastest way on a CPU, gives that result only where all pixels are finite; otherwise, and on a GPU, whose pixels cannot
+be examined without waiting, the pixels that count are picked by their index.
 """
 
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
-from tinygen.backend import Array, is_numpy
+from tinygen.backend import Array, array_module, is_numpy
 from tinygen.kernels.products import share
 from tinygen.kernels.windows import images, lay
 
 
+class Interpolation:
+    """Interpolation along one direction, y = M x: ``matrix`` M (new pixels, old pixels), ``T`` the transposed one."""
+
+    def __init__(self, matrix: np.ndarray) -> None:
+        self.matrix = matrix
+
+    @cached_property
+    def T(self) -> "Interpolation":
+        return Interpolation(self.matrix.T)
+
+    @cached_property
+    def taps(self) -> tuple[np.ndarray, np.ndarray]:
+        """The old pixels that count for each new one, and their weights, both (new pixels, K); where fewer than K
+        count, the others have weight 0."""
+        counts = self.matrix != 0
+        K = max(1, counts.sum(axis=1).max())
+        old = np.argsort(~counts, axis=1, kind="stable")[:, :K]
+        return old, np.take_along_axis(self.matrix, old, 1)
+
+
 @cache
-def interpolation_matrix(
+def interpolation(
     size_in: int, size_out: int, mode: str, align_corners: bool, scale: float | None, dtype: np.dtype | str
-) -> np.ndarray:
-    """The (size_out, size_in) matrix, read-only, of "bilinear" or "nearest" interpolation along one direction.
+) -> Interpolation:
+    """ "bilinear" or "nearest" interpolation along one direction, its (size_out, size_in) matrix read-only.
 
     ``scale`` is the factor that the user asked for, or None where a size was asked for: pixel centres lie
     1 / scale apart, else size_in / size_out. With ``align_corners`` the first and last pixels keep their places.
@@ -31,7 +55,7 @@ def interpolation_matrix(
     np.add.at(matrix, (rows, nearest), 1 - weight)
     np.add.at(matrix, (rows, np.minimum(nearest + 1, size_in - 1)), weight)
     matrix.setflags(write=False)
-    return matrix
+    return Interpolation(matrix)
 
 
 def _bilinear(size_in: int, size_out: int, align_corners: bool, scale: float | None) -> tuple[np.ndarray, np.ndarray]:
@@ -59,17 +83,30 @@ def _nearest(size_in: int, size_out: int, scale: float | None) -> tuple[np.ndarr
     return source, np.zeros(size_out)
 
 
-def resize(x: Array, rows: Array, columns: Array) -> Array:
-    """x (N, C, H, W), rows (H_out, H), columns (W_out, W) -> rows @ x @ columns^T, (N, C, H_out, W_out)."""
-    return _resize_cpu(x, rows, columns) if is_numpy(x) and x.size else resize_plain(x, rows, columns)
+def resize(x: Array, rows: Interpolation, columns: Interpolation) -> Array:
+    """x (N, C, H, W), rows (H -> H_out), columns (W -> W_out) -> (N, C, H_out, W_out)."""
+    if not (is_numpy(x) and x.size):
+        return resize_plain(x, rows, columns)
+    y = _resize_cpu(x, rows.matrix, columns.matrix)
+    # A zero that met an infinity or a NaN leaves NaN, so it is enough to examine the smaller of the two.
+    return y if np.isfinite(min(x, y, key=np.size)).all() else resize_plain(x, rows, columns)
 
 
-def resize_plain(x: Array, rows: Array, columns: Array) -> Array:
-    """``resize`` on any array module: two products of matrices, for which the images stand one below the other."""
-    (N, C, H, W), H_out, W_out = x.shape, len(rows), len(columns)
-    wide = (x.reshape(N * C * H, W) @ columns.T).reshape(N, C, H, W_out)
-    tall = wide.swapaxes(2, 3).reshape(N * C * W_out, H) @ rows.T
-    return tall.reshape(N, C, W_out, H_out).swapaxes(2, 3)
+def resize_plain(x: Array, rows: Interpolation, columns: Interpolation) -> Array:
+    """``resize`` on any array module."""
+    ways = [(2, rows), (3, columns)]
+    for axis, way in ways if len(rows.matrix) <= x.shape[2] else reversed(ways):  # what leaves less to do comes first
+        x = _resize_axis(x, way, axis)
+    return x
+
+
+def _resize_axis(x: Array, way: Interpolation, axis: int) -> Array:
+    xp = array_module(x)
+    old, weights = (xp.asarray(each) for each in way.taps)
+    if axis == 2:
+        weights = weights[:, :, None]
+    met = xp.where(weights != 0, xp.take(x, old, axis=axis), 0)  # the old pixels stand along a new axis behind
+    return (met * weights).sum(axis=axis + 1, dtype=np.result_type(x.dtype, weights.dtype))
 
 
 def _resize_cpu(x: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -79,11 +116,13 @@ def _resize_cpu(x: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndar
     laid, rows, columns = lay(x), np.ascontiguousarray(rows), np.ascontiguousarray(columns)
     y = np.empty((H_out, C, W_out, N), np.result_type(x, rows))
 
+    @np.errstate(invalid="ignore")  # zeros that meet infinities: the result is not used
     def enlarge(first: int, last: int) -> None:
         wide = columns @ laid[:, first:last]  # (H, C, W_out, N)
         part = slice(first * W_out * N, last * W_out * N)
         np.matmul(rows, wide.reshape(H, -1), out=y.reshape(H_out, -1)[:, part])
 
+    @np.errstate(invalid="ignore")
     def reduce(first: int, last: int) -> None:
         part = slice(first * W * N, last * W * N)
         low = rows @ laid.reshape(H, -1)[:, part]  # (H_out, C W N)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygen.autograd.tensor import Tensor
-from tinygen.backend import Array, array_module
+from tinygen.backend import Array, array_module, without_underflow
 
 
 def constant(value: Callable[..., Array]) -> Callable[..., Tensor]:
@@ -18,7 +18,7 @@ def constant(value: Callable[..., Array]) -> Callable[..., Tensor]:
     @functools.wraps(value)
     def function(*operands: Any, **options: Any) -> Tensor:
         arrays = [operand.data if isinstance(operand, Tensor) else operand for operand in operands]
-        return Tensor(value(*arrays, **options))
+        return Tensor(without_underflow(value, *arrays, **options))
 
     return function
 

@@ -6,14 +6,15 @@ operand's own indices as the result, the result's indices in the operand's place
 """
 
 import math
-from typing import Any
 
 from tinygen.autograd.broadcasting import broadcast_to, common_shape, sum_to
+from tinygen.autograd.operands import as_tensors, operands
 from tinygen.autograd.operation import operation
-from tinygen.autograd.tensor import Tensor, tensor
+from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array, array_module
 from tinygen.kernels import products as kernels
-from tinygen.operations.shaping import expand_dims, reshape, squeeze, swapaxes
+from tinygen.operations.shaping import expand_dims, getitem, reshape, squeeze, swapaxes, transpose
+from tinygen.validation import described
 
 
 @operation(
@@ -35,19 +36,10 @@ def affine(x: Array, weight: Array, bias: Array | None) -> Array:
     return kernels.matmul(x, weight.T) if bias is None else kernels.affine(x, weight, bias)
 
 
-def _tensors(*operands: Any) -> list[Tensor]:
-    """The operands as tensors, lists and numbers where the first tensor among them lives."""
-    home = next((operand.device for operand in operands if isinstance(operand, Tensor)), None)
-    return [
-        operand if isinstance(operand, Tensor) else tensor(operand, device=None if hasattr(operand, "dtype") else home)
-        for operand in operands
-    ]
-
-
+@operands("x", "y")
 def matmul(x: Tensor, y: Tensor) -> Tensor:
     """The matrix product over the last two axes, the axes before them broadcast; a vector is a row on the left and a
     column on the right, and leaves no axis behind (``numpy.matmul``)."""
-    x, y = _tensors(x, y)
     if x.ndim == 0 or y.ndim == 0:
         raise ValueError(f"matmul: expects operands with at least one axis, got shapes {x.shape} and {y.shape}")
     rows = y.shape[max(y.ndim - 2, 0)]
@@ -88,7 +80,9 @@ def einsum(subscripts: str, *operands: Tensor) -> Tensor:
 
     Raises ``ValueError`` where operands, letters and axes do not match.
     """
-    tensors = _tensors(*operands)
+    if not isinstance(subscripts, str):
+        raise TypeError(f"einsum: subscripts must be text such as 'ij,jk->ik', got {described(subscripts)}")
+    tensors = as_tensors("einsum", {f"operands[{i}]": operand for i, operand in enumerate(operands)})
     left, arrow, output = subscripts.replace(" ", "").partition("->")
     inputs = left.split(",")
     if len(inputs) != len(tensors):
@@ -111,9 +105,11 @@ def einsum(subscripts: str, *operands: Tensor) -> Tensor:
         raise ValueError(
             f"einsum: the result {output!r} of {subscripts!r} must name indices of the operands, once each"
         )
-    operands_of = list(zip(inputs, tensors, strict=True))
-    tensors = [_stretched(operand, tuple(sizes[letter] for letter in names)) for names, operand in operands_of]
-    return _einsum_of_distinct(inputs, tensors, output, free)
+    pairs = [
+        _diagonal(names, _stretched(operand, tuple(sizes[letter] for letter in names)))
+        for names, operand in zip(inputs, tensors, strict=True)
+    ]
+    return _einsum(*(operand for _, operand in pairs), inputs=tuple(names for names, _ in pairs), output=output)
 
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -134,18 +130,13 @@ def _spell_out_ellipses(inputs: list[str], tensors: list[Tensor], free: list[str
     return spelled, dots
 
 
-def _einsum_of_distinct(inputs: list[str], tensors: list[Tensor], output: str, free: list[str]) -> Tensor:
-    """Einsum where a letter repeated within one operand becomes two letters joined by an identity matrix."""
-    names, operands = [], []
-    for subscripts, operand in zip(inputs, tensors, strict=True):
-        distinct = ""
-        for letter, length in zip(subscripts, operand.shape, strict=True):
-            if letter in distinct:
-                twin = free.pop()
-                names.append(letter + twin)
-                operands.append(Tensor(array_module(operand.data).eye(length, dtype=operand.dtype)))
-                letter = twin
-            distinct += letter
-        names.append(distinct)
-        operands.append(operand)
-    return _einsum(*operands, inputs=tuple(names), output=output)
+def _diagonal(names: str, x: Tensor) -> tuple[str, Tensor]:
+    """``x`` with one axis for each letter: where axes share a letter, the elements whose indices there are equal."""
+    for letter in dict.fromkeys(names):
+        axes = [axis for axis, other in enumerate(names) if other == letter]
+        if len(axes) > 1:
+            rest = [axis for axis in range(x.ndim) if axis not in axes]
+            places = array_module(x.data).arange(x.shape[axes[0]])
+            x = getitem(transpose(x, axes + rest), (places,) * len(axes))
+            names = letter + "".join(names[axis] for axis in rest)
+    return names, x
