@@ -1,13 +1,15 @@
 """Log-likelihoods and divergences that objectives are made of, in nats, one number for each element of the batch.
 
 Every function takes tensors of shape (batch, ...) and returns shape (batch,), summed over all other axes, except where
-it says otherwise.
+it says otherwise. All are functions of real numbers: whole numbers and truth values become floating-point numbers, and
+float16 is computed in float32 (``autograd/operands.py``).
 """
 
 import math
 
+from tinygen.autograd.operands import real_operands
 from tinygen.autograd.operation import operation
-from tinygen.autograd.tensor import Tensor, tensor_like
+from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array, array_module
 from tinygen.kernels import likelihoods as kernels
 from tinygen.operations.arithmetic import where
@@ -16,6 +18,7 @@ from tinygen.operations.creation import randn
 from tinygen.operations.elementwise import exp, expm1, log, sigmoid
 from tinygen.operations.reductions import logsumexp, mean, sum
 from tinygen.operations.shaping import expand_dims, reshape
+from tinygen.validation import whole_number
 
 LOG_2_PI = math.log(2 * math.pi)
 
@@ -36,13 +39,13 @@ def _check_shapes(name: str, **tensors: Tensor) -> None:
         raise ValueError(f"{name}: expects tensors of one shape (batch, ...), got {shapes}")
 
 
+@real_operands("mu", "target")
 def log_likelihood_bernoulli(mu: Tensor, target: Tensor) -> Tensor:
     """``sum_i t_i log mu_i + (1 - t_i) log(1 - mu_i)``: coins that show 1 with probability ``mu``, seen as ``target``.
 
     ``0 log 0`` counts as 0, in value and gradient: a certain coin that shows what it must costs nothing. From logits,
     use ``log_likelihood_bernoulli_logits``, which is exact where ``mu`` has been rounded to 0 or 1.
     """
-    target = tensor_like(target, mu)
     _check_shapes("log_likelihood_bernoulli", mu=mu, target=target)
     return _per_example(_weighted_log(target, mu) + _weighted_log(1 - target, 1 - mu))
 
@@ -53,9 +56,9 @@ def _weighted_log(weight: Tensor, x: Tensor) -> Tensor:
     return where(absent, 0.0, weight * log(where(absent, 1.0, x)))
 
 
+@real_operands("logits", "target")
 def log_likelihood_bernoulli_logits(logits: Tensor, target: Tensor) -> Tensor:
     """``sum_i t_i l_i - log(1 + e^l_i)``: ``log_likelihood_bernoulli`` for mu = sigmoid(l), finite for every l."""
-    target = tensor_like(target, logits)
     _check_shapes("log_likelihood_bernoulli_logits", logits=logits, target=target)
     return _bernoulli(_as_rows(logits), _as_rows(target))
 
@@ -69,14 +72,15 @@ def _bernoulli(logits: Array, target: Array) -> Array:
     return kernels.bernoulli(logits, target)
 
 
+@real_operands("mu", "logvar", "z")
 def log_likelihood_normal(mu: Tensor, logvar: Tensor, z: Tensor) -> Tensor:
     """``sum_i -1/2 (log 2 pi + logvar_i + (z_i - mu_i)^2 / e^logvar_i)``: the log-density of N(mu, e^logvar) at z."""
-    z = tensor_like(z, mu)
     _check_shapes("log_likelihood_normal", mu=mu, logvar=logvar, z=z)
     standard = (z - mu) * exp(logvar * -0.5)
     return _per_example((LOG_2_PI + logvar + standard * standard) * -0.5)
 
 
+@real_operands("y")
 def log_mean_exp(y: Tensor) -> Tensor:
     """``log 1/K sum_k e^y_k``: y (batch, samples) -> (batch,), exact where every e^y_k underflows."""
     if y.ndim != 2 or y.shape[1] == 0:
@@ -84,15 +88,16 @@ def log_mean_exp(y: Tensor) -> Tensor:
     return logsumexp(y, axis=1) - math.log(y.shape[1])
 
 
+@real_operands("mu_q", "logvar_q", "mu_p", "logvar_p")
 def kl_gaussian_gaussian_analytic(mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor, logvar_p: Tensor) -> Tensor:
     """KL(q || p) of diagonal Gaussians, ``sum_i 1/2 (logvar_p - logvar_q + (e^logvar_q + (mu_q - mu_p)^2) / e^logvar_p
     - 1)`` (Kingma and Welling 2014, appendix B, for a standard normal p)."""
-    mu_p, logvar_p = tensor_like(mu_p, mu_q), tensor_like(logvar_p, mu_q)
     _check_shapes("kl_gaussian_gaussian_analytic", mu_q=mu_q, logvar_q=logvar_q, mu_p=mu_p, logvar_p=logvar_p)
     distance, log_ratio = mu_q - mu_p, logvar_q - logvar_p
     return _per_example((expm1(log_ratio) - log_ratio + distance * distance * exp(-logvar_p)) * 0.5)
 
 
+@real_operands("mu", "logvar")
 def kl_gaussian_standard(mu: Tensor, logvar: Tensor) -> Tensor:
     """KL(N(mu, e^logvar) || N(0, I)), ``sum_i 1/2 (e^logvar_i - 1 - logvar_i + mu_i^2)``: what the above is for a
     standard normal p."""
@@ -109,13 +114,14 @@ def _kl_standard(mu: Array, logvar: Array) -> Array:
     return (array_module(logvar).expm1(logvar) - logvar + mu * mu).sum(axis=1) * 0.5
 
 
+@real_operands("mu_q", "logvar_q", "mu_p", "logvar_p")
 def kl_gaussian_gaussian_mc(
     mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor, logvar_p: Tensor, num_samples: int = 1
 ) -> Tensor:
     """KL(q || p) as the mean of log q(z) - log p(z) over ``num_samples`` draws z ~ q (reparametrised)."""
+    num_samples = whole_number("kl_gaussian_gaussian_mc", "num_samples", num_samples)
     if num_samples < 1:
         raise ValueError(f"kl_gaussian_gaussian_mc: num_samples must be at least 1, got {num_samples}")
-    mu_p, logvar_p = tensor_like(mu_p, mu_q), tensor_like(logvar_p, mu_q)
     _check_shapes("kl_gaussian_gaussian_mc", mu_q=mu_q, logvar_q=logvar_q, mu_p=mu_p, logvar_p=logvar_p)
     # The squares of (z - mu_q) are the noise's own, so q's density takes them as they were drawn.
     noise = randn(num_samples, *mu_q.shape, dtype=mu_q.dtype, device=mu_q.device)

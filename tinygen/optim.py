@@ -12,7 +12,7 @@ from typing import Any
 
 from tinygen.autograd.arguments import checked
 from tinygen.autograd.tensor import Tensor, copied
-from tinygen.backend import Array, array_module, stored_like, to_device
+from tinygen.backend import Array, array_module, stored_like, to_device, underflow_ignored
 from tinygen.kernels.adam import adam_update
 from tinygen.nn.module import Module, required_module
 from tinygen.validation import described, number, number_from, whole_number, whole_numbers
@@ -70,6 +70,7 @@ class Optimizer:
         self.steps = [0] * len(self.params)
         self.state: list[dict[str, Array]] = [{} for _ in self.params]
 
+    @underflow_ignored()
     def step(self) -> None:
         """Change every parameter that has a gradient."""
         due, moves = [], []
@@ -237,6 +238,7 @@ def linear_schedule(step: float, total: float, peak: float, final: float = 0.0, 
 
 
 @checked
+@underflow_ignored()
 def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
     """Shrink all gradients together so that their common Euclidean norm is at most ``max_norm``; returns the norm
     before. Raises ``ValueError`` where it is not finite, and leaves the gradients as they were."""
@@ -267,11 +269,16 @@ class ExponentialMovingAverage:
         self.module, self.decay, self.updates = required_module("ExponentialMovingAverage", module), decay, 0
         self.average = [stored_like(parameter.data, parameter.data) for parameter in module.parameters()]
 
+    @underflow_ignored()
     def update(self) -> None:
         """Take the weights as they are now into the average."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
         for average, parameter in zip(self.average, self.module.parameters(), strict=True):
+            if parameter.shape != average.shape:
+                raise ValueError(
+                    f"ExponentialMovingAverage: a parameter of shape {average.shape} now has shape {parameter.shape}"
+                )
             average += (1 - decay) * (parameter.data - average)
 
     @contextmanager

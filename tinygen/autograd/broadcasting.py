@@ -27,10 +27,15 @@ def broadcast_to(x: Array, shape: tuple[int, ...]) -> Array:
 
 @operation(lambda g, x, shape: broadcast_to(g, shape=x.shape), linear=True)
 def sum_to(x: Array, shape: tuple[int, ...]) -> Array:
-    """The sums of ``x`` over the axes along which ``shape`` would be repeated to become ``x.shape``."""
+    """The sums of ``x`` over the axes along which ``shape`` would be repeated to become ``x.shape``; float16 is added
+    up in float32, where no partial sum overflows."""
     new = x.ndim - len(shape)
     repeated = tuple(i for i in range(x.ndim) if i < new or (shape[i - new] == 1 and x.shape[i] != 1))
-    return x.sum(axis=repeated, keepdims=True).reshape(shape) if repeated else x
+    if not repeated:
+        return x
+    if x.dtype == np.float16:
+        return x.sum(axis=repeated, keepdims=True, dtype="float32").reshape(shape).astype(x.dtype)
+    return x.sum(axis=repeated, keepdims=True).reshape(shape)
 
 
 def common_shape(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:

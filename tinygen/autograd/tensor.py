@@ -239,10 +239,3 @@ def _array(name: str, data: Any) -> Array:
     if not is_array(data):
         raise TypeError(f"{name}: expects an array, got {described(data)}; tg.tensor makes a tensor of numbers")
     return data
-
-
-def tensor_like(x: Any, like: Tensor) -> Tensor:
-    """``x`` as a floating-point tensor beside ``like``: an array joins it on its device, and whole numbers and truth
-    values take its dtype."""
-    x = x if isinstance(x, Tensor) else tensor(x, device=like.device)
-    return x if x.dtype.kind == "f" else x.astype(like.dtype)

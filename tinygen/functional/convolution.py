@@ -4,24 +4,29 @@ Both are members of the triad in ``operations/convolution.py``: the transposed c
 convolution, so the weight (C_in, C_out / groups, kh, kw) of one is that of the other with the roles exchanged.
 """
 
+from tinygen.autograd.operands import real_operands
 from tinygen.autograd.tensor import Tensor
 from tinygen.functional.options import Pair, as_batch, as_given, pair, plane
 from tinygen.operations import convolution as operations
 from tinygen.operations.shaping import pad
+from tinygen.validation import whole_number
 
 
-def _check(function: str, x: Tensor, weight: Tensor, bias: Tensor | None, groups: int, transposed: bool) -> None:
+def _check(function: str, x: Tensor, weight: Tensor, bias: Tensor | None, groups: int, transposed: bool) -> int:
+    """``groups``, once it and the shapes are found to fit."""
     shapes = f"(x {x.shape}, weight {weight.shape})"
     if weight.ndim != 4:
         raise ValueError(f"{function}: weight must have 4 axes {shapes}")
-    if not isinstance(groups, int) or groups < 1 or weight.shape[0] % groups:
-        raise ValueError(f"{function}: groups must divide the weight's first axis, got {groups!r} {shapes}")
+    groups = whole_number(function, "groups", groups)
+    if groups < 1 or weight.shape[0] % groups:
+        raise ValueError(f"{function}: groups must divide the weight's first axis, got {groups} {shapes}")
     channels = weight.shape[0] if transposed else weight.shape[1] * groups
     if x.shape[1] != channels:
         raise ValueError(f"{function}: weight expects {channels} input channels, x has {x.shape[1]} {shapes}")
     outputs = weight.shape[1] * groups if transposed else weight.shape[0]
     if bias is not None and bias.shape != (outputs,):
         raise ValueError(f"{function}: bias must have shape ({outputs},), got {bias.shape} {shapes}")
+    return groups
 
 
 def _same_padding(kernel_size: Pair, dilation: Pair) -> tuple[Pair, Pair]:
@@ -30,6 +35,7 @@ def _same_padding(kernel_size: Pair, dilation: Pair) -> tuple[Pair, Pair]:
     return (total[0] // 2, total[0] - total[0] // 2), (total[1] // 2, total[1] - total[1] // 2)
 
 
+@real_operands("x", "weight", "bias")
 def conv2d(
     x: Tensor,
     weight: Tensor,
@@ -46,7 +52,7 @@ def conv2d(
     keeps the size). Raises ``ValueError`` where shapes or options do not fit.
     """
     x, single = as_batch("conv2d", x)
-    _check("conv2d", x, weight, bias, groups, transposed=False)
+    groups = _check("conv2d", x, weight, bias, groups, transposed=False)
     strides, dilations = pair("conv2d", "stride", stride, minimum=1), pair("conv2d", "dilation", dilation, minimum=1)
     kernel_size = plane(weight)
     if padding == "same":
@@ -69,6 +75,7 @@ def conv2d(
     return as_given(y, single)
 
 
+@real_operands("x", "weight", "bias")
 def conv_transpose2d(
     x: Tensor,
     weight: Tensor,
@@ -89,7 +96,7 @@ def conv_transpose2d(
     """
     name = "conv_transpose2d"
     x, single = as_batch(name, x)
-    _check(name, x, weight, bias, groups, transposed=True)
+    groups = _check(name, x, weight, bias, groups, transposed=True)
     strides, dilations = pair(name, "stride", stride, minimum=1), pair(name, "dilation", dilation, minimum=1)
     paddings, extra = pair(name, "padding", padding, minimum=0), pair(name, "output_padding", output_padding, minimum=0)
     if any(e >= max(s, d) for e, s, d in zip(extra, strides, dilations, strict=True)):

@@ -9,28 +9,45 @@ from typing import Any
 
 import numpy as np
 
-from tinygen.autograd.tensor import Tensor, tensor_like
+from tinygen.autograd.broadcasting import common_shape
+from tinygen.autograd.operands import real_operands
+from tinygen.autograd.tensor import Tensor
 from tinygen.backend import array_module, to_device
 from tinygen.functional.activations import log_softmax
 from tinygen.operations.arithmetic import where
 from tinygen.operations.elementwise import softplus
 from tinygen.operations.reductions import mean, sum
 from tinygen.operations.shaping import getitem, reshape
+from tinygen.validation import described, number, whole_number
 
 
 def _reduce(name: str, loss: Tensor, reduction: str) -> Tensor:
-    reductions = {"mean": mean, "sum": sum, "none": lambda loss: loss}
-    if reduction not in reductions:
+    _check_reduction(name, reduction)
+    if reduction == "mean" and not loss.size:
+        raise ValueError(f"{name}: the mean of an empty batch is undefined (shape {loss.shape})")
+    return mean(loss) if reduction == "mean" else sum(loss) if reduction == "sum" else loss
+
+
+def _check_reduction(name: str, reduction: str) -> None:
+    if not isinstance(reduction, str) or reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
-    return reductions[reduction](loss)
 
 
+def _check_shape(name: str, argument: str, given: Tensor, x: Tensor) -> None:
+    """A target of another shape, (N,) beside (N, 1) say, would be broadcast to N^2 pairs."""
+    if given.shape != x.shape:
+        raise ValueError(f"{name}: {argument} must have the shape of x, {x.shape}, got {given.shape}")
+
+
+@real_operands("x", "target")
 def mse_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """``(x - target)^2``, its mean, its sum, or as it is (``"none"``)."""
-    difference = x - tensor_like(target, x)
+    """``(x - target)^2``, its mean, its sum, or as it is (``"none"``); ``target`` has the shape of ``x``."""
+    _check_shape("mse_loss", "target", target, x)
+    difference = x - target
     return _reduce("mse_loss", difference * difference, reduction)
 
 
+@real_operands("x", "target", "weight", "pos_weight")
 def binary_cross_entropy_with_logits(
     x: Tensor,
     target: Tensor,
@@ -42,16 +59,17 @@ def binary_cross_entropy_with_logits(
 
     ``target`` in [0, 1] has the shape of ``x``; ``weight`` and ``pos_weight`` broadcast to it.
     """
-    target = tensor_like(target, x)
-    if target.shape != x.shape:
-        raise ValueError(
-            f"binary_cross_entropy_with_logits: target must have the shape of x, {x.shape}, got {target.shape}"
-        )
+    name = "binary_cross_entropy_with_logits"
+    _check_shape(name, "target", target, x)
+    for argument, given in (("weight", weight), ("pos_weight", pos_weight)):
+        if given is not None and common_shape(f"{name}, {argument} and x", given.shape, x.shape) != x.shape:
+            raise ValueError(f"{name}: {argument} must broadcast to the shape of x, {x.shape}, got {given.shape}")
     on = target * softplus(-x)
     loss = (on if pos_weight is None else pos_weight * on) + (1 - target) * softplus(x)
-    return _reduce("binary_cross_entropy_with_logits", loss if weight is None else weight * loss, reduction)
+    return _reduce(name, loss if weight is None else weight * loss, reduction)
 
 
+@real_operands("x", "weight")
 def cross_entropy(
     x: Tensor,
     target: Tensor,
@@ -67,8 +85,10 @@ def cross_entropy(
     ``label_smoothing`` s: q = (1 - s) target + s / C. The mean over labels is weighted by their classes' weights, as
     in PyTorch. Raises ``ValueError`` for a label out of range, for shapes that do not fit and for the mean of no label.
     """
-    if not isinstance(target, Tensor):
-        target = Tensor(to_device(np.asarray(target), x.device))  # a list of labels stays whole numbers
+    _check_reduction("cross_entropy", reduction)
+    ignore_index = whole_number("cross_entropy", "ignore_index", ignore_index)
+    label_smoothing = number("cross_entropy", "label_smoothing", label_smoothing)
+    target = _labels_or_probabilities(target, x)
     axis = 0 if x.ndim == 1 else 1
     classes = x.shape[axis] if x.ndim else 0
     if weight is not None and weight.shape != (classes,):
@@ -79,10 +99,15 @@ def cross_entropy(
     weights = None if weight is None else reshape(weight, (-1, *(1,) * (x.ndim - axis - 1)))
     weighted = log_p if weights is None else log_p * weights
     if target.dtype.kind == "f":
+        if target.shape == x.shape[:axis] + x.shape[axis + 1 :]:
+            raise TypeError(
+                f"cross_entropy: labels must be whole numbers, got {target.dtype} of shape {target.shape}; write "
+                "tg.tensor(labels, dtype='int64'), for tg.tensor makes float32 of a list of numbers"
+            )
         if target.shape != x.shape:
             raise ValueError(f"cross_entropy: probabilities must have the shape of x, {x.shape}, got {target.shape}")
         loss = -sum(weighted * (target * (1 - label_smoothing) + label_smoothing / classes), axis)
-        return mean(loss) if reduction == "mean" else _reduce("cross_entropy", loss, reduction)
+        return _reduce("cross_entropy", loss, reduction)
     counts, index = _positions(x, target.data, axis, ignore_index, may_be_none=reduction != "mean")
     loss = -getitem(weighted, index)
     if label_smoothing > 0:
@@ -92,6 +117,20 @@ def cross_entropy(
         return _reduce("cross_entropy", loss, reduction)
     share = counts.astype(x.dtype) if weight is None else where(counts, getitem(weight, index[axis]), 0.0)
     return sum(loss) / sum(share)
+
+
+def _labels_or_probabilities(target: Any, x: Tensor) -> Tensor:
+    """``target`` as a tensor beside ``x``; a list of labels stays whole numbers, probabilities take the dtype of x."""
+    if not isinstance(target, Tensor):
+        try:
+            target = Tensor(to_device(target if hasattr(target, "device") else np.asarray(target), x.device))
+        except ValueError:
+            target = None
+    if target is None or target.dtype.kind not in "biuf":
+        raise TypeError(
+            f"cross_entropy: target must be labels or probabilities of the classes, got {described(target)}"
+        )
+    return target.astype(x.dtype) if target.dtype.kind == "f" and target.dtype != x.dtype else target
 
 
 def _positions(

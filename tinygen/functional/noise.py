@@ -8,26 +8,31 @@ import math
 import numpy as np
 
 from tinygen import backend
+from tinygen.autograd.operands import real_operands
 from tinygen.autograd.tensor import Tensor
+from tinygen.operations.arithmetic import where
+from tinygen.validation import number
 
 
 def _drop(name: str, x: Tensor, p: float, training: bool, shape: tuple[int, ...]) -> Tensor:
+    p = number(name, "p", p)
     if not 0 <= p <= 1:
         raise ValueError(f"{name}: p must be a probability, got {p}")
     if not training or p == 0:
         return x
     drawn = backend.generator().random(math.prod(shape), dtype=np.float32)
-    factor = (drawn >= p).reshape(shape).astype(x.dtype)
-    factor *= 1 / (1 - p) if p < 1 else 0.0
-    return x * Tensor(backend.to_device(factor, x.device))
+    kept = Tensor(backend.to_device((drawn >= p).reshape(shape), x.device))
+    return where(kept, x * (1 / (1 - p) if p < 1 else 0.0), 0.0)
 
 
+@real_operands("x")
 def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     """Each element 0 with probability ``p``, else divided by ``1 - p``, so that the mean stays; ``x`` itself when not
     ``training``."""
     return _drop("dropout", x, p, training, x.shape)
 
 
+@real_operands("x")
 def dropout2d(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     """``dropout`` of whole feature maps: x (N, C, ...), all of a channel of an image or nothing of it."""
     if x.ndim < 2:

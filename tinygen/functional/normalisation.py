@@ -3,14 +3,19 @@
 y = weight (x - mean) / sqrt(variance + eps) + bias
 """
 
-from tinygen.autograd.tensor import Tensor
-from tinygen.backend import Array
+from typing import Any
+
+from tinygen.autograd.operands import real_operands
+from tinygen.autograd.tensor import Tensor, tensor
+from tinygen.backend import Array, without_underflow
 from tinygen.kernels.normalisation import Statistics, moments
 from tinygen.operations.creation import ones, zeros_like
 from tinygen.operations.normalisation import normalise
 from tinygen.operations.shaping import reshape
+from tinygen.validation import described, number, number_from
 
 
+@real_operands("x", "weight", "bias")
 def batch_norm(
     x: Tensor,
     running_mean: Tensor | None,
@@ -25,8 +30,12 @@ def batch_norm(
 
     In ``training`` (or without running statistics) by the batch's own mean and variance, which also move the running
     ones, ``running += momentum (batch - running)``, with the unbiased variance; else by the running ones. Raises
-    ``ValueError`` for a batch of a single value a channel, whose variance says nothing.
+    ``ValueError`` for a batch of a single value per channel, whose variance says nothing, and ``TypeError`` for running
+    statistics that cannot be updated.
     """
+    momentum, eps = number("batch_norm", "momentum", momentum), number_from("batch_norm", "eps", eps, 0)
+    running_mean = _statistic("running_mean", running_mean, x, training)
+    running_var = _statistic("running_var", running_var, x, training)
     if not x.size:
         return x  # nothing to normalise, and no statistics
     if x.ndim < 2:
@@ -44,11 +53,23 @@ def batch_norm(
     count = x.size // channels
     if count < 2:
         raise ValueError(f"batch_norm: training needs more than one value a channel, got shape {x.shape}")
-    mean, variance = moments(x.data)
+    mean, variance = without_underflow(moments, x.data)
     if running_mean is not None and running_var is not None:
         _move(running_mean, mean, momentum)
         _move(running_var, variance * (count / (count - 1)), momentum)
     return normalise(x, weight, bias, eps=eps, channels=Statistics(mean, (variance + eps) ** -0.5))
+
+
+def _statistic(name: str, running: Any, x: Tensor, training: bool) -> Tensor | None:
+    """A running statistic as a tensor, in ``training`` the caller's own, which is updated."""
+    if running is None or (isinstance(running, Tensor) and running.dtype == x.dtype):
+        return running
+    if training:
+        if not isinstance(running, Tensor) or running.dtype.kind != "f":
+            kind = f"{running.dtype} {described(running)}" if isinstance(running, Tensor) else described(running)
+            raise TypeError(f"batch_norm: training updates {name}, a Tensor of floating-point numbers, got {kind}")
+        return running
+    return running.astype(x.dtype) if isinstance(running, Tensor) else tensor(running, dtype=x.dtype, device=x.device)
 
 
 def _per_channel(statistic: Tensor, x: Tensor) -> Tensor:
@@ -57,4 +78,5 @@ def _per_channel(statistic: Tensor, x: Tensor) -> Tensor:
 
 
 def _move(running: Tensor, batch: Array, momentum: float) -> None:
-    running.data = (running.data + momentum * (batch - running.data)).astype(running.dtype)
+    moved = without_underflow(lambda old, new: old + momentum * (new - old), running.data, batch)
+    running.data = moved.astype(running.dtype)

@@ -1,21 +1,28 @@
 """One form for the options of image operations: a number or a pair becomes a pair (vertical, horizontal)."""
 
+import operator
 from typing import Any
 
 from tinygen.autograd.tensor import Tensor
 from tinygen.operations.shaping import expand_dims, squeeze
+from tinygen.validation import described
 
 Pair = tuple[int, int]
 
 
 def pair(function: str, name: str, value: Any, *, minimum: int) -> Pair:
     """``value`` as (vertical, horizontal), each a whole number from ``minimum``; else a ``ValueError``."""
-    both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(both) == 1:
-        both *= 2
-    if len(both) != 2 or any(not isinstance(number, int) or number < minimum for number in both):
-        raise ValueError(f"{function}: {name} must be a whole number from {minimum}, or a pair of them, got {value!r}")
-    return both
+    if type(value) is int and value >= minimum:
+        return value, value
+    both = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    try:
+        numbers = tuple([operator.index(number) for number in both])
+    except TypeError:
+        numbers = ()
+    if len(numbers) not in (1, 2) or min(numbers) < minimum:
+        given = value if isinstance(value, (tuple, list)) else described(value)
+        raise ValueError(f"{function}: {name} must be a whole number from {minimum}, or a pair of them, got {given}")
+    return numbers[0], numbers[-1]
 
 
 def plane(x: Tensor) -> Pair:

@@ -2,11 +2,13 @@
 
 import math
 
+from tinygen.autograd.operands import operands, real_operands
 from tinygen.autograd.tensor import Tensor
 from tinygen.functional.options import Pair, as_batch, as_given, pair, plane
 from tinygen.kernels.pooling import avg_pool2d_divisors, max_pool2d_indices, pool_output_size
 from tinygen.operations import pooling as operations
 from tinygen.operations.arithmetic import where
+from tinygen.validation import number
 
 
 def _windows(
@@ -31,6 +33,7 @@ def _windows(
     return kernel, strides, paddings, dilations, size
 
 
+@real_operands("x")
 def avg_pool2d(
     x: Tensor,
     kernel_size: int | Pair,
@@ -47,7 +50,7 @@ def avg_pool2d(
     """
     x, single = as_batch("avg_pool2d", x)
     kernel, strides, paddings, _, size = _windows("avg_pool2d", x, kernel_size, stride, padding, 1, ceil_mode)
-    if divisor_override == 0:
+    if divisor_override is not None and number("avg_pool2d", "divisor_override", divisor_override) == 0:
         raise ValueError("avg_pool2d: divisor_override must not be 0")
     divisors = avg_pool2d_divisors(plane(x), kernel, strides, paddings, size, count_include_pad, divisor_override)
     y = operations.avg_pool2d(
@@ -56,6 +59,7 @@ def avg_pool2d(
     return as_given(y, single)
 
 
+@operands("x")
 def max_pool2d(
     x: Tensor,
     kernel_size: int | Pair,

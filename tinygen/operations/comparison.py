@@ -10,7 +10,7 @@ from typing import Any
 
 from tinygen.autograd.arguments import bare, checked
 from tinygen.autograd.tensor import Tensor
-from tinygen.backend import Array, array_module
+from tinygen.backend import Array, array_module, without_underflow
 
 
 def constant(value: Callable[..., Array]) -> Callable[..., Tensor]:
@@ -21,7 +21,7 @@ def constant(value: Callable[..., Array]) -> Callable[..., Tensor]:
     def function(*operands: Any, **options: Any) -> Tensor:
         arrays = [bare(name, x) for x in operands]
         try:
-            return Tensor(value(*arrays, **options))
+            return Tensor(without_underflow(value, *arrays, **options))
         except TypeError:
             kinds = " and ".join(str(getattr(x, "dtype", type(x).__name__)) for x in arrays)
             raise TypeError(f"{name}: is not defined for {kinds}") from None

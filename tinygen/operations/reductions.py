@@ -2,30 +2,37 @@
 
 Each takes ``axis`` (None: all; a number; a tuple) and ``keepdims``, as in NumPy. The sum is the adjoint of
 broadcasting (``autograd/broadcasting.py``); the others are made of it, or carry a product of their own where that is
-what keeps them finite.
+what keeps them finite. The dtype of a result depends on that of ``x`` alone, never on a length: sums and products of
+whole numbers and truth values are int64 (of unsigned ones uint64), means float64, as NumPy's; float16 is computed in
+float32 and the result rounded once.
 """
 
 import math
 from typing import Any
 
+import numpy as np
+
 from tinygen.autograd.arguments import checked
 from tinygen.autograd.broadcasting import broadcast_to, sum_to
+from tinygen.autograd.operands import operands
 from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array, array_module
 from tinygen.operations.arithmetic import abs as absolute
-from tinygen.operations.arithmetic import where
+from tinygen.operations.arithmetic import weighed, where
 from tinygen.operations.comparison import constant, equal, isfinite
 from tinygen.operations.elementwise import exp, sqrt
 from tinygen.operations.shaping import astype, cat, flip, reshape, transpose
-from tinygen.validation import number
+from tinygen.validation import number, whole_number, whole_numbers
 
 Axis = int | tuple[int, ...] | None
 
 
 def _axes(name: str, x: Tensor, axis: Axis) -> tuple[int, ...]:
     """``axis`` as positions from the front, each named once; a number may pass as its own only axis, as in NumPy."""
-    given = tuple(range(x.ndim)) if axis is None else tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    if axis is None:
+        return tuple(range(x.ndim))
+    given = (axis,) if type(axis) is int else whole_numbers(name, "axis", axis)
     if x.ndim == 0 and given in ((), (0,), (-1,)):
         return ()
     if any(not -x.ndim <= a < x.ndim for a in given):
@@ -45,18 +52,26 @@ def _drop(y: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
     return y if keepdims else reshape(y, tuple(length for a, length in enumerate(y.shape) if a not in axes))
 
 
-def _wide(x: Tensor, dtype: type) -> Tensor:
-    """``x``, if it is of whole numbers as ``dtype``, in which products and differences of bytes have room."""
-    return x if x.dtype.kind == "f" else astype(x, dtype)
+def _with_room(x: Tensor) -> Tensor:
+    """``x``, whole numbers and truth values in the dtype of NumPy's sums and products of them."""
+    if x.dtype.kind == "f":
+        return x
+    dtype = np.result_type(x.dtype, np.uint64 if x.dtype.kind == "u" else np.int64)
+    return x if x.dtype == dtype else astype(x, dtype)
 
 
 @checked
 def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The sum over ``axis``."""
-    axes = _axes("sum", x, axis)
+    axes, x = _axes("sum", x, axis), _with_room(x)
     if len(axes) == x.ndim and not keepdims:
         return sum_to(x, shape=())
     return _drop(sum_to(x, shape=_kept(x, axes)), axes, keepdims)
+
+
+def _in_doubles(x: Tensor) -> Tensor:
+    """``x``, whole numbers and truth values as float64, as NumPy takes their means and norms."""
+    return x if x.dtype.kind == "f" else astype(x, float)
 
 
 def _count(name: str, x: Tensor, axes: tuple[int, ...]) -> int:
@@ -67,17 +82,23 @@ def _count(name: str, x: Tensor, axes: tuple[int, ...]) -> int:
 
 
 @checked
+@operands("x", widen=True)
 def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The arithmetic mean over ``axis``; an empty one is a ``ValueError``."""
     return sum(x, axis, keepdims) / _count("mean", x, _axes("mean", x, axis))
 
 
 @checked
+@operands("x", widen=True)
 def var(x: Tensor, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
     """The variance, ``sum((x - mean)^2) / (n - ddof)``, over ``axis``."""
-    count = _count("var", x, _axes("var", x, axis))
+    return _variance("var", x, axis, keepdims, ddof)
+
+
+def _variance(name: str, x: Tensor, axis: Axis, keepdims: bool, ddof: int) -> Tensor:
+    count, ddof = _count(name, x, _axes(name, x, axis)), whole_number(name, "ddof", ddof)
     if count <= ddof:
-        raise ValueError(f"var: {count} elements leave no degrees of freedom with ddof={ddof}")
+        raise ValueError(f"{name}: {count} elements leave no degrees of freedom with ddof={ddof}")
     deviation = x - mean(x, axis, keepdims=True)
     return sum(deviation * deviation, axis, keepdims) / (count - ddof)
 
@@ -90,20 +111,24 @@ def _root(x: Tensor, p: float = 2) -> Tensor:
 
 
 @checked
+@operands("x", widen=True)
 def std(x: Tensor, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
     """The standard deviation, the root of ``var``; slope 0 where all elements are equal."""
-    return _root(var(x, axis, keepdims, ddof))
+    return _root(_variance("std", x, axis, keepdims, ddof))
 
 
 @constant
 def _share_of_extreme(x: Array, y: Array) -> Array:
-    """1 / k at each of the k elements of x that equal the extreme y, 0 elsewhere."""
+    """1 / k at each of the k elements of x that equal the extreme y, 0 elsewhere; NaN at all of them where y is NaN."""
+    xp = array_module(x)
     hits = (x == y).astype(x.dtype)
     repeated = tuple(a for a in range(x.ndim) if y.shape[a] != x.shape[a])
-    return hits / array_module(x).maximum(hits.sum(axis=repeated, keepdims=True), 1)
+    return xp.where(y == y, hits / xp.maximum(hits.sum(axis=repeated, keepdims=True), 1), y)
 
 
-@operation(lambda g, y, x, name, axes: broadcast_to(g, shape=x.shape) * _share_of_extreme(x, y), keeps_output=True)
+@operation(
+    lambda g, y, x, name, axes: weighed(broadcast_to(g, shape=x.shape), _share_of_extreme(x, y)), keeps_output=True
+)
 def _extreme(x: Array, name: str, axes: tuple[int, ...]) -> Array:
     return getattr(x, name)(axis=axes, keepdims=True)
 
@@ -127,12 +152,13 @@ def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 @checked
+@operands("x", widen=True)
 def prod(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The product over ``axis``, by halves: the gradient needs no division, so zeros among the factors do no harm."""
     axes = _axes("prod", x, axis)
     rest = tuple(a for a in range(x.ndim) if a not in axes)
     kept = tuple(x.shape[a] for a in rest)
-    y = reshape(transpose(_wide(x, int), axes + rest), (math.prod(x.shape[a] for a in axes), *kept))
+    y = reshape(transpose(_with_room(x), axes + rest), (math.prod(x.shape[a] for a in axes), *kept))
     if not len(y):
         y = sum(y, 0, keepdims=True) + 1
     while len(y) > 1:
@@ -143,15 +169,16 @@ def prod(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 @operation(lambda g, x, axis: flip(_cumsum(flip(g, axis), axis=axis), axis), linear=True)
 def _cumsum(x: Array, axis: int) -> Array:
-    return x.cumsum(axis=axis)
+    return x.cumsum(axis=axis, dtype="float32").astype(x.dtype) if x.dtype == np.float16 else x.cumsum(axis=axis)
 
 
 @checked
 def cumsum(x: Tensor, axis: int | None = None) -> Tensor:
     """The sums of the first 1, 2, 3, ... elements along ``axis`` (None: of the flattened tensor)."""
+    x = _with_room(x)
     if axis is None:
         return _cumsum(reshape(x, -1), axis=0)
-    axes = _axes("cumsum", x, axis)
+    axes = _axes("cumsum", x, whole_number("cumsum", "axis", axis))
     return _cumsum(x, axis=axes[0]) if axes else x
 
 
@@ -173,24 +200,24 @@ def _log_of_sum(x: Array, axes: tuple[int, ...]) -> Array:
 
 
 @checked
+@operands("x", widen=True)
 def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """``log sum e^x`` over ``axis``, shifted by the largest element so that nothing overflows or vanishes, and so that
     the slopes, ``e^(x - y)``, have all their digits however large x and y are."""
-    axes = _axes("logsumexp", x, axis)
-    x = _wide(x, float)
+    axes, x = _axes("logsumexp", x, axis), _in_doubles(x)
     shift = _shift(x, axes=axes)
     return _drop(_log_of_sum(x - shift, axes=axes) + shift, axes, keepdims)
 
 
-def log_softmax(x: Tensor, axis: Axis = -1) -> Tensor:
+def log_softmax(x: Tensor, axis: Axis = -1, name: str = "log_softmax") -> Tensor:
     """``x - log sum e^x`` over ``axis``; the largest element is taken off first, so that an offset costs no digits."""
-    axes = _axes("log_softmax", x, axis)
-    x = _wide(x, float)
+    axes = _axes(name, x, axis)
     shifted = x - _shift(x, axes=axes)
     return shifted - _log_of_sum(shifted, axes=axes)
 
 
 @checked
+@operands("x", widen=True)
 def norm(x: Tensor, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The norm of ``numpy.linalg.norm``: Euclidean (Frobenius) by default; over one axis (or for a vector) the sum
     ``(sum |x|^ord)^(1/ord)``, or the largest (smallest) |x| for ``ord`` = inf (-inf); over two axes (or for a matrix)
@@ -198,7 +225,7 @@ def norm(x: Tensor, ord: Any = None, axis: Axis = None, keepdims: bool = False) 
 
     Raises ``ValueError`` for other ``ord``: those that need singular values are not differentiated here.
     """
-    x, axes = _wide(x, float), _axes("norm", x, axis)
+    x, axes = _in_doubles(x), _axes("norm", x, axis)
     ord = ord if ord is None or isinstance(ord, str) else number("norm", "ord", ord)
     is_nothing = not x.size and ord in (1, math.inf)  # of which every norm is 0
     if is_nothing or ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) < 2):
