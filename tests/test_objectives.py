@@ -331,3 +331,18 @@ def test_clipping_puts_the_weights_into_a_box_and_only_that_game_clips():
 def test_options_that_make_no_sense_are_refused(name, options, problem):
     with pytest.raises(ValueError, match=f"^Game: {problem}"):
         replace(GAMES[name], **options)
+
+
+@pytest.mark.parametrize(
+    "critic", [lambda x: tg.mean(x), lambda x: x, lambda x: tg.mean(x, axis=0), lambda x: x[:2, :1]]
+)
+def test_a_critic_gives_one_score_for_each_example(critic):
+    x = tg.randn(5, 3)
+    calls = [lambda: gradient_norms(critic, x), lambda: gradient_penalty(critic, x, x)]
+    calls += [lambda game=game: game.critic_loss(critic, x, x) for game in GAMES.values()]
+    calls += [lambda game=game: game.generator_loss(critic, x) for game in GAMES.values()]
+    for call in calls:
+        with pytest.raises(
+            ValueError, match=r": critic must give one score for each of \d+ examples, shape \(\d+, 1\)"
+        ):
+            call()

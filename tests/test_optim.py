@@ -237,3 +237,34 @@ def test_a_state_that_is_refused_changes_nothing():
         with pytest.raises((TypeError, ValueError)):
             optimizer.load_state_dict({**state, "lr": 0.25, **change})
         assert (optimizer.lr, optimizer.steps) == (0.5, [0])
+
+
+@pytest.mark.parametrize("make", [optim.SGD, optim.RMSprop, optim.Adam])
+@pytest.mark.parametrize("shape", [(1,), (5, 3), ()])
+def test_a_gradient_that_would_broadcast_is_refused_and_no_parameter_changes(make, shape):
+    first, second = nn.Parameter(np.ones(3)), nn.Parameter(np.ones(3))
+    optimizer = make([first, second], lr=0.1)
+    first.grad, second.grad = tg.ones(3), tg.ones(shape)
+    with pytest.raises(ValueError, match=r"step: the gradient of a parameter of shape \(3,\) has shape \("):
+        optimizer.step()
+    assert optimizer.steps == [0, 0]
+    np.testing.assert_array_equal([first.numpy(), second.numpy()], np.ones((2, 3)))
+
+
+def test_a_state_of_another_shape_than_its_parameter_is_refused():
+    parameter = nn.Parameter(np.ones(3))
+    optimizer = optim.RMSprop([parameter])
+    parameter.grad = tg.ones(3)
+    optimizer.step()
+    parameter.data, parameter.grad = np.ones(1), tg.ones(1)
+    with pytest.raises(ValueError, match=r"step: the square of a parameter of shape \(1,\) has shape \(3,\)"):
+        optimizer.step()
+
+
+def test_an_average_refuses_a_weight_that_would_broadcast():
+    layer = nn.Linear(3, 2)
+    average = optim.ExponentialMovingAverage(layer)
+    layer.bias.data = np.ones(1, "float32")
+    with pytest.raises(ValueError, match=r"update: the average of a parameter of shape \(1,\) has shape \(2,\)"):
+        average.update()
+    assert average.updates == 0

@@ -133,12 +133,22 @@ def gradient_norms(critic: Critic, x: Tensor, *, create_graph: bool = False) -> 
     """
     x = _examples("gradient_norms", "x", x).detach()
     x.requires_grad = True
+    slope: Any
+    (slope,) = grad(sum(_scores("gradient_norms", critic, x)), x, create_graph=create_graph)
+    return sqrt(sum(slope * slope, axis=tuple(range(1, x.ndim))) + 1e-12)
+
+
+def _scores(function: str, critic: Critic, x: Tensor) -> Tensor:
+    """The critic's scores of x (N, ...), one for each example: another shape would be averaged in silence."""
     scores = critic(x) if callable(critic) else critic
     if not isinstance(scores, Tensor):
-        raise TypeError(f"gradient_norms: critic must be a function from tensors to tensors, got {described(scores)}")
-    slope: Any
-    (slope,) = grad(sum(scores), x, create_graph=create_graph)
-    return sqrt(sum(slope * slope, axis=tuple(range(1, x.ndim))) + 1e-12)
+        raise TypeError(f"{function}: critic must be a function from tensors to tensors, got {described(scores)}")
+    if scores.shape[:1] != x.shape[:1] or scores.size != len(x):
+        raise ValueError(
+            f"{function}: critic must give one score for each of {len(x)} examples, shape ({len(x)}, 1) or "
+            f"({len(x)},), got {scores.shape}"
+        )
+    return scores
 
 
 def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
@@ -278,9 +288,9 @@ class Game:
         """The critic's loss and what it is made of, for those who watch; real and fake (N, ...)."""
         real, fake = _examples("critic_terms", "real", real), _examples("critic_terms", "fake", fake)
         if self.on_slope is None:
-            on_real, on_fake = critic(real), critic(fake)
+            on_real, on_fake = (_scores("critic_loss", critic, each) for each in (real, fake))
         else:  # this critic treats each example by itself, so both may go through it together
-            on_real, on_fake = split(critic(cat([real, fake])), [len(real)])
+            on_real, on_fake = split(_scores("critic_loss", critic, cat([real, fake])), [len(real)])
         loss = mean(self._real(on_real)) + mean(self._labelled(on_fake, self.on_fake, self.on_real, 0.0))
         if self.on_slope is None or not self.penalty_weight:
             return CriticTerms(loss, on_real, on_fake)
@@ -290,7 +300,7 @@ class Game:
 
     def generator_loss(self, critic: Critic, fake: Tensor) -> Tensor:
         """What the generator is to make small, one number; fake (N, ...) remembers how it was made."""
-        return mean(self.generator(critic(_examples("generator_loss", "fake", fake))))
+        return mean(self.generator(_scores("generator_loss", critic, _examples("generator_loss", "fake", fake))))
 
     def constrain(self, critic: Module) -> None:
         """Clip the critic's weights, where this game does: to be called after each of its steps."""

@@ -49,6 +49,12 @@ class _Number:
         vars(instance)[self.name] = number_from(type(instance).__name__, self.name, value, self.low, self.below)
 
 
+def _check_shape(function: str, name: str, shape: tuple[int, ...], parameter: Tensor) -> None:
+    """Refuse what would broadcast against a parameter."""
+    if shape != parameter.shape:
+        raise ValueError(f"{function}: the {name} of a parameter of shape {parameter.shape} has shape {shape}")
+
+
 class Optimizer:
     """What all optimisers share: the parameters, the learning rate ``lr``, and a state to save.
 
@@ -74,6 +80,10 @@ class Optimizer:
     def step(self) -> None:
         """Change every parameter that has a gradient."""
         due, moves = [], []
+        for parameter, state in zip(self.params, self.state, strict=True):
+            if parameter.grad is not None:
+                for name, array in {"gradient": parameter.grad, **state}.items():
+                    _check_shape("step", name, array.shape, parameter)
         for index, parameter in enumerate(self.params):
             if parameter.grad is not None:
                 data, state = parameter.data, self.state[index]
@@ -272,6 +282,8 @@ class ExponentialMovingAverage:
     @underflow_ignored()
     def update(self) -> None:
         """Take the weights as they are now into the average."""
+        for average, parameter in zip(self.average, self.module.parameters(), strict=True):
+            _check_shape("update", "average", average.shape, parameter)
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
         for average, parameter in zip(self.average, self.module.parameters(), strict=True):

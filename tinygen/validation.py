@@ -54,10 +54,10 @@ def one_or_several(function: str, argument: str, value: Any) -> int | tuple[int,
 
 
 def is_several(value: Any) -> bool:
-    """Whether ``value`` is a list of values (text and arrays without axes are none)."""
+    """Whether ``value`` is a list of values (text, dictionaries and arrays without axes are none)."""
     if isinstance(value, (tuple, list)):
         return True
-    return isinstance(value, Iterable) and not isinstance(value, str) and getattr(value, "ndim", 1) != 0
+    return isinstance(value, Iterable) and not isinstance(value, (str, Mapping)) and getattr(value, "ndim", 1) != 0
 
 
 def numbers_or_text(function: str, argument: str, value: Any) -> int | tuple[int, ...] | str:

@@ -143,3 +143,26 @@ def test_binary_cross_entropy_refuses_a_target_of_another_shape():
 def test_an_unknown_reduction_is_named(loss):
     with pytest.raises(ValueError, match=f"{loss.__name__}: reduction must be .* got 'max'"):
         loss(tg.zeros(2), tg.zeros(2), reduction="max")
+
+
+@pytest.mark.parametrize("shape", [(5,), (1, 5), (5, 5), (1,), ()])
+def test_mse_loss_refuses_a_target_that_would_broadcast(shape):
+    with pytest.raises(ValueError, match=r"mse_loss: target must have the shape of x, \(5, 1\), got \("):
+        F.mse_loss(tg.zeros(5, 1), tg.zeros(shape))
+
+
+@pytest.mark.parametrize("name", ["weight", "pos_weight"])
+def test_binary_cross_entropy_takes_weights_that_broadcast_to_x_and_no_others(name):
+    x = tg.zeros(4, 3)
+    for shape in [(), (3,), (4, 1), (4, 3)]:
+        assert F.binary_cross_entropy_with_logits(x, x, reduction="none", **{name: tg.ones(shape)}).shape == (4, 3)
+    for shape in [(2, 4, 3), (1, 4, 3), (4,)]:
+        with pytest.raises(ValueError, match=f"binary_cross_entropy_with_logits[:,] {name}"):
+            F.binary_cross_entropy_with_logits(x, x, **{name: tg.ones(shape)})
+
+
+def test_cross_entropy_says_how_to_write_labels():
+    with pytest.raises(TypeError, match=r"labels must be whole numbers, .* write tg.tensor\(labels, dtype='int64'\)"):
+        F.cross_entropy(tg.zeros(3, 4), tg.tensor([0, 1, 2]))
+    labels = tg.tensor([0, 1, 2], dtype="int64")
+    np.testing.assert_allclose(F.cross_entropy(tg.zeros(3, 4), labels).item(), np.log(4), rtol=1e-6)

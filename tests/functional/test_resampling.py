@@ -86,9 +86,9 @@ def test_a_number_is_a_pair_of_it_and_one_image_a_batch_of_one(function):
     [
         ({}, "either size or scale_factor"),
         ({"size": 4, "scale_factor": 2}, "either size or scale_factor"),
-        ({"size": 0}, "positive whole size"),
-        ({"size": 2.5}, "positive whole size"),
-        ({"scale_factor": -1}, "positive whole size or scale_factor"),
+        ({"size": 0}, "size must be a whole number from 1, or a pair of them, got int 0"),
+        ({"size": 2.5}, "size must be a whole number from 1, or a pair of them, got float 2.5"),
+        ({"scale_factor": -1}, "scale_factor must be a positive number, or a pair of them, got -1"),
         ({"size": (1, 2, 3)}, "a pair of them"),
         ({"scale_factor": 0.1}, "3 pixels cannot become 0"),
     ],

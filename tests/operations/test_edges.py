@@ -114,3 +114,18 @@ def test_numpys_whole_numbers_name_axes_and_lengths_as_pythons_do():
     assert tg.stack([x, x], axis).shape == (2, 2, 1, 3)
     assert tg.cumsum(x, axis).shape == tg.reshape(x, np.int64(2), 1, 3).shape == (2, 1, 3)
     assert tg.zeros(np.int64(2)).shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda: tg.tensor(np.array([2])) ** -1, "power: Integers to negative integer powers are not allowed"),
+        (lambda: tg.tensor(np.array([1], np.uint8)) + 300, "add: Python integer 300 out of bounds for uint8"),
+        (lambda: -tg.tensor([True]), "negative: The numpy boolean negative"),
+        (lambda: tg.tensor([True]) - tg.tensor([True]), "subtract: numpy boolean subtract"),
+        (lambda: tg.einsum("1", tg.ones(1)), "einsum: invalid subscript '1'"),
+    ],
+)
+def test_what_numpy_refuses_is_refused_in_the_name_of_the_operation(function, message):
+    with pytest.raises((TypeError, ValueError, OverflowError), match=f"^{message}"):
+        function()

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 from tinygen.autograd.tensor import Tensor, copied
-from tinygen.backend import DeviceError, array_module, device_of, is_array
+from tinygen.backend import DeviceError, array_module, device_of, is_array, without_underflow
 from tinygen.validation import (
     callable_value,
     described,
@@ -142,6 +142,16 @@ class Arguments:
                 options[name] = option.item()
         inputs = self._tensors(args)
         return inputs if self.prepare is None else self.prepare(self.operation, inputs), options
+
+    def computed(self, value: Callable, arrays: tuple, options: dict[str, Any]) -> Any:
+        """``value`` of the arrays, underflows as 0; what NumPy refuses is refused in the operation's name."""
+        try:
+            return without_underflow(value, *arrays, **options)
+        except (TypeError, ValueError, OverflowError) as error:
+            if str(error).startswith(f"{self.operation}:"):
+                raise
+            kind = next(kind for kind in (TypeError, ValueError, OverflowError) if isinstance(error, kind))
+            raise kind(f"{self.operation}: {error}") from error
 
     def _tensors(self, inputs: tuple) -> tuple:
         """Operands as tensors of one device; numbers and None stay as they are, so that they promote nothing."""

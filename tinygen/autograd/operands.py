@@ -83,9 +83,10 @@ def _common_dtype(given: dict[str, Any]) -> np.dtype | None:
     return np.result_type(*floats) if floats else None
 
 
-def as_tensors(function: str, given: dict[str, Any]) -> list[Tensor]:
-    """The arguments ``given`` to ``function`` as tensors on the device of the first tensor among them."""
-    dtype, device = _common_dtype(given), next((x.device for x in given.values() if isinstance(x, Tensor)), None)
+def as_tensors(function: str, given: dict[str, Any], device: str | None = None) -> list[Tensor]:
+    """The arguments ``given`` to ``function`` as tensors on the device of the first tensor among them, else on
+    ``device``."""
+    dtype, device = _common_dtype(given), next((x.device for x in given.values() if isinstance(x, Tensor)), device)
     return [_as_tensor(function, argument, x, dtype, device) for argument, x in given.items()]
 
 

@@ -11,14 +11,14 @@ from tinygen import backend
 from tinygen.autograd.operands import real_operands
 from tinygen.autograd.tensor import Tensor
 from tinygen.operations.arithmetic import where
-from tinygen.validation import number
+from tinygen.validation import number, truth_value
 
 
 def _drop(name: str, x: Tensor, p: float, training: bool, shape: tuple[int, ...]) -> Tensor:
     p = number(name, "p", p)
     if not 0 <= p <= 1:
         raise ValueError(f"{name}: p must be a probability, got {p}")
-    if not training or p == 0:
+    if not truth_value(name, "training", training) or p == 0:
         return x
     drawn = backend.generator().random(math.prod(shape), dtype=np.float32)
     kept = Tensor(backend.to_device((drawn >= p).reshape(shape), x.device))

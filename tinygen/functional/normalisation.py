@@ -5,14 +5,14 @@ y = weight (x - mean) / sqrt(variance + eps) + bias
 
 from typing import Any
 
-from tinygen.autograd.operands import real_operands
-from tinygen.autograd.tensor import Tensor, tensor
+from tinygen.autograd.operands import as_tensors, real_operands
+from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array, without_underflow
 from tinygen.kernels.normalisation import Statistics, moments
 from tinygen.operations.creation import ones, zeros_like
 from tinygen.operations.normalisation import normalise
 from tinygen.operations.shaping import reshape
-from tinygen.validation import described, number, number_from
+from tinygen.validation import described, number_from, truth_value
 
 
 @real_operands("x", "weight", "bias")
@@ -33,7 +33,8 @@ def batch_norm(
     ``ValueError`` for a batch of a single value per channel, whose variance says nothing, and ``TypeError`` for running
     statistics that cannot be updated.
     """
-    momentum, eps = number("batch_norm", "momentum", momentum), number_from("batch_norm", "eps", eps, 0)
+    training = truth_value("batch_norm", "training", training)
+    momentum, eps = (number_from("batch_norm", *given, 0) for given in (("momentum", momentum), ("eps", eps)))
     running_mean = _statistic("running_mean", running_mean, x, training)
     running_var = _statistic("running_var", running_var, x, training)
     if not x.size:
@@ -69,7 +70,8 @@ def _statistic(name: str, running: Any, x: Tensor, training: bool) -> Tensor | N
             kind = f"{running.dtype} {described(running)}" if isinstance(running, Tensor) else described(running)
             raise TypeError(f"batch_norm: training updates {name}, a Tensor of floating-point numbers, got {kind}")
         return running
-    return running.astype(x.dtype) if isinstance(running, Tensor) else tensor(running, dtype=x.dtype, device=x.device)
+    (running,) = as_tensors("batch_norm", {name: running}, x.device)
+    return running.astype(x.dtype)
 
 
 def _per_channel(statistic: Tensor, x: Tensor) -> Tensor:

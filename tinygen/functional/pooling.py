@@ -8,7 +8,7 @@ from tinygen.functional.options import Pair, as_batch, as_given, pair, plane
 from tinygen.kernels.pooling import avg_pool2d_divisors, max_pool2d_indices, pool_output_size
 from tinygen.operations import pooling as operations
 from tinygen.operations.arithmetic import where
-from tinygen.validation import number
+from tinygen.validation import truth_value, whole_number
 
 
 def _windows(
@@ -27,7 +27,7 @@ def _windows(
     dilations = pair(name, "dilation", dilation, minimum=1)
     if any(2 * p > k for p, k in zip(paddings, kernel, strict=True)):
         raise ValueError(f"{name}: padding {paddings} must be at most half of kernel_size {kernel}")
-    size = pool_output_size(plane(x), kernel, strides, paddings, dilations, ceil_mode)
+    size = pool_output_size(plane(x), kernel, strides, paddings, dilations, truth_value(name, "ceil_mode", ceil_mode))
     if min(size) < 1:
         raise ValueError(f"{name}: the window is larger than the padded image (x {x.shape}, kernel_size {kernel})")
     return kernel, strides, paddings, dilations, size
@@ -50,7 +50,8 @@ def avg_pool2d(
     """
     x, single = as_batch("avg_pool2d", x)
     kernel, strides, paddings, _, size = _windows("avg_pool2d", x, kernel_size, stride, padding, 1, ceil_mode)
-    if divisor_override is not None and number("avg_pool2d", "divisor_override", divisor_override) == 0:
+    count_include_pad = truth_value("avg_pool2d", "count_include_pad", count_include_pad)
+    if divisor_override is not None and whole_number("avg_pool2d", "divisor_override", divisor_override) == 0:
         raise ValueError("avg_pool2d: divisor_override must not be 0")
     divisors = avg_pool2d_divisors(plane(x), kernel, strides, paddings, size, count_include_pad, divisor_override)
     y = operations.avg_pool2d(

@@ -1,33 +1,42 @@
 """Upsampling: images enlarged by interpolation between pixels, or by repeating them."""
 
+import math
 from typing import Any
 
+from tinygen.autograd.operands import operands, real_operands
 from tinygen.autograd.tensor import Tensor
-from tinygen.functional.options import as_batch, as_given
+from tinygen.functional.options import as_batch, as_given, pair
 from tinygen.kernels.resampling import interpolation_matrix
 from tinygen.operations.resampling import resize
+from tinygen.validation import described, is_several, number, truth_value
 
 
 def _upsample(name: str, x: Tensor, size: Any, scale_factor: Any, mode: str, align_corners: bool) -> Tensor:
     x, single = as_batch(name, x)
     if (size is None) == (scale_factor is None):
         raise ValueError(f"{name}: expects either size or scale_factor, got {size!r} and {scale_factor!r}")
-    given = size if scale_factor is None else scale_factor
-    both = (given, given) if isinstance(given, (int, float)) else tuple(given)
-    kinds = (int, float) if size is None else int
-    if len(both) != 2 or not all(isinstance(number, kinds) and number > 0 for number in both):
-        raise ValueError(f"{name}: expects a positive whole size or scale_factor, or a pair of them, got {given!r}")
-    dtype = x.dtype if x.dtype.kind == "f" or mode == "nearest" else "float32"  # weights are no whole numbers
+    both = _factors(name, scale_factor) if size is None else pair(name, "size", size, minimum=1)
     matrices = []
     for length, wanted in zip(x.shape[2:], both, strict=True):
         new = int(wanted) if scale_factor is None else int(length * wanted)
         scale = None if scale_factor is None or new == length else float(wanted)  # what keeps its size stays as it is
         if length == 0 or new == 0:
             raise ValueError(f"{name}: {length} pixels cannot become {new} (x {x.shape})")
-        matrices.append(interpolation_matrix(length, new, mode, align_corners, scale, dtype))
+        matrices.append(interpolation_matrix(length, new, mode, align_corners, scale, x.dtype))
     return as_given(resize(x, rows=matrices[0], columns=matrices[1]), single)
 
 
+def _factors(name: str, scale_factor: Any) -> tuple[float, ...]:
+    """``scale_factor`` as two positive numbers, of rows and of columns."""
+    given = tuple(scale_factor) if is_several(scale_factor) else (scale_factor, scale_factor)
+    both = tuple([number(name, "scale_factor", factor) for factor in given])
+    if len(both) != 2 or not all(0 < factor < math.inf for factor in both):
+        shown = described(scale_factor) if len(both) != 2 else scale_factor
+        raise ValueError(f"{name}: scale_factor must be a positive number, or a pair of them, got {shown}")
+    return both
+
+
+@real_operands("x")
 def upsample_bilinear2d(x: Tensor, size: Any = None, scale_factor: Any = None, align_corners: bool = True) -> Tensor:
     """Bilinear interpolation to ``size`` (a number or (H_out, W_out)) or by ``scale_factor``: x (N, C, H, W) or
     (C, H, W) -> (N, C, H_out, W_out) or (C, H_out, W_out).
@@ -35,9 +44,11 @@ def upsample_bilinear2d(x: Tensor, size: Any = None, scale_factor: Any = None, a
     With ``align_corners`` the corner pixels keep their places, (H - 1) / (H_out - 1) apart; else pixels are areas and
     their centres are H / H_out apart.
     """
+    align_corners = truth_value("upsample_bilinear2d", "align_corners", align_corners)
     return _upsample("upsample_bilinear2d", x, size, scale_factor, "bilinear", align_corners)
 
 
+@operands("x")
 def upsample_nearest2d(x: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
     """Each new pixel a copy of the old pixel ``floor(position H / H_out)``: shapes as ``upsample_bilinear2d``."""
     return _upsample("upsample_nearest2d", x, size, scale_factor, "nearest", False)

@@ -49,7 +49,7 @@ def all_finite(x: np.ndarray) -> bool:
     if x.dtype.kind != "f":
         return True
     line = x.ravel("K")  # a view, if x is dense in memory
-    with one_blas_thread():
+    with one_blas_thread(), np.errstate(over="ignore"):
         return bool(np.isfinite(np.dot(line, line)))
 
 

@@ -84,7 +84,8 @@ def _mixed(x: Array, matrix: np.ndarray, axis: int) -> Array:
     xp, (pixels, weights) = array_module(x), weighted_pixels(matrix)
     before, after = x.shape[:axis], x.shape[axis + 1 :]
     taken = xp.take(x, xp.asarray(pixels.reshape(-1)), axis).reshape(*before, *pixels.shape, *after)
-    y = (taken * xp.asarray(weights).reshape(*weights.shape, *(1 for _ in after))).sum(axis=axis)
+    weighed = taken * xp.asarray(weights).reshape(*weights.shape, *(1 for _ in after))
+    y = weighed.sum(axis=axis, dtype=weighed.dtype)
     unseen = np.flatnonzero(~weights.any(axis=0))
     if unseen.size:
         y[(slice(None),) * axis + (xp.asarray(unseen),)] = 0

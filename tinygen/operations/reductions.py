@@ -85,7 +85,7 @@ def _count(name: str, x: Tensor, axes: tuple[int, ...]) -> int:
 @operands("x", widen=True)
 def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The arithmetic mean over ``axis``; an empty one is a ``ValueError``."""
-    return sum(x, axis, keepdims) / _count("mean", x, _axes("mean", x, axis))
+    return sum(_in_doubles(x), axis, keepdims) / _count("mean", x, _axes("mean", x, axis))
 
 
 @checked
