@@ -130,7 +130,10 @@ COLOUR = ["classify_svhn", "vae_svhn", "wgan_gp_svhn"]
     [
         *[(name, ["--data-root", "none"], "is not in .*none") for name in ["vae_mnist", "vae_manifold"]],
         *[(name, ["--data-root", "none", "--data", "svhn"], "is not in .*none") for name in COLOUR],
-        *[(name, ["--data", "strokes", "--limit", 1], "2 images") for name in ["vae_mnist", "vae_mlp_mnist"]],
+        *[
+            (name, ["--data", "strokes", "--limit", 1], "images must be 2 or more")
+            for name in ["vae_mnist", "vae_mlp_mnist"]
+        ],
         ("semi_supervised_m1", ["--data", "strokes", "--limit", 9], "the rarest class has [01] images, expected 10"),
         ("vae_svhn", ["--limit", 3, "--batch-size", 1], "4 |blocks expects 2"),
         ("wgan_gp_svhn", ["--limit", 3, "--batch-size", 1], "4 |blocks expects 2"),
