@@ -28,11 +28,13 @@ Pair = tuple[int, int]  # (vertical, horizontal)
 
 def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
     """x (N, C, H, W), w (O, C / groups, kh, kw), bias (O,) or None -> (N, O, H_out, W_out)."""
-    if any(padding) and _is_lost(w):
-        return by_taps.conv2d(x, w, bias, stride, padding, dilation, groups)
     if _is_common(x, w, dilation, groups):
-        return cpu.conv2d(x, w, bias, stride, padding)
-    return conv2d_plain(x, w, bias, stride, padding, dilation, groups)
+        y = cpu.conv2d(x, w, bias, stride, padding)
+    else:
+        y = conv2d_plain(x, w, bias, stride, padding, dilation, groups)
+    if any(padding) and not _all_finite(w, y[:1]):
+        return by_taps.conv2d(x, w, bias, stride, padding, dilation, groups)
+    return y
 
 
 def conv2d_adjoint_x(
@@ -46,11 +48,13 @@ def conv2d_adjoint_x(
     bias: Array | None = None,
 ) -> Array:
     """g (N, O, H_out, W_out), w (O, C / groups, kh, kw), bias (C,) or None -> (N, C, H, W) with size = (H, W)."""
-    if _is_lost(w):
-        return by_taps.conv2d_adjoint_x(g, w, size, stride, padding, dilation, groups, bias)
     if _is_common(g, w, dilation, groups):
-        return cpu.conv2d_adjoint_x(g, w, size, stride, padding, bias)
-    return conv2d_adjoint_x_plain(g, w, size, stride, padding, dilation, groups, bias)
+        x = cpu.conv2d_adjoint_x(g, w, size, stride, padding, bias)
+    else:
+        x = conv2d_adjoint_x_plain(g, w, size, stride, padding, dilation, groups, bias)
+    if not _all_finite(w, x[:1]):
+        return by_taps.conv2d_adjoint_x(g, w, size, stride, padding, dilation, groups, bias)
+    return x
 
 
 def conv2d_adjoint_w(
@@ -61,13 +65,21 @@ def conv2d_adjoint_w(
         w = cpu.conv2d_adjoint_w(x, g, kernel_size, stride, padding)
     else:
         w = conv2d_adjoint_w_plain(x, g, kernel_size, stride, padding, dilation, groups)
-    return by_taps.conv2d_adjoint_w(x, g, kernel_size, stride, padding, dilation, groups) if _is_lost(w) else w
+    if not _all_finite(w[:, :1]):
+        return by_taps.conv2d_adjoint_w(x, g, kernel_size, stride, padding, dilation, groups)
+    return w
 
 
-def _is_lost(w: Array) -> bool:
-    """Whether a kernel has infinities or NaN. Nobody looks on a GPU, for the host would have to wait: there, zeros of
-    the padding times an infinite weight are NaN."""
-    return is_numpy(w) and not all_finite(w)
+def _all_finite(*candidates: Array) -> bool:
+    """Whether the smallest candidate has neither infinities nor NaN. If not, the result may have a NaN too many: zero
+    times infinity, where the padding meets a weight or a gradient.
+
+    A weight spoils the same pixels of every image, so the first image of the result is a candidate beside the kernel;
+    a gradient spoils a kernel's element in all channels, so the first channel is one. Arrays on a GPU are not examined,
+    since the host would wait for each: there the NaN stays.
+    """
+    array = min(candidates, key=lambda candidate: candidate.size)
+    return not is_numpy(array) or all_finite(array)
 
 
 def _is_common(first: Array, second: Array, dilation: Pair, groups: int) -> bool:

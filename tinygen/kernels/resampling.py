@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 
 from tinygen.backend import Array, array_module, is_numpy
-from tinygen.kernels.products import all_finite, share
+from tinygen.kernels.products import share
 from tinygen.kernels.windows import images, lay
 
 
@@ -67,11 +67,9 @@ def resize(x: Array, rows: np.ndarray, columns: np.ndarray) -> Array:
     """
     if not (is_numpy(x) and x.size):
         return resize_plain(x, rows, columns)
-    enlarged = len(rows) * len(columns) > x.shape[2] * x.shape[3]  # then it takes less to look at x than at the result
-    if enlarged and not all_finite(x):
-        return resize_plain(x, rows, columns)
     y = _resize_cpu(x, rows, columns)
-    return y if enlarged or all_finite(y) else resize_plain(x, rows, columns)
+    # An infinity or NaN in an image of x, times every element of the matrices, makes all pixels of y infinite or NaN.
+    return y if np.isfinite(y[:, :, 0, 0]).all() else resize_plain(x, rows, columns)
 
 
 def resize_plain(x: Array, rows: np.ndarray, columns: np.ndarray) -> Array:
