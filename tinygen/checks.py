@@ -12,8 +12,9 @@ function receives what the annotation names:
 * ``bool``, ``str``, paths, ``Callable``, ``Iterable``, ``Mapping`` and classes: those.
 * ``Annotated[..., Rule]``: that the value satisfies the rule. ``X | Y``: either. ``Any``: unchecked.
 
-A wrong type raises ``TypeError``, a value that breaks a rule ``ValueError``. The check costs several microseconds a
-call; functions that training calls at every step are not decorated.
+A wrong type raises ``TypeError``, a value that breaks a rule ``ValueError``. Within the function underflows are 0,
+whatever ``np.seterr`` says. The check costs several microseconds a call; functions that training calls at every step
+are not decorated.
 """
 
 import inspect
@@ -93,7 +94,8 @@ def checked(function: Callable[Parameters, Result], name: str | None = None) -> 
             check = checks[argument]
             if check is not None:
                 values[argument] = _conform(name, argument, value, check)
-        return function(*bound.args, **bound.kwargs)
+        with np.errstate(under="ignore"):
+            return function(*bound.args, **bound.kwargs)
 
     return call
 

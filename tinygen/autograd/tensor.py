@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygen.backend import Array, device_of, is_array, to_device
+from tinygen.backend import Array, device_of, is_array, to_device, without_underflow
 from tinygen.validation import described, device_name, real_dtype, truth_value
 
 if TYPE_CHECKING:
@@ -210,7 +210,8 @@ def copied(function: str, data: Any, dtype: Any = None, device: str | None = Non
         data = np.asarray(data)  # a subclass has rules of its own
     if data.dtype.kind not in "biuf":
         raise TypeError(f"{function}: expects real numbers, got elements of type {data.dtype}")
-    data = data.astype(data.dtype if dtype is None else real_dtype(function, "dtype", dtype))
+    wanted = data.dtype if dtype is None else real_dtype(function, "dtype", dtype)
+    data = without_underflow(data.astype, wanted)
     return data if device is None else to_device(data, device_name(function, "device", device))
 
 

@@ -98,5 +98,8 @@ def jensen_shannon_by_quadrature(p: Density, q: Density, low: Finite, high: Fini
                 f"jensen_shannon_by_quadrature: {name} must give a density for each of {points} points, none negative, "
                 f"got {described(values)}"
             )
-    middle = (p_x + q_x) / 2
-    return float(integrate.simpson(special.rel_entr(p_x, middle) + special.rel_entr(q_x, middle), x=x) / 2)
+    # KL(p || (p + q) / 2) as the integral of p log(p / (p + q)) + p log 2: half of p + q may be rounded to 0 where p,
+    # the smallest number that there is, is not.
+    both = p_x + q_x
+    terms = special.rel_entr(p_x, both) + special.rel_entr(q_x, both) + math.log(2) * both
+    return float(integrate.simpson(terms, x=x) / 2)

@@ -60,7 +60,7 @@ def where(condition: Array, x: Array, y: Array) -> Array:
 
 def weighed(g: Tensor, share: Tensor) -> Tensor:
     """``g share``, and 0 where the share is 0, whatever g is there."""
-    return where(not_equal(share, 0), g * share, 0.0)
+    return where(not_equal(share, 0), g, 0.0) * share
 
 
 @operands("x")
