@@ -28,7 +28,7 @@ LAYERS = [
     ["divergences", "evaluation", "plotting"],
 ]
 APART = {  # parts beside the tower, and all that they lean on
-    "checkpoint": set(),
+    "checkpoint": {"checks", "validation"},
     "checks": {"validation"},
     "data": {"backend", "checks", "validation"},
 }

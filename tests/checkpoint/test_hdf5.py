@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tinygen.checkpoint import CheckpointError, load, remove_unfinished, save, written_whole
+from tinygen.checkpoint import CheckpointError, load, read_torch, remove_unfinished, save, written_whole
 
 
 def parts():
@@ -248,3 +248,15 @@ def test_the_bytes_are_on_the_disk_before_they_take_the_name(tmp_path, monkeypat
         monkeypatch.setattr(os, name, lambda *given, name=name, real=real: (done.append(name), real(*given))[1])
     save(tmp_path / "run.h5", epoch=1)
     assert done == ["fsync", "replace"]
+
+
+@pytest.mark.parametrize("path", [None, 3, True, ["a.h5"], {"a": 1}, np.ones(2)])
+@pytest.mark.parametrize("function", [load, lambda path: save(path, a=1), read_torch])
+def test_what_is_no_path_is_refused(function, path):
+    with pytest.raises(TypeError, match=r"^(load|save|read_torch): path must be .*, got "):
+        function(path)
+
+
+def test_a_call_without_a_path_is_refused_by_name():
+    with pytest.raises(TypeError, match=r"^save: missing a required argument: 'path'"):
+        save(a=1)

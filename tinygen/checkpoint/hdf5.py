@@ -21,12 +21,14 @@ import h5py
 import numpy as np
 
 from tinygen.checkpoint.files import CheckpointError, written_whole
+from tinygen.checks import checked
 
 _HEADER_SIZE = 512  # the smallest user block that HDF5 allows
 _TITLE = b"tinygen checkpoint, format 1\n"
 _DTYPES = "?bBhHiIlLqQefdFD"  # NumPy's codes of the types that HDF5 keeps bit for bit
 
 
+@checked
 def save(path: str | os.PathLike, /, **parts: Any) -> None:
     """Write ``parts`` to the checkpoint ``path``, replacing the one before when the new one is whole.
 
@@ -49,6 +51,7 @@ def save(path: str | os.PathLike, /, **parts: Any) -> None:
             raw.write(_header(raw))
 
 
+@checked
 def load(path: str | os.PathLike, /) -> dict[str, Any]:
     """The parts of the checkpoint ``path``, equal to those saved bit for bit (arrays come in C order).
 

@@ -26,6 +26,7 @@ import numpy as np
 
 from tinygen.checkpoint.files import CheckpointError
 from tinygen.checkpoint.pickles import Global, Inert, StandIn, read_pickle
+from tinygen.checks import checked
 
 MOST_CHARACTERS = 10_000_000  # in all names together; those of a network of 10,000 layers have a tenth
 
@@ -49,6 +50,7 @@ _DTYPES = {"torch.uint16": "u2", "torch.uint32": "u4", "torch.uint64": "u8"}  # 
 _INT64 = 2**63
 
 
+@checked
 def read_torch(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """The tensors in a file of ``torch.save``, by name: what the model's ``state_dict()`` would hold.
 
