@@ -1,8 +1,8 @@
-"""Log-likelihoods and divergences that objectives are made of, in nats, one number for each element of the batch.
+"""Log-likelihoods and KL divergences, the terms of objectives: in nats, one value per element of the batch.
 
-Every function takes tensors of shape (batch, ...) and returns shape (batch,), summed over all other axes, except where
-it says otherwise. All are functions of real numbers: whole numbers and truth values become floating-point numbers, and
-float16 is computed in float32 (``autograd/operands.py``).
+Unless stated otherwise each function takes tensors of one shape (batch, ...), returns (batch,), summed over all other
+axes, and raises ``ValueError`` for tensors of different shapes. Integers and booleans are converted to floating point,
+and float16 is computed in float32 (``autograd/operands.py``).
 """
 
 import math
@@ -41,10 +41,11 @@ def _check_shapes(name: str, **tensors: Tensor) -> None:
 
 @real_operands("mu", "target")
 def log_likelihood_bernoulli(mu: Tensor, target: Tensor) -> Tensor:
-    """``sum_i t_i log mu_i + (1 - t_i) log(1 - mu_i)``: coins that show 1 with probability ``mu``, seen as ``target``.
+    """``sum_i t_i log mu_i + (1 - t_i) log(1 - mu_i)``: the log-likelihood of ``target`` under independent Bernoulli
+    variables with means ``mu``.
 
-    ``0 log 0`` counts as 0, in value and gradient: a certain coin that shows what it must costs nothing. From logits,
-    use ``log_likelihood_bernoulli_logits``, which is exact where ``mu`` has been rounded to 0 or 1.
+    ``0 log 0`` counts as 0, in value and gradient. If logits are available, use ``log_likelihood_bernoulli_logits``,
+    which is accurate where ``mu`` would round to 0 or 1.
     """
     _check_shapes("log_likelihood_bernoulli", mu=mu, target=target)
     return _per_example(_weighted_log(target, mu) + _weighted_log(1 - target, 1 - mu))
@@ -82,7 +83,7 @@ def log_likelihood_normal(mu: Tensor, logvar: Tensor, z: Tensor) -> Tensor:
 
 @real_operands("y")
 def log_mean_exp(y: Tensor) -> Tensor:
-    """``log 1/K sum_k e^y_k``: y (batch, samples) -> (batch,), exact where every e^y_k underflows."""
+    """``log 1/K sum_k e^y_k``: y (batch, K) -> (batch,), accurate where every e^y_k underflows."""
     if y.ndim != 2 or y.shape[1] == 0:
         raise ValueError(f"log_mean_exp: expects (batch, samples) with at least 1 sample, got shape {y.shape}")
     return logsumexp(y, axis=1) - math.log(y.shape[1])
@@ -91,7 +92,7 @@ def log_mean_exp(y: Tensor) -> Tensor:
 @real_operands("mu_q", "logvar_q", "mu_p", "logvar_p")
 def kl_gaussian_gaussian_analytic(mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor, logvar_p: Tensor) -> Tensor:
     """KL(q || p) of diagonal Gaussians, ``sum_i 1/2 (logvar_p - logvar_q + (e^logvar_q + (mu_q - mu_p)^2) / e^logvar_p
-    - 1)`` (Kingma and Welling 2014, appendix B, for a standard normal p)."""
+    - 1)``."""
     _check_shapes("kl_gaussian_gaussian_analytic", mu_q=mu_q, logvar_q=logvar_q, mu_p=mu_p, logvar_p=logvar_p)
     distance, log_ratio = mu_q - mu_p, logvar_q - logvar_p
     return _per_example((expm1(log_ratio) - log_ratio + distance * distance * exp(-logvar_p)) * 0.5)
@@ -99,8 +100,8 @@ def kl_gaussian_gaussian_analytic(mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor, 
 
 @real_operands("mu", "logvar")
 def kl_gaussian_standard(mu: Tensor, logvar: Tensor) -> Tensor:
-    """KL(N(mu, e^logvar) || N(0, I)), ``sum_i 1/2 (e^logvar_i - 1 - logvar_i + mu_i^2)``: what the above is for a
-    standard normal p."""
+    """KL(N(mu, e^logvar) || N(0, I)), ``sum_i 1/2 (e^logvar_i - 1 - logvar_i + mu_i^2)`` (Kingma and Welling 2014,
+    appendix B)."""
     _check_shapes("kl_gaussian_standard", mu=mu, logvar=logvar)
     return _kl_standard(_as_rows(mu), _as_rows(logvar))
 
@@ -118,12 +119,14 @@ def _kl_standard(mu: Array, logvar: Array) -> Array:
 def kl_gaussian_gaussian_mc(
     mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor, logvar_p: Tensor, num_samples: int = 1
 ) -> Tensor:
-    """KL(q || p) as the mean of log q(z) - log p(z) over ``num_samples`` draws z ~ q (reparametrised)."""
+    """KL(q || p) as the mean of log q(z) - log p(z) over ``num_samples`` reparametrised samples z ~ q.
+
+    Raises ``ValueError`` for fewer than 1 sample."""
     num_samples = whole_number("kl_gaussian_gaussian_mc", "num_samples", num_samples)
     if num_samples < 1:
         raise ValueError(f"kl_gaussian_gaussian_mc: num_samples must be at least 1, got {num_samples}")
     _check_shapes("kl_gaussian_gaussian_mc", mu_q=mu_q, logvar_q=logvar_q, mu_p=mu_p, logvar_p=logvar_p)
-    # The squares of (z - mu_q) are the noise's own, so q's density takes them as they were drawn.
+    # (z - mu_q)^2 / e^logvar_q = noise^2, which is used directly in the density of q.
     noise = randn(num_samples, *mu_q.shape, dtype=mu_q.dtype, device=mu_q.device)
     z = expand_dims(mu_q, 0) + exp(logvar_q * 0.5) * noise
     from_p = z - mu_p
