@@ -10,7 +10,7 @@ import math
 from tinygen.autograd.operands import real_operands
 from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor
-from tinygen.backend import Array, array_module
+from tinygen.backend import Array, array_module, is_numpy
 from tinygen.kernels import likelihoods as kernels
 from tinygen.operations.arithmetic import where
 from tinygen.operations.comparison import equal, logical_and
@@ -21,6 +21,7 @@ from tinygen.operations.shaping import expand_dims, reshape
 from tinygen.validation import whole_number
 
 LOG_2_PI = math.log(2 * math.pi)
+ROUNDING = 1e-3  # the spacing of half-precision numbers near 1, rounded up
 
 
 def _per_example(x: Tensor) -> Tensor:
@@ -39,15 +40,25 @@ def _check_shapes(name: str, **tensors: Tensor) -> None:
         raise ValueError(f"{name}: expects tensors of one shape (batch, ...), got {shapes}")
 
 
+def _check_unit_interval(name: str, argument: str, x: Tensor) -> None:
+    """Raise ``ValueError`` where ``x`` has values outside [0, 1] by more than the rounding of half precision; not
+    checked on a GPU, where the check would synchronise with the host. NaN propagates to the result."""
+    if is_numpy(x.data) and x.size and (x.data.min() < -ROUNDING or x.data.max() > 1 + ROUNDING):
+        low, high = x.data.min(), x.data.max()
+        raise ValueError(f"{name}: {argument} must have values in [0, 1], got {low:g} to {high:g}")
+
+
 @real_operands("mu", "target")
 def log_likelihood_bernoulli(mu: Tensor, target: Tensor) -> Tensor:
     """``sum_i t_i log mu_i + (1 - t_i) log(1 - mu_i)``: the log-likelihood of ``target`` under independent Bernoulli
     variables with means ``mu``.
 
     ``0 log 0`` counts as 0, in value and gradient. If logits are available, use ``log_likelihood_bernoulli_logits``,
-    which is accurate where ``mu`` would round to 0 or 1.
+    which is accurate where ``mu`` would round to 0 or 1. Raises ``ValueError`` for values outside [0, 1].
     """
     _check_shapes("log_likelihood_bernoulli", mu=mu, target=target)
+    _check_unit_interval("log_likelihood_bernoulli", "mu", mu)
+    _check_unit_interval("log_likelihood_bernoulli", "target", target)
     return _per_example(_weighted_log(target, mu) + _weighted_log(1 - target, 1 - mu))
 
 
@@ -59,8 +70,11 @@ def _weighted_log(weight: Tensor, x: Tensor) -> Tensor:
 
 @real_operands("logits", "target")
 def log_likelihood_bernoulli_logits(logits: Tensor, target: Tensor) -> Tensor:
-    """``sum_i t_i l_i - log(1 + e^l_i)``: ``log_likelihood_bernoulli`` for mu = sigmoid(l), finite for every l."""
+    """``sum_i t_i l_i - log(1 + e^l_i)``: ``log_likelihood_bernoulli`` for mu = sigmoid(l), finite for every finite l.
+
+    Raises ``ValueError`` for a target outside [0, 1]."""
     _check_shapes("log_likelihood_bernoulli_logits", logits=logits, target=target)
+    _check_unit_interval("log_likelihood_bernoulli_logits", "target", target)
     return _bernoulli(_as_rows(logits), _as_rows(target))
 
 
