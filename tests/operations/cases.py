@@ -526,7 +526,7 @@ NOT_CHECKED = {
     "tg.DeviceError": "an exception",
     "tg.graph_dot": "draws a graph and computes nothing",
     "tg.gpu_available": "asks about the machine",
-    "tg.keep_freed_memory": "asks the machine for something",
+    "tg.tune_malloc": "changes a setting of the process",
     "tg.manual_seed": "sets the generator",
     "tg.get_rng_state": "reads the generator",
     "tg.set_rng_state": "sets the generator",

@@ -15,8 +15,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinygen.backend import Array, array_module, is_numpy, parallel, threads
+from tinygen.backend import Array, array_module, is_numpy
 from tinygen.kernels.cpu.layout import match_layout
+from tinygen.kernels.cpu.parallel import parallel, threads
 from tinygen.kernels.fusion import fused
 
 BLOCK = 262_144  # elements: a megabyte of float32 for each array

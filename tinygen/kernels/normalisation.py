@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygen.backend import Array, array_module, is_numpy, parallel
+from tinygen.backend import Array, array_module, is_numpy
+from tinygen.kernels.cpu.parallel import parallel
 from tinygen.kernels.elementwise import BLOCK, CHEAP_WORTH_SHARING
 from tinygen.kernels.windows import CACHE_SIZE
 
@@ -237,5 +238,4 @@ def _filled(function: Callable[..., object], *arrays: Array) -> Array:
 
 
 def _share(work: Callable[[int, int], None], x: Array, least: int) -> None:
-    shared = is_numpy(x) and x.size >= least
-    parallel(work, len(x), minimum=2 if shared else len(x) + 1)
+    parallel(work, len(x), when=is_numpy(x) and x.size >= least)

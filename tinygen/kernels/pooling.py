@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from tinygen.backend import Array, array_module, is_numpy, parallel
+from tinygen.backend import Array, array_module, is_numpy
 from tinygen.kernels.cpu.layout import as_nchw, to_hcwn
+from tinygen.kernels.cpu.parallel import parallel
 from tinygen.kernels.windows import taps
 
 Pair = tuple[int, int]  # (vertical, horizontal)
@@ -134,7 +135,7 @@ def _pairs(
 def _share_channels(work: Callable[[int, int], None], x: Array) -> None:
     """Call ``work(first, last)`` on all channels of x (N, C, H, W), shared out to the threads where they compute."""
     if is_numpy(x):
-        parallel(work, x.shape[1], minimum=2 if x.size >= MANY else x.shape[1] + 1)
+        parallel(work, x.shape[1], when=x.size >= MANY)
     else:
         work(0, x.shape[1])
 
