@@ -232,7 +232,7 @@ def lower_bounds(gan: GAN, data: samplers.Sampler, device: str, *, thorough: boo
         options["steps"] *= 4
     bounds = {}
     for name in ("jensen_shannon", "kullback_leibler"):
-        network = MLP(2, 1, (128, 128), lambda: nn.LeakyReLU(0.2), flat=True) if thorough else None
+        network = MLP(2, 1, (128, 128), lambda: nn.LeakyReLU(0.2), zero_init_last=True) if thorough else None
         bounds[name], _ = divergences.estimate_f_divergence(name, data, generated, network=network, **options)
     bounds["wasserstein"], _ = divergences.estimate_wasserstein(data, generated, penalty="lipschitz", **options)
     return bounds

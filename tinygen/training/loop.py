@@ -19,6 +19,7 @@ from itertools import islice
 from typing import Any, Protocol, SupportsFloat, TypeVar, runtime_checkable
 
 from tinygen import backend
+from tinygen.kernels.cpu.malloc import tune_malloc
 from tinygen.training.console import progress, say
 from tinygen.training.run import Run, plain_number
 
@@ -62,11 +63,13 @@ def train(
 
     ``step(batch, index)``, with ``index`` counting steps from 0 over all epochs, returns numbers whose means over the
     epoch become metrics, together with those that ``evaluate()`` returns after it. A checkpoint is written after every
-    epoch and whenever ``minutes`` have passed. Without a ``run`` (None) nothing is written or printed.
+    epoch and whenever ``minutes`` have passed. Without a ``run`` (None) nothing is written or printed. Calls
+    ``tg.tune_malloc``.
 
     Raises ``FloatingPointError`` where a number of a step is not finite, ``TypeError`` where a metric is no number, and
     ``ValueError`` where the checkpoint is of other parts, data or number of steps.
     """
+    tune_malloc()
     state = _restore(run, parts, loader) if run is not None and run.resumed else _Progress()
     rows = [] if run is None else run.rows
     while state.epoch < epochs:
