@@ -30,7 +30,7 @@ import numpy as np
 import tinygen as tg
 from tinygen import data, evaluation, plotting
 from tinygen.backend import generator
-from tinygen.checkpoint import written_whole
+from tinygen.files import atomic_write
 from tinygen.models import MLPVAE
 from tinygen.nn import Softplus
 from tinygen.optim import Adam
@@ -160,7 +160,7 @@ def compare(options: argparse.Namespace, run: Run, features: dict, labels: list[
                 accuracy, seconds, C = fit_and_ask(make, features[view], labels, chosen)
                 rows.append({"view": name, "labels": count, "draw": draw, "C": C, "accuracy": accuracy, "fit": seconds})
 
-    with written_whole(run.file("svm.csv")) as path, open(path, "w", encoding="utf-8", newline="") as file:
+    with atomic_write(run.file("svm.csv")) as path, open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -28,9 +28,11 @@ LAYERS = [
     ["divergences", "evaluation", "plotting"],
 ]
 APART = {  # parts beside the tower, and all that they lean on
-    "checkpoint": {"checks", "validation"},
+    "console": set(),
+    "files": set(),
     "checks": {"validation"},
-    "data": {"backend", "checks", "validation"},
+    "checkpoint": {"checks", "files", "validation"},
+    "data": {"backend", "checkpoint", "checks", "console", "files", "validation"},  # its cache holds checkpoints
 }
 HIGHER = {  # pages of autograd that are written with the operations: module -> the part beside which it stands
     "tinygen.autograd.derivatives": "functional",

@@ -18,7 +18,7 @@ IN_LITTLE = ["--data", "strokes", "--limit", 12, "--batch-size", 2, "--width", 1
 
 @pytest.fixture(autouse=True)
 def _as_before(monkeypatch):
-    monkeypatch.setattr("tinygen.checkpoint.files.os.fsync", lambda file: None)
+    monkeypatch.setattr("tinygen.files.os.fsync", lambda file: None)
     state = tg.get_rng_state()
     yield
     tg.set_rng_state(state)

@@ -21,7 +21,7 @@ IN_LITTLE = ["--data", "street", "--limit", 16, "--batch-size", 4]
 
 @pytest.fixture(autouse=True)
 def _as_before(monkeypatch):
-    monkeypatch.setattr("tinygen.checkpoint.files.os.fsync", lambda file: None)
+    monkeypatch.setattr("tinygen.files.os.fsync", lambda file: None)
     state = tg.get_rng_state()
     yield
     tg.set_rng_state(state)

@@ -24,7 +24,7 @@ from io import BytesIO
 from typing import Any
 from zipfile import BadZipFile
 
-from tinygen.checkpoint.files import CheckpointError
+from tinygen.files import CheckpointError
 
 MAX_STEPS = 1_000_000  # opcodes, and items passed to calls; a tensor takes about 25
 

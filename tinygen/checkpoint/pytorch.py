@@ -26,9 +26,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tinygen.checkpoint.files import CheckpointError
 from tinygen.checkpoint.pickles import Global, Inert, StandIn, read_pickle, refuse_broken
 from tinygen.checks import checked
+from tinygen.files import CheckpointError
 
 MAX_CHARACTERS = 10_000_000  # in all names together; those of a network of 10,000 layers have a tenth
 

@@ -18,6 +18,7 @@ import numpy as np
 from tinygen.autograd.recording import no_grad
 from tinygen.autograd.tensor import Tensor, tensor
 from tinygen.checks import Count, Several, checked, require
+from tinygen.console import progress
 from tinygen.data import spread
 from tinygen.likelihoods import log_likelihood_normal, log_mean_exp
 from tinygen.models.placement import placed
@@ -26,7 +27,6 @@ from tinygen.operations.creation import randn, zeros_like
 from tinygen.operations.elementwise import exp
 from tinygen.operations.reductions import logsumexp
 from tinygen.operations.shaping import cat, expand_dims, reshape
-from tinygen.training.console import progress
 
 DECODED_AT_ONCE = 400  # latents, and images encoded: bounds the memory
 

@@ -1,10 +1,10 @@
 """Training: one loop, two players of a game, the run's folder and report, and what the examples' commands share."""
 
+from tinygen.console import progress as progress
+from tinygen.console import say as say
 from tinygen.training.command import conduct as conduct
 from tinygen.training.command import interruptible as interruptible
 from tinygen.training.command import refusing as refusing
-from tinygen.training.console import progress as progress
-from tinygen.training.console import say as say
 from tinygen.training.game import Players as Players
 from tinygen.training.loop import train as train
 from tinygen.training.options import common_arguments as common_arguments

@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Any, Protocol, SupportsFloat, TypeVar, runtime_checkable
 
 from tinygen import backend
-from tinygen.training.console import progress, say
+from tinygen.console import progress, say
 from tinygen.training.run import Run, plain_number
 
 Batch = TypeVar("Batch")
