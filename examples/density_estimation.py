@@ -60,7 +60,7 @@ def main() -> None:
 def experiment(options: argparse.Namespace, run: Run) -> None:
     """Samples, discriminator, density, figures."""
     tg.manual_seed(options.seed)
-    discriminator = MLP(1, flat=True).to(options.device)
+    discriminator = MLP(1, zero_init_last=True).to(options.device)
     optimizer = Adam(discriminator.parameters(), LEARNING_RATE, betas=(0.9, 0.99))
     steps = min(STEPS, options.limit or STEPS)
 

@@ -209,7 +209,7 @@ def distances(players: Players, data: samplers.Sampler, device: str, *, careful:
         options["steps"] *= 4
     found = {}
     for name in ("jensen_shannon", "kullback_leibler"):
-        network = MLP(2, 1, (128, 128), lambda: nn.LeakyReLU(0.2), flat=True) if careful else None
+        network = MLP(2, 1, (128, 128), lambda: nn.LeakyReLU(0.2), zero_init_last=True) if careful else None
         found[name], _ = divergences.estimate_f_divergence(name, data, generated, network=network, **options)
     found["wasserstein"], _ = divergences.estimate_wasserstein(data, generated, penalty="lipschitz", **options)
     return found

@@ -89,7 +89,7 @@ CASES = {  # a right call of each: the function -> its arguments, or a function 
     samplers.ring().nearest: {"points": POINTS},
     samplers.two_moons: {"n": 3, "noise": 0.1},
     samplers.spiral: {"n": 3, "turns": 1.0, "noise": 0.1},
-    models.MLP: {"inputs": 2, "outputs": 1, "hidden": (3,), "activation": tg.nn.ELU, "flat": True},
+    models.MLP: {"inputs": 2, "outputs": 1, "hidden": (3,), "activation": tg.nn.ELU, "zero_init_last": True},
     models.MLPVAE: {"latent_size": 2, "hidden": (3,), "image_shape": (1, 2, 2), "output_bias": 0.0},
     models.ConvVAE: {"latent_size": 2},
     models.ColourVAE: {"latent_size": 2, "pixels": models.GaussianPixels(), "width": 2},

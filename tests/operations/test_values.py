@@ -366,3 +366,44 @@ def test_data_takes_arrays_alone():
         x.data = np.arange(2)
     x.data = tg.zeros(2)
     assert x.numpy().tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: tg.tensor([300, -1], dtype="uint8"),
+        lambda: tg.tensor(np.array([70_000]), dtype="int16"),
+        lambda: tg.tensor([math.nan], dtype="int64"),
+        lambda: tg.tensor([2.0**63], dtype="int64"),
+        lambda: tg.full(2, 300, dtype="uint8"),
+        lambda: tg.full_like(tg.zeros(2, dtype="uint8"), -1),
+        lambda: tg.arange(300, dtype="uint8"),
+    ],
+)
+def test_numbers_beyond_the_range_of_an_integer_dtype_are_refused(make):
+    with pytest.raises(ValueError, match=r"numbers of u?int\d+ lie in \[-?\d+, \d+\], got "):
+        make()
+
+
+def test_the_whole_range_of_an_integer_dtype_is_taken():
+    for kind in ("uint8", "int8", "int64", "uint64"):
+        limits = np.iinfo(kind)
+        array = np.array([limits.min, limits.max], kind)
+        np.testing.assert_array_equal(tg.tensor(array, dtype=kind).numpy(), array, strict=True)
+    assert tg.tensor([-0.5, 255.9], dtype="uint8").numpy().tolist() == [0, 255]
+
+
+def test_random_numbers_are_floating_point_and_uniform_ones_stay_below_1():
+    for make in (tg.rand, tg.randn):
+        with pytest.raises(TypeError, match="dtype must be one of floating-point numbers, got int64"):
+            make(3, dtype="int64")
+    half = tg.rand(200_000, dtype="float16").numpy()
+    assert half.dtype == np.float16
+    assert half.min() >= 0
+    assert half.max() < 1
+    assert abs(half.astype("float64").mean() - 0.5) < 5 / math.sqrt(12 * half.size) + 2.0**-12
+
+
+def test_a_masked_array_is_refused():
+    with pytest.raises(TypeError, match="tensor: expects an array without a mask"):
+        tg.tensor(np.ma.array([1.0, 2.0], mask=[False, True]))

@@ -19,6 +19,7 @@ from typing import Any, Protocol, SupportsFloat, TypeVar, runtime_checkable
 
 from tinygen import backend
 from tinygen.console import progress, say
+from tinygen.kernels.cpu.malloc import tune_malloc
 from tinygen.training.run import Run, plain_number
 
 Batch = TypeVar("Batch")
@@ -63,8 +64,9 @@ def train(
     epoch become metrics; so do those that ``evaluate()`` returns after it. A checkpoint is written after every epoch
     and whenever ``minutes`` have passed. Without a ``run`` (None) nothing is written, told or kept but the rows, and
     the training is over before another could resume it: so an estimator trains within a step of something larger.
-    Raises ``FloatingPointError`` where a number of a step is not finite.
+    Raises ``FloatingPointError`` where a number of a step is not finite. Calls ``tg.tune_malloc``.
     """
+    tune_malloc()
     place = _restore(run, parts, loader) if run is not None and run.resumed else _Place()
     rows = [] if run is None else run.rows
     while place.epoch < epochs:
