@@ -19,7 +19,7 @@ from PIL import Image
 
 import tinygen as tg
 import tinygen.functional  # defines the operations that are not the page's own to forget
-from tinygen.autograd.operation import operations
+from tinygen.autograd.operation import REGISTRY
 from tinygen.operations import elementwise
 
 ROOT = Path(__file__).parents[1]
@@ -72,10 +72,10 @@ def script(name: str) -> ModuleType:
 @pytest.fixture
 def restored():
     """Operations that a page defines are forgotten again, and chance goes on as before."""
-    before, state = dict(operations), tg.get_rng_state()
+    before, state = dict(REGISTRY), tg.get_rng_state()
     yield
-    operations.clear()
-    operations.update(before)
+    REGISTRY.clear()
+    REGISTRY.update(before)
     tg.set_rng_state(state)
 
 
@@ -174,7 +174,7 @@ def test_an_operation_is_added_in_ten_lines(restored):
     exec(compile(code, str(page), "exec"), there)
     (name,) = there.keys() - vars(elementwise).keys()
     x = tg.tensor([-2.0, 0.0, 0.3], dtype="float64", requires_grad=True)
-    assert name in operations
+    assert name in REGISTRY
     assert np.array_equal(there[name](x).numpy(), getattr(np, name)(x.numpy()))
     assert tg.gradgradcheck(there[name], x)
 

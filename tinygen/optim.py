@@ -12,7 +12,7 @@ from typing import Any
 
 from tinygen.autograd.arguments import checked
 from tinygen.autograd.tensor import Tensor, copied
-from tinygen.backend import Array, array_module, stored_like, to_device, underflow_ignored
+from tinygen.backend import Array, array_module, copy_like, to_device, underflow_ignored
 from tinygen.kernels.adam import adam_update
 from tinygen.nn.module import Module, required_module
 from tinygen.validation import described, number, number_from, whole_number, whole_numbers
@@ -152,7 +152,7 @@ class Optimizer:
                     raise ValueError(
                         f"load_state_dict: {named[slot]} has shape {array.shape}, expected {parameter.shape}"
                     )
-            own.append({slot: stored_like(array, parameter.data) for slot, array in arrays.items()})
+            own.append({slot: copy_like(array, parameter.data) for slot, array in arrays.items()})
         return steps, own
 
 
@@ -291,7 +291,7 @@ class ExponentialMovingAverage:
     @checked
     def __init__(self, module: Module, decay: float = 0.999) -> None:
         self.module, self.decay, self.updates = required_module("ExponentialMovingAverage", module), decay, 0
-        self.average = [stored_like(parameter.data, parameter.data) for parameter in module.parameters()]
+        self.average = [copy_like(parameter.data, parameter.data) for parameter in module.parameters()]
 
     @underflow_ignored()
     def update(self) -> None:
@@ -313,7 +313,7 @@ class ExponentialMovingAverage:
         parameters = self.module.parameters()
         own = [parameter.data for parameter in parameters]
         for parameter, average in zip(parameters, self.average, strict=True):
-            parameter.data = stored_like(average, average)
+            parameter.data = copy_like(average, average)
         try:
             yield
         finally:
@@ -332,4 +332,4 @@ class ExponentialMovingAverage:
         if shapes != own:
             raise ValueError(f"load_state_dict: averages of shapes {shapes}, expected {own}")
         self.updates = whole_number("load_state_dict", "updates", state["updates"], minimum=0)
-        self.average = [stored_like(*pair) for pair in zip(given, self.average, strict=True)]
+        self.average = [copy_like(*pair) for pair in zip(given, self.average, strict=True)]

@@ -17,10 +17,10 @@ import tinygen.functional as F
 from tinygen import likelihoods, nn
 from tinygen.autograd import broadcasting
 from tinygen.autograd.tensor import Tensor
-from tinygen.kernels.normalisation import Statistics, moments
+from tinygen.kernels.normalisation import channel_sums, moments
 from tinygen.models.vae import reparametrise
 from tinygen.operations import convolution, elementwise, pooling, shaping
-from tinygen.operations.normalisation import normalise_product, sum_along, sum_level
+from tinygen.operations.normalisation import channel_dot, channel_sum, normalise_grad
 
 PUBLIC = {"tg": tg, "F": F, "nn": nn, "likelihoods": likelihoods}  # where public callables live
 
@@ -378,13 +378,14 @@ for shape in ((4, 2), (3, 2, 2), (2, 2, 2, 3), (2, 1, 2, 2, 2)):
 case("F.batch_norm", lambda x: _normalised(x, eps=0.1), normal(3, 2))
 
 
-def _products_of_normalise(g, x, weight):
+def _gradients_of_normalise(g, x, weight):
     mean, variance = moments(x.data)
-    given = {"eps": 0.1, "channels": Statistics(mean, (variance + 0.1) ** -0.5)}
-    return normalise_product(g, x, weight, **given), sum_level(g, x, **given), sum_along(g, x, **given)
+    stats = {"mean": mean, "scale": (variance + 0.1) ** -0.5}
+    given = {"sums": channel_sums(g.data, x.data, **stats), "eps": 0.1, **stats}
+    return normalise_grad(g, x, weight, **given), channel_sum(g, x, **given), channel_dot(g, x, **given)
 
 
-case("products of batch_norm", _products_of_normalise, normal(3, 2, 2), normal(3, 2, 2), normal(2))
+case("gradients of batch_norm", _gradients_of_normalise, normal(3, 2, 2), normal(3, 2, 2), normal(2))
 case("F.batch_norm", F.batch_norm, normal(1, 2), Fixed(normal(2)), Fixed(positive(2)), positive(2), normal(2))
 case("F.dropout", lambda x: F.dropout(x, 0.4), normal(2, 5))
 case("F.dropout", lambda x: F.dropout(x, training=False), normal(2, 2))
@@ -535,7 +536,7 @@ NOT_CHECKED = {
     "Tensor.__floordiv__": "constant between its jumps",
     "Tensor.__rfloordiv__": "constant between its jumps",
     **{f"Tensor.__{name}__": NO_GRADIENT for name in ("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "invert")},
-    "Tensor.backward": "the reverse walk itself, whose other door, grad, every case goes through",
+    "Tensor.backward": "the backward pass itself, which every case tests through grad",
     "nn.Module": "what layers are made from",
     "nn.ModuleList": "holds layers and computes nothing",
     "nn.Parameter": "a tensor, not a function",

@@ -12,7 +12,7 @@ from operations.test_registry import linear_nodes
 
 import tinygen as tg
 import tinygen.functional as F
-from tinygen.autograd.operation import operations
+from tinygen.autograd.operation import REGISTRY
 from tinygen.autograd.tensor import Tensor
 from tinygen.kernels import convolution as kernels
 from tinygen.kernels import resampling
@@ -47,7 +47,7 @@ def positive(given):
     return given if given is None or np.asarray(given).dtype.kind == "b" else np.abs(given) + 1
 
 
-@pytest.mark.parametrize("name", [name for name, made in operations.items() if made.linear])
+@pytest.mark.parametrize("name", [name for name, made in REGISTRY.items() if made.linear])
 def test_in_every_linear_operation(name):
     for node in linear_nodes()[name]:
         arrays = [positive(array) for array in node.arrays]

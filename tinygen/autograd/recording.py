@@ -1,7 +1,7 @@
-"""Whether operations remember, and how what they remember is kept from changing.
+"""Whether operations record the computation graph, and how the arrays of a graph are protected.
 
-A result remembers its inputs only where derivatives may be asked for later: not under ``no_grad``, and not inside a
-reverse walk that nobody will differentiate. The switch is a context variable, so each thread has its own.
+A result keeps its inputs only where derivatives may be taken later: not under ``no_grad``, and not in a backward pass
+without ``create_graph``. The switch is a context variable, so each thread has its own.
 """
 
 from collections.abc import Iterator
@@ -12,28 +12,26 @@ from typing import Any
 import numpy as np
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
-is_recording = _recording.get  # whether operations remember their inputs
-_scope: ContextVar[object] = ContextVar("scope", default=None)
-scope = _scope.get  # what stands for the innermost ``recording``, such as a reverse walk; None outside
+is_recording = _recording.get
 
 
 @contextmanager
-def recording(wanted: bool) -> Iterator[None]:
-    """Within, operations remember their inputs (``wanted``) or do not; the state before is restored in any case."""
-    token, outer = _recording.set(wanted), _scope.set(object())
+def grad_mode(enabled: bool) -> Iterator[None]:
+    """A context in which operations record the graph (``enabled``) or do not; the state before is always restored."""
+    token = _recording.set(enabled)
     try:
         yield
     finally:
         _recording.reset(token)
-        _scope.reset(outer)
 
 
 def no_grad() -> Any:
-    """Within (``with tg.no_grad():``, or ``@tg.no_grad()`` on a function) results do not remember how they were made.
+    """A context (``with tg.no_grad():``) or decorator (``@tg.no_grad()``) in which no graph is recorded: results do not
+    require gradients.
 
     Each thread has its own state, and an exception restores it.
     """
-    return recording(False)
+    return grad_mode(False)
 
 
 def make_view_read_only(array: Any) -> None:
@@ -44,9 +42,9 @@ def make_view_read_only(array: Any) -> None:
 
 
 def make_read_only(*arrays: Any) -> None:
-    """Make NumPy arrays and all their bases read-only, so that a write into an array that a gradient will be computed
-    from raises an error. A view that a user's code took from ``x.data`` before stays writable."""
+    """Make NumPy arrays and all their bases read-only, so that a write into an array of the graph, which would falsify
+    gradients, raises an error. A view that a user's code took from ``x.data`` before stays writable."""
     for array in arrays:
         while isinstance(array, np.ndarray):
-            array.setflags(False)  # type: ignore[misc]  # "write", by place: by name it takes twice the time
+            array.setflags(False)  # type: ignore[misc]  # "write" by position, which takes half the time
             array = array.base

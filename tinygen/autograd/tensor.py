@@ -91,8 +91,8 @@ class Tensor:
         self._requires_grad = wanted
 
     @property
-    def source(self) -> Node | Tensor:
-        """Where its gradient goes in a reverse walk: to the node that made it, or to itself if it is a leaf."""
+    def grad_target(self) -> Node | Tensor:
+        """The key of its gradient in a backward pass: the node that made it or, for a leaf, the tensor itself."""
         return self.node or self
 
     @property

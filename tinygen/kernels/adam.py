@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinygen.backend import Array, array_module, is_numpy, stored_like
+from tinygen.backend import Array, array_module, copy_like, is_numpy
 from tinygen.kernels.cpu.parallel import parallel
 from tinygen.kernels.elementwise import BLOCK, WORTH_SHARING, as_lines
 from tinygen.kernels.fusion import fused
@@ -29,7 +29,7 @@ def adam_update(
         if is_numpy(parameter):
             new = np.empty_like(parameter)
             if gradient.strides != parameter.strides:
-                gradient = stored_like(gradient, parameter)
+                gradient = copy_like(gradient, parameter)
             five = (new, parameter, gradient, mean, square)
             lines.append((as_lines(*five) or [array[np.newaxis] for array in five], numbers))
         else:

@@ -27,4 +27,4 @@ def normal_weights(module: Module, standard_deviation: float) -> None:
     for parameter in required_module("normal_weights", module).parameters():
         if parameter.ndim > 1:
             drawn = backend.generator().normal(0.0, standard_deviation, parameter.shape)
-            parameter.data = backend.stored_like(drawn, parameter.data)
+            parameter.data = backend.copy_like(drawn, parameter.data)
