@@ -235,8 +235,17 @@ class Adam(Optimizer):
         self._betas = first, second
 
     def all_updated(self, moves: list[tuple[Array, Array, dict[str, Array], int]]) -> list[Array]:
-        arrays = [(parameter, gradient, state["mean"], state["square"], t) for parameter, gradient, state, t in moves]
-        return adam_update(arrays, self.lr, self.betas, self.eps, self.weight_decay)
+        if not moves:
+            return []
+        parameters, gradients, states, steps = map(list, zip(*moves, strict=True))
+        means, squares = [state["mean"] for state in states], [state["square"] for state in states]
+        rates = [self._rates(t) for t in steps]
+        return adam_update(parameters, gradients, means, squares, rates, self.betas, self.weight_decay)
+
+    def _rates(self, t: int) -> tuple[float, float]:
+        """a and e with lr m^ / (sqrt(v^) + eps) = a m / (sqrt(v) + e)."""
+        correction1, correction2 = 1 - self.betas[0] ** t, (1 - self.betas[1] ** t) ** 0.5
+        return self.lr * correction2 / correction1, self.eps * correction2
 
 
 @checked

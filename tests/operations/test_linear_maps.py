@@ -67,11 +67,11 @@ RESIZED = [((4, 4), (8, 8)), ((3, 7), (5, 2)), ((5, 4), (5, 9)), ((6, 6), (3, 2)
 @pytest.mark.parametrize(("mode", "align_corners"), [("nearest", False), ("bilinear", True), ("bilinear", False)])
 @pytest.mark.parametrize(("size_in", "size_out"), RESIZED)
 def test_in_resampling_and_its_adjoint(size_in, size_out, mode, align_corners, plain):
-    way = resampling.resize_plain if plain else resampling.resize
+    resize = resampling.resize.reference if plain else resampling.resize
     pairs = zip(size_in, size_out, strict=True)
     rows, columns = (resampling.interpolation_matrix(*pair, mode, align_corners, None, "float64") for pair in pairs)
-    assert_stays_in_place(lambda x: way(x, rows, columns), (2, 2, *size_in))
-    assert_stays_in_place(lambda g: way(g, rows.T, columns.T), (2, 2, *size_out))
+    assert_stays_in_place(lambda x: resize(x, rows, columns), (2, 2, *size_in))
+    assert_stays_in_place(lambda g: resize(g, rows.T, columns.T), (2, 2, *size_out))
 
 
 def test_one_lost_pixel_of_an_enlarged_image_is_four_lost_pixels(device):

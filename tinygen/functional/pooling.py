@@ -78,7 +78,7 @@ def max_pool2d(
         "max_pool2d", x, kernel_size, stride, padding, dilation, ceil_mode
     )
     indices = max_pool2d_indices(x.data, kernel, strides, paddings, dilations, size)
-    y = operations.take_pixels(x, indices=indices)
+    y = operations.gather2d(x, indices=indices)
     if dilations != (1, 1):  # the pixels of a window may all lie in the padding
         y = where(Tensor(indices < 0), -math.inf, y)
     return as_given(y, single)

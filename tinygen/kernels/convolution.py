@@ -20,7 +20,7 @@ import numpy as np
 from tinygen.backend import Array, array_module, is_numpy
 from tinygen.kernels import convolution_cpu as cpu
 from tinygen.kernels import convolution_taps as by_taps
-from tinygen.kernels.products import all_finite
+from tinygen.kernels.cpu.products import all_finite
 from tinygen.kernels.windows import output_size
 
 Pair = tuple[int, int]  # (vertical, horizontal)
