@@ -85,7 +85,9 @@ def arguments() -> argparse.Namespace:
     add("--beta1", type=real(0, 1), default=0.5, metavar="X", help="Adam's, for both networks (%(default)s)")
     width = "channels of the layer nearest to the image (%(default)s; recommended on a GPU: 64)"
     add("--width", type=whole(1), default=32, metavar="N", help=width)
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.game = list(dict.fromkeys(options.game))  # each once
+    return options
 
 
 def main() -> None:
