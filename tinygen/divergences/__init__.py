@@ -5,8 +5,8 @@ A divergence is a largest value: of a bound, over all networks. So to estimate i
 the two distributions, and to look at the bound on samples that the training never saw.
 """
 
-from tinygen.divergences.density import density_from_discriminator as density_from_discriminator
 from tinygen.divergences.estimate import WassersteinDual as WassersteinDual
+from tinygen.divergences.estimate import density_from_discriminator as density_from_discriminator
 from tinygen.divergences.estimate import estimate_f_divergence as estimate_f_divergence
 from tinygen.divergences.estimate import estimate_jensen_shannon as estimate_jensen_shannon
 from tinygen.divergences.estimate import estimate_squared_hellinger as estimate_squared_hellinger

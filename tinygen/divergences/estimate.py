@@ -16,7 +16,7 @@ from tinygen.autograd.tensor import Tensor, tensor
 from tinygen.checks import Count, NotNegative, Positive, as_array, checked, described
 from tinygen.data.samplers import Sampler
 from tinygen.models import MLP
-from tinygen.models.placement import placement
+from tinygen.models.placement import placed, placement
 from tinygen.nn import Module
 from tinygen.objectives import F_DIVERGENCES, GAMES, Game, gradient_norms, interpolates
 from tinygen.operations.reductions import mean
@@ -225,3 +225,29 @@ def _minimise(
         return {"loss": value.item()}
 
     train(None, range(steps), step, epochs=1, parts={"network": network, "optimizer": optimizer})
+
+
+@checked
+@no_grad()
+def density_from_discriminator(
+    discriminator: Module, base_density: Callable[[np.ndarray], np.ndarray], x: np.ndarray
+) -> np.ndarray:
+    """``f1(x) = f0(x) D(x) / (1 - D(x))`` at points x (n,) or (n, d) -> (n,).
+
+    The best discriminator between p = f1 and q = f0 says D = f1 / (f0 + f1) (Goodfellow et al. 2014, proposition 1), so
+    f0, known, and D, trained, give f1. D / (1 - D) is e to the power of the ``discriminator``'s output, a logit, so no
+    D is rounded to 1. ``base_density`` is f0, of x as it was given. Raises ``ValueError`` where one of the two does not
+    give a number for each point.
+    """
+    if x.ndim not in (1, 2) or x.size == 0:
+        raise ValueError(f"density_from_discriminator: x must be points (n,) or (n, d), not empty, got {described(x)}")
+    with discriminator.evaluating():
+        logit = discriminator(placed("density_from_discriminator", "x", x.reshape(len(x), -1), discriminator))
+    found = {"discriminator": as_array(logit).astype(np.float64), "base_density": as_array(base_density(x))}
+    for name, values in found.items():
+        if values.size != len(x) or values.dtype.kind not in "biuf":
+            raise ValueError(
+                f"density_from_discriminator: {name} must give a number for each of {len(x)} points, got "
+                f"{described(values)}"
+            )
+    return found["base_density"].reshape(len(x)) * np.exp(found["discriminator"].reshape(len(x)))
