@@ -154,7 +154,7 @@ def play(name: str, options: argparse.Namespace, parent: Run, train_set: data.Da
     game = GAMES[name] if options.n_critic is None else replace(GAMES[name], n_critic=options.n_critic)
     tg.manual_seed(options.seed)
     generator = GreyGenerator(LATENT_SIZE, options.width).to(options.device)
-    critic = GreyCritic(options.width, normalised=game.on_slope is None).to(options.device)
+    critic = GreyCritic(options.width, normalised=game.slope_penalty is None).to(options.device)
     optimizers = [
         Adam(player.parameters(), options.learning_rate, (options.beta1, 0.999)) for player in (generator, critic)
     ]

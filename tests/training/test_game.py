@@ -44,7 +44,7 @@ def test_a_round_is_n_critic_steps_of_the_critic_and_one_of_the_generator(name):
         assert set(pair.critic_optimizer.steps) == {3 * rounds}
         assert set(pair.generator_optimizer.steps) == {rounds}
     watched = {"critic_loss", "score_gap", "generator_loss"}
-    assert set(told) == watched | ({"penalty", "slope"} if GAMES[name].on_slope else set())
+    assert set(told) == watched | ({"penalty", "slope"} if GAMES[name].slope_penalty else set())
     assert all(isinstance(number, float) and np.isfinite(number) for number in told.values())
 
 
