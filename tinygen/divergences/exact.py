@@ -13,7 +13,7 @@ from scipy import integrate, special
 
 from tinygen.checks import Finite, Positive, Several, as_array, checked, described
 
-# Two line segments -----------------------------------------------------------------------------------------------------------
+# Two line segments ---------------------------------------------------------------------------------------------------
 
 
 @checked
@@ -68,16 +68,15 @@ def squared_hellinger_of_gaussians(mu_p: Finite, sigma_p: Positive, mu_q: Finite
 
 @checked
 def wasserstein_of_gaussians(mu_p: Finite, sigma_p: Positive, mu_q: Finite, sigma_q: Positive) -> float:
-    """W_1(p, q) in units of x. In one dimension the optimal transport maps quantiles to quantiles, which are mu + sigma Z
-    for both with the same Z ~ N(0, 1); so the distance is E|m + s Z|, m and s the differences of means and standard
-    deviations."""
+    """W_1(p, q) in units of x. In one dimension the optimal transport maps quantiles to quantiles, mu + sigma Z of both
+    with the same Z ~ N(0, 1); so the distance is E|m + s Z|, m and s the differences of means and deviations."""
     m, s = abs(mu_p - mu_q), abs(sigma_p - sigma_q)
     if s == 0:
         return m
     return s * math.sqrt(2 / math.pi) * math.exp(-(m**2) / (2 * s**2)) + m * math.erf(m / (s * math.sqrt(2)))
 
 
-# Any two densities in one dimension -----------------------------------------------------------------------------------------
+# Any two densities in one dimension ----------------------------------------------------------------------------------
 
 Density = Callable[[np.ndarray], np.ndarray]
 
