@@ -156,7 +156,7 @@ def new_gan(name: str, options: argparse.Namespace) -> GAN:
     tg.manual_seed(options.seed)
     game = GAMES[name] if options.n_critic is None else replace(GAMES[name], n_critic=options.n_critic)
     generator = GreyGenerator(LATENT_SIZE, options.width).to(options.device)
-    critic = GreyCritic(options.width, normalised=game.on_slope is None).to(options.device)
+    critic = GreyCritic(options.width, normalised=game.slope_penalty is None).to(options.device)
     rate, betas = options.learning_rate, (options.beta1, 0.999)
     optimizers = [Adam(network.parameters(), rate, betas) for network in (generator, critic)]
     return GAN(game, generator, critic, LATENT_SIZE, *optimizers, ExponentialMovingAverage(generator, 0.999))
