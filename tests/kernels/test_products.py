@@ -47,7 +47,7 @@ def test_the_blas_has_one_thread_in_parallel_products(threshold, monkeypatch):
     numbers = []
 
     def work(first, last):
-        numbers.extend(library["num_threads"] for library in parallel._blas().info())
+        numbers.extend(library.get_num_threads() for library in parallel._blas())
 
     parallel.parallel_gemms(work, 4, multiplications=100)
     assert numbers

@@ -53,3 +53,8 @@ def empty_gemm_kernel(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
     stored in it can be kept without a copy."""
     O, C, kh, kw = shape
     return np.empty_like(as_oihw(np.empty((O, kw, kh, C), dtype)))
+
+
+def store_parameter(w: np.ndarray) -> np.ndarray:
+    """w in the memory order in which the fast kernels read parameters: that of ``to_gemm_kernel`` for (O, C, kh, kw)."""
+    return as_oihw(to_gemm_kernel(w)) if w.ndim == 4 else w
