@@ -56,5 +56,5 @@ def empty_gemm_kernel(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
 
 
 def store_parameter(w: np.ndarray) -> np.ndarray:
-    """w in the memory order in which the fast kernels read parameters: that of ``to_gemm_kernel`` for (O, C, kh, kw)."""
+    """w in the memory order in which the fast kernels read parameters: ``to_gemm_kernel`` for (O, C, kh, kw)."""
     return as_oihw(to_gemm_kernel(w)) if w.ndim == 4 else w
