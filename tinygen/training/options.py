@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from tinygen.backend import DeviceError, to_device
+from tinygen.console import say
 from tinygen.data import Dataset, load
-from tinygen.training.console import say
 
 RATES = ("learning_rate", "critic_rate", "generator_rate")
 EVALUATION = ("classifier", "draws", "images", "importance_samples", "likelihood_images", "svm_c")
@@ -141,6 +141,8 @@ positive = real(0.0, without_low=True)
 
 def user_path(text: str) -> Path:
     """The type of an option that names a file or a folder; ``~`` is the user's home."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("expected a path, got an empty text")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
