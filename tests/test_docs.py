@@ -4,13 +4,16 @@ link leads somewhere, every figure is the one that the named command draws, and 
 import ast
 import contextlib
 import functools
+import importlib
 import importlib.util
+import inspect
 import io
 import os
 import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -163,6 +166,54 @@ def test_the_index_names_every_public_name_and_where_it_lives():
     kept, found = entries(names.PAGE.read_text(encoding="utf-8")), entries(names.page())
     assert len(found) > 150
     assert (found - kept, kept - found) == (set(), set()), "write it anew: python docs/names.py"
+
+
+NAMES = script("names")
+PUBLIC = {
+    f"{called}.{name}": member
+    for path, (called, _) in NAMES.SECTIONS.items()
+    for name, member in NAMES.members(importlib.import_module(path))
+}
+ARRAYS = re.compile(r"\b(Tensor|ndarray|Array|Images|Pictures|Latents|Bytes|Chances)\b")
+SHAPE = re.compile(  # "(N, C, H, W)", "(..., n)", "any shape", "for each element"
+    r"\((?:[A-Z0-9.n]|batch|samples|latent_size)[\w.*/+ -]*,[\w ,./*+-]*\)|shapes?\b|\belements?\b|scalar"
+)
+
+
+def documentation(member: type | Callable) -> tuple[str, set[str], list[str]]:
+    """The docstring of a public callable, the errors that its own body raises, and its array arguments; those of a
+    class are its constructor's."""
+    bodies, called, text = [inspect.unwrap(member)], member, inspect.getdoc(member) or ""
+    if inspect.isclass(member):
+        bodies = [vars(member)[name] for name in ("__init__", "__post_init__") if name in vars(member)]
+        called = bodies[0] if bodies else None
+        text += "".join(inspect.getdoc(body) or "" for body in bodies)
+    raised, arrays = set(), []
+    for body in bodies:
+        for node in ast.walk(source_tree(body)):
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+                raised.add(ast.unparse(node.exc.func).rpartition(".")[2])
+    for parameter in inspect.signature(inspect.unwrap(called)).parameters.values() if called else ():
+        annotation = f"{getattr(parameter.annotation, '__name__', '')} {parameter.annotation}"
+        if ARRAYS.search(annotation) and "Callable" not in annotation:
+            arrays.append(parameter.name)
+    return text, raised, arrays
+
+
+def source_tree(function: Callable) -> ast.AST:
+    """The syntax tree of a function; an empty one where there is no source, as of a generated constructor."""
+    try:
+        return ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
+    except (OSError, TypeError):
+        return ast.Module([], [])
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_docstring_names_the_errors_that_the_body_raises_and_the_shapes_of_arrays(name):
+    text, raised, arrays = documentation(PUBLIC[name])
+    assert text
+    assert {error for error in raised if error not in text} == set()
+    assert not arrays or SHAPE.search(text), f"no shape of {', '.join(arrays)}"
 
 
 def test_an_operation_is_added_in_ten_lines(restored):
