@@ -1,5 +1,5 @@
-"""The book is true: every block of code in it runs and asserts something, what it prints is what the page says, every
-link leads somewhere, every figure is the one that the named command draws, and the index names every public name."""
+"""The documentation is tested: every block of code runs, makes an assertion and prints what the page shows; links and
+figures exist; index, glossary and the line counts of README.md are up to date; docstrings state errors and shapes."""
 
 import ast
 import contextlib
@@ -23,7 +23,7 @@ import pytest
 from PIL import Image
 
 import tinygen as tg
-import tinygen.functional  # defines the operations that are not the page's own to forget
+import tinygen.functional  # defines its operations before those of a page
 from tinygen.autograd.operation import operations
 from tinygen.operations import elementwise
 
@@ -76,7 +76,7 @@ def script(name: str) -> ModuleType:
 
 @pytest.fixture
 def restored():
-    """Operations that a page defines are forgotten again, and chance goes on as before."""
+    """Afterwards the operations that a page defines are removed, and the random numbers restored."""
     before, state = dict(operations), tg.get_rng_state()
     yield
     operations.clear()
@@ -107,7 +107,7 @@ def test_the_code_of_a_page_runs_and_every_block_asserts_something(page, restore
 
 
 @pytest.mark.parametrize("page", PAGES, ids=in_project)
-def test_every_link_and_figure_of_a_page_leads_somewhere(page):
+def test_every_link_and_figure_of_a_page_exists(page):
     dead = []
     for _, _, target in LINK.findall(prose(page)):
         if re.match(r"https?:", target):
@@ -133,11 +133,11 @@ def test_every_command_on_a_page_names_a_script_and_options_that_it_has():
 def known_options(path: str) -> set[str]:
     """The options that ``python path --help`` lists."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    told = subprocess.run([sys.executable, ROOT / path, "--help"], env=environment, capture_output=True, check=True)
-    return set(re.findall(r"--[a-z-]+", told.stdout.decode()))
+    printed = subprocess.run([sys.executable, ROOT / path, "--help"], env=environment, capture_output=True, check=True)
+    return set(re.findall(r"--[a-z-]+", printed.stdout.decode()))
 
 
-def test_every_figure_is_shown_and_says_in_words_what_is_to_be_seen():
+def test_every_figure_is_shown_and_described_in_words():
     shown = {}
     for page in PAGES:
         for is_figure, words, target in LINK.findall(prose(page)):
