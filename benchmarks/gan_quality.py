@@ -4,10 +4,10 @@
     python benchmarks/gan_quality.py --steps 200           a first look
     python benchmarks/gan_quality.py --device gpu          both sides on a GPU, in minutes
 
-Both sides have the same networks, initial weights from the same distributions (drawn separately), the same
-batches in the same order, the same optimisers, and the samples are drawn with the last weights, in evaluation mode. The FID of
-10,000 samples is measured with the features of one classifier, which is trained once and kept in ``--out``. The ratio is
-that of the mean FIDs; the standard deviations of both sides show its significance.
+Both sides have the same networks, initial weights from the same distributions (drawn separately), the same batches in
+the same order and the same optimisers; samples are drawn with the last weights, in evaluation mode. The FID of 10,000
+samples is measured with the features of one classifier, which is trained once and kept in ``--out``. The ratio is that
+of the mean FIDs; the standard deviations of both sides show its significance.
 """
 
 import argparse
