@@ -63,7 +63,7 @@ MORE_NUMPY_NAMES = {  # file -> further names, for what it makes or is given on 
     "operations/creation.py": {"arange", "asarray", "eye", "full", "linspace", "ones", "zeros"},
 }
 
-# Lines of code, without blanks, comments and docstrings.
+# Lines of code, without blanks, comments, docstrings and overloads.
 SIZES = {
     "engine": (["autograd/operation.py", "autograd/engine.py"], 150),
     "shell": (["autograd/tensor.py"], 200),
@@ -191,7 +191,7 @@ def test_every_page_opens_with_what_it_is_about(page):
 
 
 def code_lines(page: Path) -> int:
-    """Lines of code in ``page``, without blanks, comments and docstrings."""
+    """Lines of code in ``page``, without blanks, comments, docstrings and what only type checkers read: overloads."""
     text = page.read_text(encoding="utf-8")
     layout = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
     lines: set[int] = set()
@@ -201,6 +201,8 @@ def code_lines(page: Path) -> int:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             lines.difference_update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+        if isinstance(node, ast.FunctionDef) and [ast.unparse(d) for d in node.decorator_list] == ["overload"]:
+            lines.difference_update(range(node.decorator_list[0].lineno, (node.end_lineno or node.lineno) + 1))
     return len(lines)
 
 

@@ -76,7 +76,7 @@ from tinygen.operations.shaping import squeeze as squeeze
 from tinygen.operations.shaping import stack as stack
 from tinygen.operations.shaping import swapaxes as swapaxes
 from tinygen.operations.shaping import transpose as transpose
-from tinygen.operations.table import OPERATORS as _  # puts operators and methods on Tensor
+from tinygen.operations.table import Operators as _  # sets the operators and methods of Tensor
 
 __version__ = "0.1.0"
 

@@ -28,12 +28,14 @@ def recording(wanted: bool) -> Iterator[None]:
         _scope.reset(outer)
 
 
-def no_grad() -> Any:
+@contextmanager
+def no_grad() -> Iterator[None]:
     """Within (``with tg.no_grad():``, or ``@tg.no_grad()`` on a function) results do not remember how they were made.
 
     Each thread has its own state, and an exception restores it.
     """
-    return recording(False)
+    with recording(False):
+        yield
 
 
 def make_read_only(*arrays: Any) -> None:
@@ -41,5 +43,5 @@ def make_read_only(*arrays: Any) -> None:
     a view that was taken before keeps its own right to write)."""
     for array in arrays:
         while isinstance(array, np.ndarray):
-            array.setflags(False)  # type: ignore[misc]  # "write", by place: by name it takes twice the time
+            array.setflags(False)  # type: ignore[call-arg]  # "write", by place: by name it takes twice the time
             array = array.base
