@@ -22,10 +22,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygen.backend import threads
+from tinygen.kernels.cpu.malloc import tune_malloc
+from tinygen.kernels.cpu.parallel import threads
 
 TINYGEN, PYTORCH = "tinygen", "PyTorch"  # with these the names of all contestants begin
 FORMATS = {PYTORCH: "contiguous_format", f"{PYTORCH}, channels last": "channels_last"}  # and their images in memory
+
+tune_malloc()  # as a training run does
 
 Call = Callable[[], Any]
 

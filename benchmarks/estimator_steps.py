@@ -83,10 +83,10 @@ def errors(loss: Loss, way: Way) -> list[float]:
     found = []
     for seed in SEEDS:
         tg.manual_seed(seed)
-        network = MLP(2, flat=way.flat)
+        network = MLP(2, zero_init_last=way.flat)
         for theta in THETAS:
             if not way.warm:
-                network = MLP(2, flat=way.flat)
+                network = MLP(2, zero_init_last=way.flat)
             network = trained(network, loss, theta, way)
             if loss is wasserstein:
                 estimate = divergences.measure_wasserstein(network, line(0.0), line(theta), samples=SAMPLES).estimate

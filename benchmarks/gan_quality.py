@@ -24,7 +24,7 @@ from tinygen import data, evaluation
 from tinygen.models import Classifier, DigitClassifier, GreyCritic, GreyGenerator
 from tinygen.objectives import GAMES
 from tinygen.optim import Adam
-from tinygen.training import Players, Run, progress
+from tinygen.training import GAN, Run, progress
 
 GOAL = 1.10
 LATENT_SIZE, BATCH = 128, 32
@@ -56,10 +56,10 @@ def tinygen_samples(train_set: data.Dataset, steps: int, seed: int, count: int, 
     real = batches(train_set, steps, seed, TINYGEN)
     generator, critic = GreyGenerator(LATENT_SIZE).to(device), GreyCritic().to(device)
     optimizers = (Adam(player.parameters(), 2e-4, (0.5, 0.999)) for player in (generator, critic))
-    players = Players(GAMES["non_saturating"], generator, critic, LATENT_SIZE, *optimizers)
+    gan = GAN(GAMES["non_saturating"], generator, critic, LATENT_SIZE, *optimizers)
     for images in real:
-        players.round(tg.tensor(images, device=device))
-    return players.generate(players.latents(count))
+        gan.train_step(tg.tensor(images, device=device))
+    return gan.generate(gan.latents(count))
 
 
 def pytorch_samples(train_set: data.Dataset, steps: int, seed: int, count: int, device: str) -> np.ndarray:

@@ -28,7 +28,7 @@ from tinygen.models import DCGANCritic, DCGANGenerator, GreyCritic, GreyGenerato
 from tinygen.nn import Module
 from tinygen.objectives import GAMES, Game, NoisyLabels
 from tinygen.optim import Adam
-from tinygen.training import Players
+from tinygen.training import GAN
 
 GOAL = 1.00
 
@@ -80,10 +80,10 @@ def tinygen_round(case: Case, dtype: str = "float32") -> Callable[[], float]:
     """tinygen's round, as the examples make it -> both losses, summed."""
     generator, critic = networks(case, dtype)
     optimizers = (Adam(player.parameters(), 2e-4, (0.5, 0.999)) for player in (generator, critic))
-    players, real = Players(case.game, generator, critic, case.latent_size, *optimizers), images(case, dtype)
+    gan, real = GAN(case.game, generator, critic, case.latent_size, *optimizers), images(case, dtype)
 
     def step() -> float:
-        told = players.round(tg.tensor(real))
+        told = gan.train_step(tg.tensor(real))
         return told["critic_loss"] + told["generator_loss"]
 
     return step

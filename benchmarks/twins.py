@@ -15,7 +15,7 @@ import torch._dynamo  # PyTorch's optimisers import it when the first is made: a
 import torch.nn.functional as F
 from torch import nn
 
-from tinygen.backend import threads
+from tinygen.kernels.cpu.parallel import threads
 
 torch.set_num_threads(threads())
 torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # float32 is float32 on either side

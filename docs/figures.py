@@ -20,7 +20,7 @@ import tinygen.functional as F
 from tinygen import data, evaluation, likelihoods, nn
 from tinygen.objectives import GAMES
 from tinygen.optim import SGD
-from tinygen.training import Players
+from tinygen.training import GAN
 
 INK, FAINT, LEAF, OPERATION = "#333333", "#bbbbbb", "#fbe3c0", "#dbe7f5"
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"  # Okabe and Ito's: for all eyes
@@ -320,10 +320,10 @@ def small_games() -> Figure:
         generator.weight.data, critic.weight.data = np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32)
         generator.bias.data = np.ones(1, np.float32)
         optimizers = SGD([generator.bias], 0.1), SGD(critic.parameters(), 0.1)
-        players = Players(replace(game, n_critic=1), generator, critic, 1, *optimizers)
+        gan = GAN(replace(game, n_critic=1), generator, critic, 1, *optimizers)
         thetas = [1.0]
         for _ in range(200):
-            players.round(tg.zeros(1, 1))
+            gan.train_step(tg.zeros(1, 1))
             thetas.append(generator.bias.item())
         right.plot(thetas, color=colour, linewidth=1.2, label=name.replace("_", " "))
     right.axhline(0, color=FAINT, linewidth=1, zorder=0)

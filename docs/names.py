@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 SHORT, LONG = 40, 130  # characters
 
 SECTIONS = {  # module -> how users call it, and what it holds
-    "tinygen": ("tg", "tensors, derivatives, chance, devices"),
+    "tinygen": ("tg", "tensors, derivatives, random numbers, devices"),
     "tinygen.functional": ("F", "what networks are made of, as functions"),
     "tinygen.nn": ("nn", "layers and modules"),
     "tinygen.optim": ("optim", "optimisers and schedules"),

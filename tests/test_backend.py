@@ -1,12 +1,8 @@
-"""The machine as the library knows it: arrays' modules, devices, threads, chance."""
+"""Array modules, devices, random numbers."""
 
 import os
-import signal
 import subprocess
 import sys
-import threading
-import time
-import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -96,198 +92,7 @@ def test_cupy_is_imported_only_when_a_gpu_is_asked_for():
     assert (found.stdout, found.returncode) == ("False\n", 0), found.stderr
 
 
-# Threads -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def wanted(monkeypatch):
-    """Set $TINYGEN_THREADS, as far as this test goes."""
-
-    def want(value: str | None) -> None:
-        if value is None:
-            monkeypatch.delenv("TINYGEN_THREADS", raising=False)
-        else:
-            monkeypatch.setenv("TINYGEN_THREADS", value)
-        backend.threads.cache_clear()
-
-    yield want
-    monkeypatch.undo()
-    backend.threads.cache_clear()
-
-
-def test_threads_are_as_many_as_the_variable_says(wanted):
-    wanted("7")
-    assert backend.threads() == 7
-    wanted("1")
-    assert backend.threads() == 1
-
-
-def test_threads_are_as_many_as_this_process_may_use_unless_said(wanted):
-    wanted(None)
-    may_use = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    assert backend.threads() == may_use
-
-
-@pytest.mark.parametrize("value", ["0", "-2", "two", "1.5", ""])
-def test_a_variable_that_is_no_number_of_threads_is_refused(wanted, value):
-    wanted(value)
-    with pytest.raises(ValueError, match=f"TINYGEN_THREADS must be a whole number from 1, got '{value}'"):
-        backend.threads()
-
-
-@pytest.fixture(params=[1, 2, 3])
-def some_threads(request, wanted):
-    """A number of threads."""
-    wanted(str(request.param))
-    return request.param
-
-
-@pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 100])
-def test_work_is_cut_into_slices_that_cover_the_loop_once(some_threads, count):
-    slices = []
-    backend.parallel(lambda first, last: slices.append((first, last)), count)
-    turns = sorted(turn for first, last in slices for turn in range(first, last))
-    assert turns == list(range(count))
-    assert len(slices) == max(1, min(some_threads, count))
-    lengths = [last - first for first, last in slices]
-    assert max(lengths) - min(lengths) <= 1
-    by_place = [last - first for first, last in sorted(slices)]
-    assert by_place == sorted(lengths, reverse=True)  # the first slice begins first
-
-
-def test_slices_run_at_the_same_time(some_threads):
-    barrier = threading.Barrier(some_threads)
-    backend.parallel(lambda first, last: barrier.wait(timeout=30), 12)  # a slice that had to wait for another: an error
-    assert not barrier.broken
-
-
-def test_a_loop_shorter_than_the_minimum_stays_in_its_thread(some_threads):
-    seen = []
-    backend.parallel(lambda first, last: seen.append((first, last, threading.get_ident())), 5, minimum=6)
-    assert seen == [(0, 5, threading.get_ident())]
-
-
-@pytest.mark.parametrize("bad", [0, 5])
-def test_an_error_in_any_slice_is_raised_when_all_are_done(some_threads, bad):
-    done = []
-
-    def work(first, last):
-        done.append((first, last))
-        if first <= bad < last:
-            raise ZeroDivisionError(f"turn {bad}")
-
-    with pytest.raises(ZeroDivisionError, match=f"turn {bad}"):
-        backend.parallel(work, 6)
-    assert len(done) == some_threads
-
-
-def test_an_error_is_forgotten_once_it_has_been_raised(wanted):
-    wanted("2")
-    with pytest.raises(ZeroDivisionError):
-        backend.parallel(lambda first, last: 1 // (1 - first), 2)
-    backend.parallel(lambda first, last: None, 2)
-
-
-def test_nothing_of_the_work_is_kept_alive_by_the_threads(wanted):
-    class Load:
-        pass
-
-    wanted("2")
-    load = Load()
-    gone = weakref.ref(load)
-    backend.parallel(lambda first, last, load=load: None, 2)
-    del load
-    assert gone() is None
-
-
-def test_work_within_work_runs_in_the_same_slices(some_threads):
-    slices = []
-
-    def work(first, last):
-        backend.parallel(lambda first, last: slices.append((first, last)), 6)
-
-    backend.parallel(work, some_threads)
-    alone = [(6 * i // some_threads, 6 * (i + 1) // some_threads) for i in range(some_threads)]
-    assert sorted(slices) == sorted(alone * some_threads)
-
-
-def test_several_threads_may_share_out_work_at_once(wanted):
-    wanted("2")
-    totals = []
-
-    def caller(number):
-        for _ in range(200):
-            parts = {}
-            backend.parallel(lambda first, last, parts=parts: parts.update({first: number}), 4)
-            totals.append(parts == {0: number, 2: number})
-
-    callers = [threading.Thread(target=caller, args=(number,)) for number in range(4)]
-    for thread in callers:
-        thread.start()
-    for thread in callers:
-        thread.join()
-    assert totals == [True] * 800
-
-
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that interrupts")
-def test_after_an_interrupt_nothing_is_mistaken_for_done(wanted):
-    wanted("2")
-
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
-        with pytest.raises(KeyboardInterrupt):
-            backend.parallel(lambda first, last: time.sleep(0.4 * first), 2)  # the second slice is slow
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    for _ in range(3):
-        done = []
-        backend.parallel(lambda first, last, done=done: (time.sleep(0.2 * first), done.append(first)), 2)
-        assert sorted(done) == [0, 1]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_process_gets_threads_of_its_own(wanted):
-    wanted("2")
-    backend.parallel(lambda first, last: None, 2)
-    child = os.fork()
-    if child == 0:
-        done = []
-        backend.parallel(lambda first, last: done.append(first), 2)
-        os._exit(0 if sorted(done) == [0, 1] else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-def test_the_blas_keeps_to_one_thread_within_and_is_itself_afterwards():
-    before = [library["num_threads"] for library in backend._blas().info()]
-    with backend.one_blas_thread():
-        assert {library["num_threads"] for library in backend._blas().info()} == {1}
-    assert [library["num_threads"] for library in backend._blas().info()] == before
-
-
-def test_the_last_thread_to_need_one_blas_thread_gives_back_what_the_first_one_found():
-    if not backend._blas().lib_controllers:
-        pytest.skip("no BLAS that can be told how many threads to use")
-    library = backend._blas().lib_controllers[0]
-    before = library.get_num_threads()
-    library.set_num_threads(2)
-    try:
-        first, second = backend.one_blas_thread(), backend.one_blas_thread()
-        first.__enter__()
-        second.__enter__()
-        first.__exit__(None, None, None)
-        assert library.get_num_threads() == 1
-        second.__exit__(None, None, None)
-        assert library.get_num_threads() == 2
-    finally:
-        library.set_num_threads(before)
-
-
-# Chance --------------------------------------------------------------------------------------------------------------
+# Random numbers ------------------------------------------------------------------------------------------------------
 
 
 def drawn():
@@ -303,7 +108,7 @@ def test_what_is_drawn_is_a_function_of_the_seed():
     assert (drawn()[0] != first[0]).all()
 
 
-def test_chance_goes_on_from_a_state_that_was_kept():
+def test_a_restored_state_gives_the_same_numbers():
     tg.manual_seed(1)
     drawn()
     state = tg.get_rng_state()
@@ -401,17 +206,3 @@ def test_normal_and_uniform_numbers_are_what_they_are_called():
     tg.manual_seed(0)
     assert stats.kstest(tg.randn(20_000).numpy(), "norm").pvalue > 1e-3
     assert stats.kstest(tg.rand(20_000).numpy(), "uniform").pvalue > 1e-3
-
-
-# Memory --------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("platform", ["linux", "darwin"])
-def test_asking_the_c_library_to_keep_memory_changes_nothing_where_it_is_another(monkeypatch, platform):
-    asked = []
-    library = SimpleNamespace(mallopt=lambda *arguments: asked.append(arguments))
-    for c_library in (SimpleNamespace(), library):
-        monkeypatch.setattr(backend.ctypes, "CDLL", lambda name, found=c_library: found)
-        monkeypatch.setattr(backend.sys, "platform", platform)
-        backend.keep_freed_memory.__wrapped__()
-    assert len(asked) == (2 if platform == "linux" else 0)

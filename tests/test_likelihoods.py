@@ -330,3 +330,14 @@ def test_an_empty_batch_has_no_likelihoods():
     assert log_likelihood_normal(x, x, x).shape == (0,)
     assert kl_gaussian_standard(x, x).shape == (0,)
     assert kl_gaussian_gaussian_mc(x, x, x, x).shape == (0,)
+
+
+@pytest.mark.parametrize("bad", [np.array([[0, 200]], "uint8"), np.array([[-0.1, 1.0]]), np.array([[0.5, 1.1]])])
+def test_bernoulli_targets_and_means_outside_the_unit_interval_are_refused(bad):
+    logits = tg.zeros(1, 2, dtype="float64")
+    with pytest.raises(ValueError, match=r"target must have values in \[0, 1\], got "):
+        log_likelihood_bernoulli_logits(logits, bad)
+    with pytest.raises(ValueError, match=r"target must have values in \[0, 1\], got "):
+        log_likelihood_bernoulli(logits + 0.5, bad)
+    with pytest.raises(ValueError, match=r"mu must have values in \[0, 1\], got "):
+        log_likelihood_bernoulli(bad, np.zeros((1, 2)))

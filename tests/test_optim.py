@@ -268,3 +268,15 @@ def test_an_average_refuses_a_weight_that_would_broadcast():
     with pytest.raises(ValueError, match=r"update: the average of a parameter of shape \(1,\) has shape \(2,\)"):
         average.update()
     assert average.updates == 0
+
+
+@pytest.mark.parametrize("make", [optim.Adam, lambda params: optim.SGD(params, lr=0.1), optim.RMSprop])
+def test_half_precision_and_gradients_that_are_no_tensors_are_refused(make):
+    with pytest.raises(TypeError, match="must be float32 or float64, got float16"):
+        make([tg.zeros(2, dtype="float16", requires_grad=True)])
+    parameter = tg.zeros(2, requires_grad=True)
+    parameter.grad = np.ones(2)
+    with pytest.raises(TypeError, match="step: a parameter's grad must be a Tensor or None, got ndarray"):
+        make([parameter]).step()
+    with pytest.raises(TypeError, match="clip_grad_norm: a parameter's grad must be a Tensor or None, got ndarray"):
+        optim.clip_grad_norm([parameter], 1.0)

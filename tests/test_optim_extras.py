@@ -42,6 +42,13 @@ def test_a_schedule_warms_up_along_a_line_that_never_is_0(schedule):
 
 
 @each_schedule
+@pytest.mark.parametrize("step", [0, 0.25, 0.5, 1, 2.5, 3.5, 4])
+def test_no_schedule_exceeds_its_peak_at_a_fraction_of_a_step(schedule, step):
+    assert schedule(step, 10, 1.0, 0.0, 1) <= 1.0
+    assert schedule(step, 10, 1.0, 0.0, 3.5) <= 1.0
+
+
+@each_schedule
 def test_a_schedule_of_warmup_alone_and_of_no_steps_is_defined(schedule):
     assert schedule(3, 4, 1.0, warmup=4) == 1.0
     assert schedule(4, 4, 1.0, 0.1, warmup=4) == 1.0
@@ -234,3 +241,17 @@ def test_an_optimiser_refuses_the_state_of_another_kind_or_of_other_parameters()
         ValueError, match=r"load_state_dict: square of parameter 0 has shape \(1, 2\), expected \(1, 3\)"
     ):
         RMSprop(nn.Linear(3, 1).parameters()).load_state_dict(state)
+
+
+def test_clipping_counts_a_shared_parameter_once():
+    w = tg.tensor([0.0, 0.0], requires_grad=True)
+    w.grad = tg.tensor([3.0, 4.0])
+    assert clip_grad_norm([w, w], 1.0) == 5.0
+    np.testing.assert_allclose(w.grad.numpy(), [0.6, 0.8], rtol=1e-6)
+
+
+def test_clipping_computes_norms_whose_square_overflows_in_single_precision():
+    w = tg.tensor([0.0, 0.0], requires_grad=True)
+    w.grad = tg.tensor([3e30, 4e30])
+    assert clip_grad_norm([w], 1.0) == pytest.approx(5e30)
+    np.testing.assert_allclose(w.grad.numpy(), [0.6, 0.8], rtol=1e-6)

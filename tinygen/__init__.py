@@ -1,7 +1,7 @@
 """tinygen: deep generative models from the first line of calculus to the last figure, on NumPy and CuPy.
 
 The map, in the order in which the pages build on each other: ``validation`` (what a caller hands over), ``backend``
-(arrays, devices, threads, chance), ``kernels`` (number crunching), ``autograd`` (tensors that remember, the reverse
+(arrays, devices, random numbers), ``kernels`` (number crunching), ``autograd`` (tensors that remember, the reverse
 walk), ``operations`` (values and their vector-Jacobian products), ``functional``, ``nn`` and ``optim`` (networks),
 ``likelihoods``, ``models``, ``training``, ``evaluation``, ``plotting``; ``data`` and ``checkpoint`` stand beside them.
 """
@@ -20,11 +20,11 @@ from tinygen.autograd.tensor import tensor as tensor
 from tinygen.backend import DeviceError as DeviceError
 from tinygen.backend import get_rng_state as get_rng_state
 from tinygen.backend import gpu_available as gpu_available
-from tinygen.backend import keep_freed_memory as _keep_freed_memory
 from tinygen.backend import manual_seed as manual_seed
 from tinygen.backend import set_rng_state as set_rng_state
 from tinygen.checkpoint import load as load
 from tinygen.checkpoint import save as save
+from tinygen.kernels.cpu.malloc import tune_malloc as tune_malloc
 from tinygen.operations.arithmetic import abs as abs
 from tinygen.operations.arithmetic import clip as clip
 from tinygen.operations.arithmetic import maximum as maximum
@@ -79,5 +79,3 @@ from tinygen.operations.shaping import transpose as transpose
 from tinygen.operations.table import Operators as _  # sets the operators and methods of Tensor
 
 __version__ = "0.1.0"
-
-_keep_freed_memory()

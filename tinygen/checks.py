@@ -157,7 +157,11 @@ def _conform(function: str, argument: str, value: Any, check: _Check) -> Any:
 
 
 def as_array(values: Any) -> np.ndarray:
-    """The values of an array or tensor, from whichever device, or what NumPy makes of ``values``."""
+    """The values of an array or tensor, from whichever device, or what NumPy makes of ``values``.
+
+    Raises ``TypeError`` for a masked array, whose mask would be lost."""
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError("expects an array without a mask, got a masked one; fill it (.filled(value)) first")
     if isinstance(values, np.ndarray):
         return values
     if callable(getattr(values, "numpy", None)):  # a tensor, of this library or another

@@ -1,8 +1,8 @@
-"""Log-likelihoods and divergences that objectives are made of, in nats, one number for each element of the batch.
+"""Log-likelihoods and KL divergences, the terms of objectives: in nats, one value per element of the batch.
 
-Every function takes tensors of shape (batch, ...) and returns shape (batch,), summed over all other axes, except where
-it says otherwise. All are functions of real numbers: whole numbers and truth values become floating-point numbers, and
-float16 is computed in float32 (``autograd/operands.py``).
+Unless stated otherwise each function takes tensors of one shape (batch, ...), returns (batch,), summed over all other
+axes, and raises ``ValueError`` for tensors of different shapes. Integers and booleans are converted to floating point,
+and float16 is computed in float32 (``autograd/operands.py``).
 """
 
 import math
@@ -10,7 +10,7 @@ import math
 from tinygen.autograd.operands import real_operands
 from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor
-from tinygen.backend import Array, array_module
+from tinygen.backend import Array, array_module, is_numpy
 from tinygen.kernels import likelihoods as kernels
 from tinygen.operations.arithmetic import where
 from tinygen.operations.comparison import equal, logical_and
@@ -21,6 +21,7 @@ from tinygen.operations.shaping import expand_dims, reshape
 from tinygen.validation import whole_number
 
 LOG_2_PI = math.log(2 * math.pi)
+ROUNDING = 1e-3  # the spacing of half-precision numbers near 1, rounded up
 
 
 def _per_example(x: Tensor) -> Tensor:
@@ -39,14 +40,25 @@ def _check_shapes(name: str, **tensors: Tensor) -> None:
         raise ValueError(f"{name}: expects tensors of one shape (batch, ...), got {shapes}")
 
 
+def _check_unit_interval(name: str, argument: str, x: Tensor) -> None:
+    """Raise ``ValueError`` where ``x`` has values outside [0, 1] by more than the rounding of half precision; not
+    checked on a GPU, where the check would synchronise with the host. NaN propagates to the result."""
+    if is_numpy(x.data) and x.size and (x.data.min() < -ROUNDING or x.data.max() > 1 + ROUNDING):
+        low, high = x.data.min(), x.data.max()
+        raise ValueError(f"{name}: {argument} must have values in [0, 1], got {low:g} to {high:g}")
+
+
 @real_operands("mu", "target")
 def log_likelihood_bernoulli(mu: Tensor, target: Tensor) -> Tensor:
-    """``sum_i t_i log mu_i + (1 - t_i) log(1 - mu_i)``: coins that show 1 with probability ``mu``, seen as ``target``.
+    """``sum_i t_i log mu_i + (1 - t_i) log(1 - mu_i)``: the log-likelihood of ``target`` under independent Bernoulli
+    variables with means ``mu``.
 
-    ``0 log 0`` counts as 0, in value and gradient: a certain coin that shows what it must costs nothing. From logits,
-    use ``log_likelihood_bernoulli_logits``, which is exact where ``mu`` has been rounded to 0 or 1.
+    ``0 log 0`` counts as 0, in value and gradient. If logits are available, use ``log_likelihood_bernoulli_logits``,
+    which is accurate where ``mu`` would round to 0 or 1. Raises ``ValueError`` for values outside [0, 1].
     """
     _check_shapes("log_likelihood_bernoulli", mu=mu, target=target)
+    _check_unit_interval("log_likelihood_bernoulli", "mu", mu)
+    _check_unit_interval("log_likelihood_bernoulli", "target", target)
     return _per_example(_weighted_log(target, mu) + _weighted_log(1 - target, 1 - mu))
 
 
@@ -58,8 +70,11 @@ def _weighted_log(weight: Tensor, x: Tensor) -> Tensor:
 
 @real_operands("logits", "target")
 def log_likelihood_bernoulli_logits(logits: Tensor, target: Tensor) -> Tensor:
-    """``sum_i t_i l_i - log(1 + e^l_i)``: ``log_likelihood_bernoulli`` for mu = sigmoid(l), finite for every l."""
+    """``sum_i t_i l_i - log(1 + e^l_i)``: ``log_likelihood_bernoulli`` for mu = sigmoid(l), finite for every finite l.
+
+    Raises ``ValueError`` for a target outside [0, 1]."""
     _check_shapes("log_likelihood_bernoulli_logits", logits=logits, target=target)
+    _check_unit_interval("log_likelihood_bernoulli_logits", "target", target)
     return _bernoulli(_as_rows(logits), _as_rows(target))
 
 
@@ -82,7 +97,7 @@ def log_likelihood_normal(mu: Tensor, logvar: Tensor, z: Tensor) -> Tensor:
 
 @real_operands("y")
 def log_mean_exp(y: Tensor) -> Tensor:
-    """``log 1/K sum_k e^y_k``: y (batch, samples) -> (batch,), exact where every e^y_k underflows."""
+    """``log 1/K sum_k e^y_k``: y (batch, K) -> (batch,), accurate where every e^y_k underflows."""
     if y.ndim != 2 or y.shape[1] == 0:
         raise ValueError(f"log_mean_exp: expects (batch, samples) with at least 1 sample, got shape {y.shape}")
     return logsumexp(y, axis=1) - math.log(y.shape[1])
@@ -91,7 +106,7 @@ def log_mean_exp(y: Tensor) -> Tensor:
 @real_operands("mu_q", "logvar_q", "mu_p", "logvar_p")
 def kl_gaussian_gaussian_analytic(mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor, logvar_p: Tensor) -> Tensor:
     """KL(q || p) of diagonal Gaussians, ``sum_i 1/2 (logvar_p - logvar_q + (e^logvar_q + (mu_q - mu_p)^2) / e^logvar_p
-    - 1)`` (Kingma and Welling 2014, appendix B, for a standard normal p)."""
+    - 1)``."""
     _check_shapes("kl_gaussian_gaussian_analytic", mu_q=mu_q, logvar_q=logvar_q, mu_p=mu_p, logvar_p=logvar_p)
     distance, log_ratio = mu_q - mu_p, logvar_q - logvar_p
     return _per_example((expm1(log_ratio) - log_ratio + distance * distance * exp(-logvar_p)) * 0.5)
@@ -99,8 +114,8 @@ def kl_gaussian_gaussian_analytic(mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor, 
 
 @real_operands("mu", "logvar")
 def kl_gaussian_standard(mu: Tensor, logvar: Tensor) -> Tensor:
-    """KL(N(mu, e^logvar) || N(0, I)), ``sum_i 1/2 (e^logvar_i - 1 - logvar_i + mu_i^2)``: what the above is for a
-    standard normal p."""
+    """KL(N(mu, e^logvar) || N(0, I)), ``sum_i 1/2 (e^logvar_i - 1 - logvar_i + mu_i^2)`` (Kingma and Welling 2014,
+    appendix B)."""
     _check_shapes("kl_gaussian_standard", mu=mu, logvar=logvar)
     return _kl_standard(_as_rows(mu), _as_rows(logvar))
 
@@ -118,12 +133,14 @@ def _kl_standard(mu: Array, logvar: Array) -> Array:
 def kl_gaussian_gaussian_mc(
     mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor, logvar_p: Tensor, num_samples: int = 1
 ) -> Tensor:
-    """KL(q || p) as the mean of log q(z) - log p(z) over ``num_samples`` draws z ~ q (reparametrised)."""
+    """KL(q || p) as the mean of log q(z) - log p(z) over ``num_samples`` reparametrised samples z ~ q.
+
+    Raises ``ValueError`` for fewer than 1 sample."""
     num_samples = whole_number("kl_gaussian_gaussian_mc", "num_samples", num_samples)
     if num_samples < 1:
         raise ValueError(f"kl_gaussian_gaussian_mc: num_samples must be at least 1, got {num_samples}")
     _check_shapes("kl_gaussian_gaussian_mc", mu_q=mu_q, logvar_q=logvar_q, mu_p=mu_p, logvar_p=logvar_p)
-    # The squares of (z - mu_q) are the noise's own, so q's density takes them as they were drawn.
+    # (z - mu_q)^2 / e^logvar_q = noise^2, which is used directly in the density of q.
     noise = randn(num_samples, *mu_q.shape, dtype=mu_q.dtype, device=mu_q.device)
     z = expand_dims(mu_q, 0) + exp(logvar_q * 0.5) * noise
     from_p = z - mu_p

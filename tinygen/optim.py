@@ -33,6 +33,13 @@ def _leaves(function: str, params: Any) -> list[Tensor]:
     return listed
 
 
+def _gradient(function: str, parameter: Tensor) -> Tensor | None:
+    """The gradient of ``parameter``; ``TypeError`` where a user's code assigned something else than a tensor."""
+    if not isinstance(parameter.grad, Tensor | None):
+        raise TypeError(f"{function}: a parameter's grad must be a Tensor or None, got {described(parameter.grad)}")
+    return parameter.grad
+
+
 class _Number:
     """An attribute that is a number in [low, below), whoever sets it: NumPy's scalars would promote the weights."""
 
@@ -72,6 +79,11 @@ class Optimizer:
             raise TypeError(f"{type(self).__name__}: none of the parameters requires gradients, so none would change")
         if len({id(parameter) for parameter in self.params}) < len(self.params):
             raise ValueError(f"{type(self).__name__}: a parameter is given twice")
+        if any(parameter.dtype == "float16" for parameter in self.params):
+            raise TypeError(
+                f"{type(self).__name__}: parameters must be float32 or float64, got float16, which rounds small "
+                "updates away; train in float32 and convert afterwards"
+            )
         self.lr = lr
         self.steps = [0] * len(self.params)
         self.state: list[dict[str, Array]] = [{} for _ in self.params]
@@ -81,8 +93,9 @@ class Optimizer:
         """Change every parameter that has a gradient."""
         due, moves = [], []
         for parameter, state in zip(self.params, self.state, strict=True):
-            if parameter.grad is not None:
-                for name, array in {"gradient": parameter.grad, **state}.items():
+            gradient = _gradient("step", parameter)
+            if gradient is not None:
+                for name, array in {"gradient": gradient, **state}.items():
                     _check_shape("step", name, array.shape, parameter)
         for index, parameter in enumerate(self.params):
             if parameter.grad is not None:
@@ -232,7 +245,7 @@ def cosine_schedule(step: float, total: float, peak: float, final: float = 0.0, 
     a cosine to ``final`` (Loshchilov and Hutter 2017, eq. 5)."""
     number_from("cosine_schedule", "step", step, 0)
     if step < warmup:
-        return peak * (step + 1) / warmup
+        return peak * min(1.0, (step + 1) / warmup)
     progress = min(1.0, (step - warmup) / max(1, total - warmup))
     return final + (peak - final) * (1 + math.cos(math.pi * progress)) / 2
 
@@ -243,7 +256,7 @@ def linear_schedule(step: float, total: float, peak: float, final: float = 0.0, 
     another to ``final``."""
     number_from("linear_schedule", "step", step, 0)
     if step < warmup:
-        return peak * (step + 1) / warmup
+        return peak * min(1.0, (step + 1) / warmup)
     return peak + (final - peak) * min(1.0, (step - warmup) / max(1, total - warmup))
 
 
@@ -254,14 +267,15 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
     before. Raises ``ValueError`` where it is not finite, and leaves the gradients as they were."""
     if not max_norm >= 0:
         raise ValueError(f"clip_grad_norm: max_norm must be a number from 0, got {max_norm}")
-    with_grad = [parameter for parameter in _leaves("clip_grad_norm", params) if parameter.grad is not None]
-    squares = [(p.grad.data * p.grad.data).sum() for p in with_grad if p.grad is not None]
-    norm = math.sqrt(sum(squares))  # one number leaves the device, not one a parameter
+    leaves = dict.fromkeys(_leaves("clip_grad_norm", params))  # a shared parameter counts once
+    with_grad = [(parameter, g) for parameter in leaves if (g := _gradient("clip_grad_norm", parameter)) is not None]
+    squares = [(g.data.astype("float64") ** 2).sum() for _, g in with_grad]
+    norm = math.sqrt(sum(squares))  # a single transfer from the device, not one per parameter
     if not math.isfinite(norm):
         raise ValueError(f"clip_grad_norm: the gradients' norm is {norm}")
     if norm > max_norm:
-        for parameter in with_grad:
-            parameter.grad = Tensor(parameter.grad.data * (max_norm / (norm + 1e-6)))  # type: ignore[union-attr]
+        for parameter, g in with_grad:
+            parameter.grad = Tensor(g.data * (max_norm / (norm + 1e-6)))
     return norm
 
 

@@ -6,6 +6,7 @@ import pytest
 from tinygen import backend
 from tinygen.data import street as page
 from tinygen.data.street import PAINTS, SIDE, street
+from tinygen.kernels.cpu import parallel
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def test_a_seed_gives_the_same_images_again_and_another_seed_gives_others(photog
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_it_does_not_matter_how_many_threads_draw(threads, photographs, monkeypatch):
-    monkeypatch.setattr(backend, "threads", lambda: threads)
+    monkeypatch.setattr(parallel, "threads", lambda: threads)
     images, labels = street(1900, 1)
     assert np.array_equal(images, photographs[0])
     assert np.array_equal(labels, photographs[1])
@@ -78,7 +79,7 @@ def test_every_digit_stands_out_from_what_is_around_it(monkeypatch):
 
     draw_as_ever = page.draw
     monkeypatch.setattr(page, "draw", draw)
-    monkeypatch.setattr(backend, "threads", lambda: 1)
+    monkeypatch.setattr(parallel, "threads", lambda: 1)
     grey = street(1500, 9)[0].mean(1)
     covered = np.concatenate(covered)
     middle = np.zeros((SIDE, SIDE), bool)

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from tinygen import backend
-from tinygen.kernels import convolution, convolution_patches, products
+from tinygen.kernels import convolution, convolution_patches
+from tinygen.kernels.cpu import parallel
 
 # N, C, O, (H, W), kernel, stride, padding, dilation, groups
 CASES = {
@@ -147,8 +147,8 @@ SHARED = {name: case for name, case in CASES.items() if case[-2:] == ((1, 1), 1)
 def test_the_threads_share_the_work_and_the_result_is_the_same(case, threads, worth_sharing, monkeypatch):
     x, w, g, options = arrays(case)
     bias, bias_x = np.arange(g.shape[1], dtype=float), np.arange(x.shape[1], dtype=float)
-    monkeypatch.setattr(products, "WORTH_SHARING", 0)
-    monkeypatch.setattr(backend, "threads", lambda: threads)
+    monkeypatch.setattr(parallel, "PARALLEL_MIN_MULTIPLICATIONS", 0)
+    monkeypatch.setattr(parallel, "threads", lambda: threads)
     monkeypatch.setattr(convolution_patches, "WORTH_SHARING", worth_sharing)
     monkeypatch.setattr(convolution_patches, "IN_CACHE", 2 * g.shape[3] * len(g) * math.prod(w.shape[1:]))  # two rows
     size, kernel = x.shape[2:], w.shape[2:]

@@ -6,8 +6,8 @@ import warnings
 import numpy as np
 import pytest
 
-from tinygen import backend
 from tinygen.kernels import adam, elementwise
+from tinygen.kernels.cpu import parallel
 
 LARGE = 12 * elementwise.BLOCK + 7  # enough blocks for two threads, and one that is not full
 FUNCTIONS = {
@@ -132,7 +132,7 @@ def test_blocked_calls_with_blocks_of_all_arrays_in_step():
     assert sum(sizes) == x.size
     assert max(sizes) <= elementwise.BLOCK
     assert max(sizes) - min(sizes) <= 1
-    assert len(sizes) % backend.threads() == 0
+    assert len(sizes) % parallel.threads() == 0
 
 
 def adam_by_its_formula(parameter, gradients, lr, betas, eps, weight_decay):

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from tinygen import backend
 from tinygen.kernels import pooling
+from tinygen.kernels.cpu import parallel
 
 # size, kernel, stride, padding, ceil_mode
 WINDOWS = [
@@ -95,7 +95,7 @@ def test_mean_is_the_same_however_many_threads_share_the_channels(window, thread
     divisors = pooling.avg_pool2d_divisors(size, *rest, True, None)
     expected = pooling.avg_pool2d(x, *rest, divisors), pooling.avg_pool2d_adjoint(g, size, *rest, divisors)
     monkeypatch.setattr(pooling, "MANY", 0)
-    monkeypatch.setattr(backend, "threads", lambda: threads)
+    monkeypatch.setattr(parallel, "threads", lambda: threads)
     y, back = pooling.avg_pool2d(x, *rest, divisors), pooling.avg_pool2d_adjoint(g, size, *rest, divisors)
     assert y.dtype == back.dtype == np.float32
     np.testing.assert_array_equal(y, expected[0])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tinygen import backend
 from tinygen.kernels import products
+from tinygen.kernels.cpu import parallel
 
 SHAPES = [
     ((64, 256), (256, 20)),
@@ -20,7 +20,7 @@ SHAPES += [((2, 3, 40, 30), (2, 3, 30, 8)), ((120, 0), (0, 90)), ((0, 40), (40, 
 @pytest.mark.parametrize(("left", "right"), SHAPES, ids=str)
 def test_products_are_numpys_in_one_thread_and_in_several(left, right, worth_sharing, monkeypatch):
     monkeypatch.setattr(products, "BLAS_ALONE", 0)
-    monkeypatch.setattr(products, "WORTH_SHARING", worth_sharing)
+    monkeypatch.setattr(parallel, "PARALLEL_MIN_MULTIPLICATIONS", worth_sharing)
     drawn = np.random.default_rng(0)
     x, y = drawn.standard_normal(left), drawn.standard_normal(right)
     np.testing.assert_allclose(products.matmul(x, y), x @ y, rtol=1e-12, atol=1e-12)
@@ -28,7 +28,7 @@ def test_products_are_numpys_in_one_thread_and_in_several(left, right, worth_sha
 
 @pytest.mark.parametrize("worth_sharing", [0, 10**9])
 def test_operands_may_be_transposed_views_and_views_without_strides(worth_sharing, monkeypatch):
-    monkeypatch.setattr(products, "WORTH_SHARING", worth_sharing)
+    monkeypatch.setattr(parallel, "PARALLEL_MIN_MULTIPLICATIONS", worth_sharing)
     drawn = np.random.default_rng(0)
     x, y = drawn.standard_normal((80, 60)).T, np.broadcast_to(drawn.standard_normal(80)[:, None], (80, 90))
     np.testing.assert_allclose(products.matmul(x, y), x @ y, rtol=1e-12, atol=1e-12)
@@ -40,13 +40,17 @@ def test_the_result_has_the_type_that_the_operands_meet_in():
     assert products.matmul(x, x.T).dtype == "float32"
 
 
-@pytest.mark.parametrize("worth_sharing", [0, 10**9])
-def test_the_blas_keeps_to_one_thread_while_products_are_shared_out(worth_sharing, monkeypatch):
-    monkeypatch.setattr(products, "WORTH_SHARING", worth_sharing)
-    meanwhile = []
-    products.share(lambda *_: meanwhile.extend(library["num_threads"] for library in backend._blas().info()), 4, 100)
-    assert meanwhile
-    assert set(meanwhile) == {1}
+@pytest.mark.parametrize("threshold", [0, 10**9])
+def test_the_blas_has_one_thread_in_parallel_products(threshold, monkeypatch):
+    monkeypatch.setattr(parallel, "PARALLEL_MIN_MULTIPLICATIONS", threshold)
+    numbers = []
+
+    def work(first, last):
+        numbers.extend(library["num_threads"] for library in parallel._blas().info())
+
+    parallel.parallel_gemms(work, 4, multiplications=100)
+    assert numbers
+    assert set(numbers) == {1}
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 2), (64, 300, 200)])

@@ -18,7 +18,7 @@ def test_without_hidden_layers_it_is_linear():
 
 
 def test_a_flat_one_says_0_everywhere_and_learns():
-    model, x = MLP(3, flat=True), tg.randn(7, 3)
+    model, x = MLP(3, zero_init_last=True), tg.randn(7, 3)
     assert (model(x).numpy() == 0).all()
     model(x).sum().backward()
     assert (model.layers[-1].weight.grad.numpy() != 0).any()

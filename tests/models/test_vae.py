@@ -10,7 +10,7 @@ from toy_vae import GaussianVAE, ToyVAE
 
 import tinygen as tg
 from tinygen.models import ConvVAE
-from tinygen.models.vae import displaced
+from tinygen.models.vae import reparametrise
 from tinygen.optim import Adam
 
 
@@ -68,7 +68,7 @@ def test_gradients_flow_through_the_draw_to_mean_and_variance(coins):
 def test_the_gradient_of_a_narrow_draw_far_from_the_origin_keeps_its_digits():
     mean, noise = np.float32([[100.0, -10.0]]), np.float32([[0.3, -1.7]])
     logvar = tg.tensor(np.float32([[-14.0, -12.0]]), requires_grad=True)
-    displaced(tg.tensor(mean), logvar, tg.tensor(noise)).sum().backward()
+    reparametrise(tg.tensor(mean), logvar, tg.tensor(noise)).sum().backward()
     np.testing.assert_allclose(logvar.grad.numpy(), np.exp(logvar.numpy() / 2) * noise / 2, rtol=1e-6)
 
 

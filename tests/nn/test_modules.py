@@ -240,3 +240,23 @@ def test_sizes_of_layers_are_any_whole_numbers(two):
     assert nn.Unflatten(1, [two, 1])(x).shape == (4, 2, 1)
     assert nn.MaxPool2d(two)(image).shape == (1, 2, 3, 3)
     assert nn.ELU(np.float64(1.0))(x).dtype == np.float32
+
+
+def test_no_assignment_removes_a_parameter_from_the_state_without_notice():
+    """Each would leave weights that are neither trained nor saved."""
+    linear, norm = nn.Linear(2, 3), nn.BatchNorm1d(3)
+    names = set(linear.state_dict())
+    with tg.no_grad(), pytest.raises(TypeError, match="Linear: weight is a Parameter and can be replaced by another"):
+        linear.weight = linear.weight - 1
+    with pytest.raises(TypeError, match="BatchNorm1d: running_mean is a Buffer and can be replaced by another"):
+        norm.running_mean = np.zeros(3)
+    for layers in ([nn.ReLU()], (nn.ReLU(), nn.Linear(1, 1)), {"first": nn.Parameter([1.0])}):
+        with pytest.raises(TypeError, match=r"Linear: layers is a .* neither trained nor saved; use nn.ModuleList"):
+            linear.layers = layers
+    with pytest.raises(ValueError, match=r"must not contain a dot, got 'a\.weight'"):
+        setattr(linear, "a.weight", nn.Parameter([1.0]))
+    assert set(linear.state_dict()) == names
+
+    linear.weight = nn.Parameter(np.zeros((3, 2)))
+    linear.bias = None
+    assert set(linear.state_dict()) == {"weight"}

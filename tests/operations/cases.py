@@ -18,7 +18,7 @@ from tinygen import likelihoods, nn
 from tinygen.autograd import broadcasting
 from tinygen.autograd.tensor import Tensor
 from tinygen.kernels.normalisation import Statistics, moments
-from tinygen.models.vae import displaced
+from tinygen.models.vae import reparametrise
 from tinygen.operations import convolution, elementwise, pooling, shaping
 from tinygen.operations.normalisation import normalise_product, sum_along, sum_level
 
@@ -441,7 +441,7 @@ for shape in ((2, 3), (1, 2, 2), (3,)):
     case("likelihoods.kl_gaussian_gaussian_analytic", likelihoods.kl_gaussian_gaussian_analytic, *four)
     case("likelihoods.kl_gaussian_standard", likelihoods.kl_gaussian_standard, *four[:2])
     case("likelihoods.kl_gaussian_gaussian_mc", likelihoods.kl_gaussian_gaussian_mc, *four)
-    case("a draw from a Gaussian", displaced, *four[:3])
+    case("a draw from a Gaussian", reparametrise, *four[:3])
 case(
     "likelihoods.kl_gaussian_gaussian_mc",
     lambda *four: likelihoods.kl_gaussian_gaussian_mc(*four, num_samples=3),
@@ -471,7 +471,7 @@ def layer(covers: str, module: nn.Module, *inputs: np.ndarray) -> None:
             *path, last = name.split(".")
             for step in path:
                 owner = dict(owner.members())[step]
-            setattr(owner, last, weight)
+            vars(owner)[last] = weight  # a plain tensor, which assignment would refuse
         return module.to(given[0].device)(*given[: len(inputs)])
 
     case(covers, function, *inputs, *weights)
@@ -526,7 +526,7 @@ NOT_CHECKED = {
     "tg.DeviceError": "an exception",
     "tg.graph_dot": "draws a graph and computes nothing",
     "tg.gpu_available": "asks about the machine",
-    "tg.keep_freed_memory": "asks the machine for something",
+    "tg.tune_malloc": "changes a setting of the process",
     "tg.manual_seed": "sets the generator",
     "tg.get_rng_state": "reads the generator",
     "tg.set_rng_state": "sets the generator",

@@ -366,3 +366,77 @@ def test_data_takes_arrays_alone():
         x.data = np.arange(2)
     x.data = tg.zeros(2)
     assert x.numpy().tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: tg.tensor([300, -1], dtype="uint8"),
+        lambda: tg.tensor(np.array([70_000]), dtype="int16"),
+        lambda: tg.tensor([math.nan], dtype="int64"),
+        lambda: tg.tensor([2.0**63], dtype="int64"),
+        lambda: tg.full(2, 300, dtype="uint8"),
+        lambda: tg.full_like(tg.zeros(2, dtype="uint8"), -1),
+        lambda: tg.arange(300, dtype="uint8"),
+    ],
+)
+def test_numbers_beyond_the_range_of_an_integer_dtype_are_refused(make):
+    with pytest.raises(ValueError, match=r"numbers of u?int\d+ lie in \[-?\d+, \d+\], got "):
+        make()
+
+
+def test_the_whole_range_of_an_integer_dtype_is_taken():
+    for kind in ("uint8", "int8", "int64", "uint64"):
+        limits = np.iinfo(kind)
+        array = np.array([limits.min, limits.max], kind)
+        np.testing.assert_array_equal(tg.tensor(array, dtype=kind).numpy(), array, strict=True)
+    assert tg.tensor([-0.5, 255.9], dtype="uint8").numpy().tolist() == [0, 255]
+
+
+def test_random_numbers_are_floating_point_and_uniform_ones_stay_below_1():
+    for make in (tg.rand, tg.randn):
+        with pytest.raises(TypeError, match="dtype must be one of floating-point numbers, got int64"):
+            make(3, dtype="int64")
+    half = tg.rand(200_000, dtype="float16").numpy()
+    assert half.dtype == np.float16
+    assert half.min() >= 0
+    assert half.max() < 1
+    assert abs(half.astype("float64").mean() - 0.5) < 5 / math.sqrt(12 * half.size) + 2.0**-12
+
+
+def test_a_masked_array_is_refused():
+    with pytest.raises(TypeError, match="tensor: expects an array without a mask"):
+        tg.tensor(np.ma.array([1.0, 2.0], mask=[False, True]))
+
+
+def test_a_list_beside_a_tensor_takes_its_floating_point_dtype():
+    x = tg.tensor(np.array([1.0]))
+    for found, expected in ((x + [0.1], 1.1), (tg.maximum(x, [0.1]) * 0.1, 0.1), (tg.cat([[0.1], x])[0], 0.1)):
+        assert found.dtype == np.float64
+        assert found.item() == pytest.approx(expected, rel=1e-15)
+    assert (tg.tensor(np.array([1, 2])) + [0.5, 0.5]).dtype == np.float64
+    assert tg.where([True], x, 0.0).dtype == np.float64
+
+
+def test_numpys_truth_values_are_truth_values():
+    whole = tg.tensor(np.array([2**53 + 1]))
+    np.testing.assert_array_equal((whole * np.True_).numpy(), [2**53 + 1], strict=True)
+    assert (tg.tensor([True]) & np.False_).numpy().tolist() == [False]
+
+
+def test_where_refuses_a_number_that_the_other_choice_cannot_hold():
+    small = tg.tensor(np.array([1, 2], "uint8"))
+    for number in (-1, 300, np.int64(1000)):
+        with pytest.raises(OverflowError, match=r"^where: Python integer -?[0-9]+ out of bounds for uint8"):
+            tg.where([True, False], small, number)
+    found = tg.where([False, True], small, 7)
+    assert (found.dtype, found.numpy().tolist()) == (np.uint8, [7, 2])
+
+
+@pytest.mark.parametrize("kind", ["bool", "int64", "uint8"])
+def test_a_result_that_is_not_floating_point_has_no_gradient(kind):
+    x = tg.tensor([1.0, 1.7], requires_grad=True)
+    rounded = x.astype(kind)
+    assert not rounded.requires_grad
+    (gradient,) = tg.grad((rounded * x).sum(), x)
+    assert gradient.numpy().tolist() == [1.0, 1.0]

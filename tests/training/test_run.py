@@ -23,7 +23,7 @@ METRICS = [{"train_elbo": -100 / (epoch + 1 / 3), "steps": epoch * 7} for epoch 
 
 def train(out, first, last, resume=False):
     """Epochs ``first`` to ``last`` of a training that writes a checkpoint after each, and the end if they are all."""
-    run = Run(out, resume=resume)
+    run = Run(out, resume=resume, settings={"seed": 3, "device": "cpu"}, may_change=("device",))
     if run.resumed:
         run.restore(run.load()["rows"])
     for epoch in range(first, last + 1):
@@ -31,7 +31,7 @@ def train(out, first, last, resume=False):
         run.save(rows=run.rows)
     if last == len(METRICS):
         run.figure("samples.png", "Samples").write_bytes(b"png")
-        run.finish("A run", {"elbo": -1.5}, seed=3, device="cpu", text="Why.")
+        run.finish("A run", {"elbo": -1.5}, text="Why.")
     return run
 
 
@@ -52,7 +52,7 @@ def test_a_resumed_run_leaves_the_same_files_as_one_that_never_stopped(tmp_path,
     monkeypatch.setattr("sys.argv", ["vae.py", "--epochs", "4"])
     train(tmp_path / "whole", 1, 4)
     train(tmp_path / "stopped", 1, 2)
-    stopped = Run(tmp_path / "stopped", resume=True)
+    stopped = Run(tmp_path / "stopped", resume=True, settings={"seed": 3, "device": "cpu"})
     stopped.restore(stopped.load()["rows"])
     stopped.log(3, train_elbo=0.0, steps=0)  # killed before the checkpoint that belongs to this row
     unfinished = tmp_path / "stopped" / f".checkpoint.h5.{'0' * 32}.unfinished"
@@ -263,14 +263,14 @@ def test_results_are_flat_and_say_what_they_depend_on(tmp_path, capsys):
 @pytest.mark.parametrize("value", [float("nan"), np.float32("inf")])
 def test_a_result_that_is_not_finite_is_refused_by_name(tmp_path, value):
     with pytest.raises(ValueError, match=r"finish: the result valid_elbo is (nan|inf)"):
-        Run(tmp_path).finish("A run", {"fid": 1.0, "valid_elbo": value}, seed=0, device="cpu")
+        Run(tmp_path).finish("A run", {"fid": 1.0, "valid_elbo": value})
     assert visible(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ["seed", "seconds", "numpy_version"])
 def test_a_result_may_not_take_the_name_of_a_fact(tmp_path, name):
     with pytest.raises(ValueError, match=f"finish: {name} is not a result's name"):
-        Run(tmp_path).finish("A run", {name: 1.0}, seed=0, device="cpu")
+        Run(tmp_path).finish("A run", {name: 1.0})
 
 
 def test_epochs_come_in_order_and_with_the_same_names(tmp_path):

@@ -1,9 +1,9 @@
-"""The three operations that the engine itself stands on: add, and broadcasting with its adjoint, the sum.
+"""The three operations that the engine itself uses: add, broadcasting, and the adjoint of broadcasting, a sum.
 
-Copying a number to many places and adding up what comes back from them are adjoint linear maps: with B the broadcast,
-<B x, y> = <x, B* y> where B* sums over the copies. So each is the other's gradient, and the pair closes under
-differentiation. Operands of different shapes meet through an explicit ``broadcast_to`` at the entry of every
-``elementwise`` operation; no other product has to think of shapes.
+Broadcasting B copies an element to several places; its adjoint B*, with <B x, y> = <x, B* y>, sums over the copies.
+Each is the vector-Jacobian product of the other, so the pair is closed under differentiation. Every ``elementwise``
+operation broadcasts its operands to a common shape by an explicit ``broadcast_to`` first, so no other vector-Jacobian
+product needs to deal with broadcasting.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def broadcast_to(x: Array, shape: tuple[int, ...]) -> Array:
 @operation(lambda g, x, shape: broadcast_to(g, shape=x.shape), linear=True)
 def sum_to(x: Array, shape: tuple[int, ...]) -> Array:
     """The sums of ``x`` over the axes along which ``shape`` would be repeated to become ``x.shape``; float16 is added
-    up in float32, where no partial sum overflows."""
+    in float32, so that no partial sum overflows."""
     new = x.ndim - len(shape)
     repeated = tuple(i for i in range(x.ndim) if i < new or (shape[i - new] == 1 and x.shape[i] != 1))
     if not repeated:
@@ -47,8 +47,8 @@ def common_shape(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
         raise ValueError(f"{name}: shapes {' and '.join(map(str, shapes))} do not broadcast together") from None
 
 
-def meet(name: str, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Operands of one shape: each tensor among ``inputs`` broadcast to the shape that NumPy's rule gives to all."""
+def broadcast_operands(name: str, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The tensors among ``inputs`` broadcast to their common shape by NumPy's rule."""
     shapes = [x.data.shape for x in inputs if isinstance(x, Tensor)]
     if shapes.count(shapes[0]) == len(shapes):
         return inputs
@@ -57,8 +57,8 @@ def meet(name: str, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def elementwise(*vjps: Callable[..., Tensor] | None, linear: bool = False) -> Decorator:
-    """``operation`` on operands that are broadcast to one shape."""
-    return operation(*vjps, linear=linear, prepare=meet)
+    """``operation`` on operands that are first broadcast to a common shape."""
+    return operation(*vjps, linear=linear, prepare=broadcast_operands)
 
 
 @elementwise(lambda g, x, y: g, lambda g, x, y: g)

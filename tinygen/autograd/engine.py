@@ -11,19 +11,16 @@ gradients on the leaves and frees the graph on its way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import overload
 
 from tinygen.autograd.arguments import checked, one_or_more
 from tinygen.autograd.broadcasting import add
 from tinygen.autograd.operation import Node, Source
 from tinygen.autograd.recording import recording
-from tinygen.autograd.tensor import Tensor
+from tinygen.autograd.tensor import Tensor, Tensors, Vectors
 from tinygen.backend import array_module, stored_like
 from tinygen.validation import described
 
-Tensors = Tensor | Sequence[Tensor]
-Seeds = Tensor | Sequence[Tensor | None] | None
 # A gradient that is zero by its nature, through the slope of a step say, is None and costs nothing on the way.
 Gradients = dict[Source, Tensor | None]
 
@@ -104,13 +101,13 @@ def _seed(caller: str, output: Tensor, given: Tensor | None) -> Tensor:
 
 @overload
 def grad(
-    outputs: Tensors, inputs: Tensors, grad_outputs: Seeds = ..., *, create_graph: bool = ...
+    outputs: Tensors, inputs: Tensors, grad_outputs: Vectors = ..., *, create_graph: bool = ...
 ) -> tuple[Tensor, ...]: ...
 
 
 @overload
 def grad(
-    outputs: Tensors, inputs: Tensors, grad_outputs: Seeds = ..., *, create_graph: bool = ..., allow_unused: bool
+    outputs: Tensors, inputs: Tensors, grad_outputs: Vectors = ..., *, create_graph: bool = ..., allow_unused: bool
 ) -> tuple[Tensor | None, ...]: ...
 
 
@@ -118,7 +115,7 @@ def grad(
 def grad(
     outputs: Tensors,
     inputs: Tensors,
-    grad_outputs: Seeds = None,
+    grad_outputs: Vectors = None,
     *,
     create_graph: bool = False,
     allow_unused: bool = False,

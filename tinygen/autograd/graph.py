@@ -1,7 +1,7 @@
-"""The graph behind a tensor, as a picture: what remembered what.
+"""The computation graph of a tensor, drawn by Graphviz.
 
-Every arrow runs as the computation did, from the tensors that an operation took to what it made of them; the reverse
-walk goes the other way. The picture is text in Graphviz's language: ``dot -Tsvg graph.dot -o graph.svg`` draws it.
+Arrows point from the inputs of an operation to its output; the backward pass follows them in reverse. The drawing is
+text in the DOT language: ``dot -Tsvg graph.dot -o graph.svg``.
 """
 
 from typing import Any
@@ -20,10 +20,11 @@ _STYLES = {
 
 @checked
 def graph_dot(tensor: Tensor, names: dict[str, Tensor] | None = None) -> str:
-    """The graph behind ``tensor`` in Graphviz's language, operations as ellipses and tensors as boxes (dashed: asks
-    for no gradient), each with its shape, and ``tensor`` itself last.
+    """The computation graph of ``tensor`` (any shape) in the DOT language: operations are ellipses, leaves are boxes
+    (dashed: no gradient required), each with its shape; ``tensor`` itself comes last.
 
-    ``names`` (name -> tensor) says what to call tensors, made ones too. The same graph gives the same text.
+    ``names`` (name -> tensor) labels tensors, leaves or not. The same graph gives the same text. Raises ``TypeError``
+    if ``names`` is not such a dict.
     """
     if not isinstance(names, dict | None) or not all(isinstance(x, Tensor) for x in (names or {}).values()):
         raise TypeError(f"graph_dot: names must be a dict of name -> tensor, got {described(names)}")
@@ -43,7 +44,7 @@ def _tensors(node: Node) -> list[Tensor]:
 
 
 def _in_order(tensor: Tensor) -> list[Source]:
-    """Nodes and leaves behind ``tensor``, each after all that it was made of, with a stack instead of recursion."""
+    """Nodes and leaves of the graph of ``tensor`` in topological order, without recursion."""
     order: dict[Source, None] = {}
     stack: list[tuple[Source, bool]] = [(tensor.source, False)]
     opened = set()
@@ -59,7 +60,7 @@ def _in_order(tensor: Tensor) -> list[Source]:
 
 
 def _describe(source: Source, name: str | None) -> str:
-    """A node's label and looks."""
+    """The label and style of a node."""
     if isinstance(source, Node):
         kind, title = "operation", source.operation.name.lstrip("_")
         title = f"{name} = {title}" if name else title

@@ -11,7 +11,7 @@ one table, ``operations/table.py``: this file knows none of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol
 
@@ -40,7 +40,7 @@ class Tensor(Operators):
     __array_ufunc__ = None  # so that ``array + tensor`` asks Tensor.__radd__, and ``np.sin(tensor)`` is a TypeError
 
     def __init__(self, data: Array, *, requires_grad: bool = False, node: Node | None = None) -> None:
-        self._data = data if type(data) is np.ndarray else _array("Tensor", data)
+        self._data: np.ndarray = data if type(data) is np.ndarray else _array("Tensor", data)
         self.grad: Tensor | None = None
         self.node = node
         self._requires_grad = node is not None
@@ -171,6 +171,8 @@ class Tensor(Operators):
         raise TypeError("NumPy was handed a Tensor: use the function of the same name in tg, or pass tensor.numpy()")
 
 
+Tensors = Tensor | Sequence[Tensor]
+Vectors = Tensor | Sequence[Tensor | None] | None  # what derivatives are multiplied by; None stands for 1
 Parameters = ParamSpec("Parameters")
 
 
@@ -186,7 +188,8 @@ def tensor(data: Any, *, dtype: Any = None, device: str | None = None, requires_
 
     Lists of whole numbers become float32 as well, since most of them are data, of which gradients may be asked; where
     they are labels or indices, write ``tg.tensor([0, 2], dtype="int64")``. Raises ``TypeError`` where ``data`` is no
-    rectangular arrangement of numbers, is another library's tensor or gradients are asked of integers.
+    rectangular arrangement of numbers, is another library's tensor or a masked array, or gradients are asked of
+    integers, and ``ValueError`` where a number is beyond the range of an integer ``dtype``.
     """
     wanted = truth_value("tensor", "requires_grad", requires_grad)
     return Tensor(copied("tensor", data, dtype, device), requires_grad=wanted)
@@ -199,13 +202,29 @@ def copied(function: str, data: Any, dtype: Any = None, device: str | None = Non
         dtype = np.float32 if dtype is None and not isinstance(data, np.generic) else dtype
         data = _array_of_numbers(function, data)
         dtype = None if data.dtype == bool and dtype is np.float32 else dtype
+    elif isinstance(data, np.ma.MaskedArray):
+        raise TypeError(
+            f"{function}: expects an array without a mask, got a masked one; fill it (.filled(value)) first"
+        )
     elif isinstance(data, np.ndarray):
         data = np.asarray(data)  # a subclass has rules of its own
     if data.dtype.kind not in "biuf":
         raise TypeError(f"{function}: expects real numbers, got elements of type {data.dtype}")
     wanted = data.dtype if dtype is None else real_dtype(function, "dtype", dtype)
-    data = without_underflow(data.astype, wanted)
+    data = cast(function, data, wanted)
     return data if device is None else to_device(data, device_name(function, "device", device))
+
+
+def cast(function: str, data: Array, dtype: np.dtype) -> Array:
+    """A copy of ``data`` with ``dtype``; ``ValueError`` where a number is beyond the range of an integer ``dtype``
+    (not checked on a GPU)."""
+    if dtype.kind in "iu" and data.dtype != dtype and data.size and isinstance(data, np.ndarray):
+        low, high, limits = data.min(), data.max(), np.iinfo(dtype)
+        if not (limits.min - 1 < low and high < limits.max + 1):
+            raise ValueError(
+                f"{function}: numbers of {dtype} lie in [{limits.min}, {limits.max}], got {low:g} to {high:g}"
+            )
+    return without_underflow(data.astype, dtype)
 
 
 def _array_of_numbers(function: str, data: Any) -> np.ndarray:

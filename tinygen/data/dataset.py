@@ -55,6 +55,10 @@ class Dataset:
     def __getitem__(self, index: slice | np.ndarray | list) -> "Dataset": ...
 
     def __getitem__(self, index):
+        if index is None or isinstance(index, (bool, np.bool_, str)):
+            raise IndexError(
+                f"Dataset: an index must be a whole number, a slice, indices or a mask, got {described(index)}"
+            )
         try:
             images, labels = self.images[index], None if self.labels is None else self.labels[index]
         except IndexError as error:

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinygen.backend import parallel
+from tinygen.kernels.cpu.parallel import parallel
 
 _BLOCK = 64  # images whose blobs lie in a core's cache together
 
@@ -101,5 +101,5 @@ def draw(segments: np.ndarray, thickness: np.ndarray, size: tuple[int, int], edg
             block = slice(start, min(start + _BLOCK, last))
             images[block] = _draw_block(segments[:, :, block], thickness[block], size, edge)
 
-    parallel(work, len(images), minimum=_BLOCK)
+    parallel(work, len(images), when=len(images) >= _BLOCK)
     return images

@@ -22,9 +22,9 @@ and the blur is narrower than the lines. A small convolutional classifier reads 
 
 import numpy as np
 
-from tinygen.backend import parallel
 from tinygen.data.pen import draw
 from tinygen.data.strokes import write
+from tinygen.kernels.cpu.parallel import parallel
 
 SIDE = 32
 

@@ -181,7 +181,7 @@ class _Pairs:
         way in which it leans: a critic that began steep the wrong way would have to cross slope 0, where the gradient
         penalty is largest, and in one dimension it never would."""
         x, _ = self(1)
-        return (given or MLP(x.shape[1], flat=True)).to(self.device)
+        return (given or MLP(x.shape[1], zero_init_last=True)).to(self.device)
 
     def __call__(self, n: int) -> tuple[Tensor, Tensor]:
         drawn = {name: self._points(name, sampler(n), n) for name, sampler in self.samplers.items()}

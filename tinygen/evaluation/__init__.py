@@ -37,4 +37,4 @@ from tinygen.evaluation.pictures import interpolate as interpolate
 from tinygen.evaluation.pictures import manifold as manifold
 from tinygen.evaluation.pictures import reconstruct as reconstruct
 from tinygen.evaluation.weights import load_weights as load_weights
-from tinygen.training.game import generate as generate
+from tinygen.training.gan import generate as generate

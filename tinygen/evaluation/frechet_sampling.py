@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygen.backend import generator, one_blas_thread
+from tinygen.backend import generator
 from tinygen.checks import Several, checked
 from tinygen.evaluation.features import BLOCK, Moments, check_same_features, gather, moments
 from tinygen.evaluation.frechet import warn_if_few
+from tinygen.kernels.cpu.parallel import one_blas_thread
 
 
 class FIDInfinity(NamedTuple):

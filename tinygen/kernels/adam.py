@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinygen.backend import Array, array_module, is_numpy, parallel, stored_like
+from tinygen.backend import Array, array_module, is_numpy, stored_like
+from tinygen.kernels.cpu.parallel import parallel
 from tinygen.kernels.elementwise import BLOCK, WORTH_SHARING, as_lines
 from tinygen.kernels.fusion import fused
 
@@ -48,7 +49,8 @@ def adam_update(
 
     # All parameters laid end to end are cut into one part a thread: so work is handed over once a step, and most
     # parameters stay whole, in few calls that do much.
-    parallel(work, sum(len(five[0]) for five, _ in lines), minimum=WORTH_SHARING)
+    size = sum(len(five[0]) for five, _ in lines)
+    parallel(work, size, when=size >= WORTH_SHARING)
     return changed
 
 

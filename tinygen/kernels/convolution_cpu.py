@@ -16,8 +16,9 @@ from types import ModuleType
 import numpy as np
 
 from tinygen.kernels import convolution_patches, convolution_rows, convolution_strips
+from tinygen.kernels.cpu.layout import as_nchw, as_oihw, empty_gemm_kernel, to_gemm_kernel
 from tinygen.kernels.products import matmul
-from tinygen.kernels.windows import as_kernel, empty_kernel, images, lay_kernel, output_size
+from tinygen.kernels.windows import output_size
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
@@ -83,22 +84,22 @@ def _turned_padding(kernel_size: Sequence[int], padding: Pair) -> Pair:
 
 def _see_all(x: np.ndarray, w: np.ndarray) -> np.ndarray:
     """x (N, C, kh, kw), w (O, C, kh, kw) -> (N, O, 1, 1)."""
-    y = matmul(lay_kernel(w).reshape(len(w), -1), np.ascontiguousarray(x.transpose(3, 2, 1, 0)).reshape(-1, len(x)))
+    y = matmul(to_gemm_kernel(w).reshape(len(w), -1), np.ascontiguousarray(x.transpose(3, 2, 1, 0)).reshape(-1, len(x)))
     return y.T.reshape(len(x), len(w), 1, 1)
 
 
 def _see_all_adjoint_x(g: np.ndarray, w: np.ndarray) -> np.ndarray:
     """g (N, O, 1, 1), w (O, C, kh, kw) -> (N, C, kh, kw)."""
     _, C, kh, kw = w.shape
-    x = matmul(lay_kernel(w).reshape(len(w), -1).T, g.reshape(len(g), -1).T)  # (kw kh C, N)
-    return images(np.ascontiguousarray(x.reshape(kw, kh, C, -1).transpose(1, 2, 0, 3)))
+    x = matmul(to_gemm_kernel(w).reshape(len(w), -1).T, g.reshape(len(g), -1).T)  # (kw kh C, N)
+    return as_nchw(np.ascontiguousarray(x.reshape(kw, kh, C, -1).transpose(1, 2, 0, 3)))
 
 
 def _see_all_adjoint_w(x: np.ndarray, g: np.ndarray) -> np.ndarray:
     """x (N, C, kh, kw), g (N, O, 1, 1) -> (O, C, kh, kw)."""
     (N, C, kh, kw), O = x.shape, g.shape[1]
     w = matmul(g.reshape(N, O).T, np.ascontiguousarray(x.transpose(3, 2, 1, 0)).reshape(-1, N).T)
-    return as_kernel(w.reshape(O, kw, kh, C))
+    return as_oihw(w.reshape(O, kw, kh, C))
 
 
 def _from_one_pixel(size: Sequence[int], kernel_size: Sequence[int], stride: Pair, padding: Pair) -> bool:
@@ -108,21 +109,23 @@ def _from_one_pixel(size: Sequence[int], kernel_size: Sequence[int], stride: Pai
 def _spread(x: np.ndarray, w: np.ndarray) -> np.ndarray:
     """x (N, C, 1, 1), w (O, C, kh, kw) -> (N, O, kh, kw), in which the kernel appears turned round."""
     (N, C), (O, _, kh, kw) = x.shape[:2], w.shape
-    y = matmul(lay_kernel(w).reshape(O, -1, C), np.broadcast_to(x.reshape(N, C).T, (O, C, N)))  # (O, kw kh, N)
-    return images(np.ascontiguousarray(y[:, ::-1].reshape(O, kw, kh, N).transpose(2, 0, 1, 3)))
+    y = matmul(to_gemm_kernel(w).reshape(O, -1, C), np.broadcast_to(x.reshape(N, C).T, (O, C, N)))  # (O, kw kh, N)
+    return as_nchw(np.ascontiguousarray(y[:, ::-1].reshape(O, kw, kh, N).transpose(2, 0, 1, 3)))
 
 
 def _spread_adjoint_x(g: np.ndarray, w: np.ndarray) -> np.ndarray:
     """g (N, O, kh, kw), w (O, C, kh, kw) -> (N, C, 1, 1)."""
     O, C = w.shape[:2]
-    return matmul(lay_kernel(w).reshape(O, -1, C).swapaxes(1, 2), _turned_maps(g)).sum(axis=0).T.reshape(-1, C, 1, 1)
+    return (
+        matmul(to_gemm_kernel(w).reshape(O, -1, C).swapaxes(1, 2), _turned_maps(g)).sum(axis=0).T.reshape(-1, C, 1, 1)
+    )
 
 
 def _spread_adjoint_w(x: np.ndarray, g: np.ndarray) -> np.ndarray:
     """x (N, C, 1, 1), g (N, O, kh, kw) -> (O, C, kh, kw)."""
     (N, C), (_, O, kh, kw) = x.shape[:2], g.shape
     pixels = np.broadcast_to(x.reshape(N, C), (O, N, C))
-    return as_kernel(matmul(_turned_maps(g), pixels).reshape(O, kw, kh, C))
+    return as_oihw(matmul(_turned_maps(g), pixels).reshape(O, kw, kh, C))
 
 
 def _turned_maps(g: np.ndarray) -> np.ndarray:
@@ -134,7 +137,7 @@ def _turned_maps(g: np.ndarray) -> np.ndarray:
 def _turned(w: np.ndarray) -> np.ndarray:
     """The kernel turned by 180 degrees, its channels exchanged."""
     turned = w[:, :, ::-1, ::-1].swapaxes(0, 1)
-    kernel = empty_kernel(turned.shape, w.dtype)
+    kernel = empty_gemm_kernel(turned.shape, w.dtype)
     kernel[...] = turned
     return kernel
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygen.kernels.windows import REMEMBERED, taps
+from tinygen.kernels.windows import CACHE_SIZE, taps
 
 MANY_CHANNELS = 48  # from here on, a column of the kernel by itself is enough for a product
 
@@ -48,7 +48,7 @@ class Lot(NamedTuple):
     served: slice  # the output pixels that any of them serves
 
     @classmethod
-    @lru_cache(maxsize=REMEMBERED)
+    @lru_cache(maxsize=CACHE_SIZE)
     def of(cls, columns: int, size: int, seen: int, stride: int, padding: int, channels: int) -> tuple["Lot", ...]:
         """All columns of the kernel, for input rows of ``size`` and output rows of ``seen`` pixels."""
         return tuple(cls.among(taps(size, seen, columns, stride, padding), channels))
@@ -113,7 +113,7 @@ class Turn(NamedTuple):
     lots: list[Lot]
 
     @classmethod
-    @lru_cache(maxsize=REMEMBERED)
+    @lru_cache(maxsize=CACHE_SIZE)
     def of(cls, columns: int, size: int, seen: int, stride: int, padding: int, channels: int) -> tuple["Turn", ...]:
         """The turns for input rows of ``size`` and output rows of ``seen`` pixels, by a kernel of so many columns."""
         pairs, turns = taps(size, seen, columns, stride, padding), []

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from tinygen.kernels.cpu.layout import as_nchw, as_oihw, to_gemm_kernel, to_hcwn
 from tinygen.kernels.products import matmul, share
-from tinygen.kernels.windows import as_kernel, images, lay, lay_kernel, output_size, taps
+from tinygen.kernels.windows import output_size, taps
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
@@ -27,7 +28,7 @@ def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, 
     """x (N, C, H, W), w (O, C, kh, kw), bias (O,) or None -> (N, O, H_out, W_out)."""
     (N, _, H, W), (O, _, kh, kw) = x.shape, w.shape
     H_out, W_out = output_size((H, W), (kh, kw), stride, padding)
-    rows, kernel = lay(x), lay_kernel(w).reshape(O, -1)
+    rows, kernel = to_hcwn(x), to_gemm_kernel(w).reshape(O, -1)
     patches_of = _patches_of(rows, (kh, kw), stride, padding, (H_out, W_out))
     y = np.empty((H_out, O, W_out * N), np.result_type(x, w))
 
@@ -38,7 +39,7 @@ def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, 
                 y[start:stop] += bias[:, None]
 
     share(work, H_out, y.size * kernel.shape[1])
-    return images(y.reshape(H_out, O, W_out, N))
+    return as_nchw(y.reshape(H_out, O, W_out, N))
 
 
 def conv2d_adjoint_x(
@@ -46,13 +47,13 @@ def conv2d_adjoint_x(
 ) -> np.ndarray:
     """g (N, O, H_out, W_out), w (O, C, kh, kw), bias (C,) or None -> (N, C, H, W)."""
     (N, O, H_out, W_out), (_, C, kh, kw), (H, W) = g.shape, w.shape, size
-    rows, kernel = lay(g).reshape(H_out, O, W_out * N), lay_kernel(w).reshape(O, -1)
+    rows, kernel = to_hcwn(g).reshape(H_out, O, W_out * N), to_gemm_kernel(w).reshape(O, -1)
     x = np.empty((H, C, W, N), np.result_type(g, w))
     if H_out * kernel.shape[1] * W_out * N < WORTH_SHARING:
         x[...] = 0 if bias is None else bias[:, None, None]
         patches = matmul(np.broadcast_to(kernel.T, (H_out, *kernel.T.shape)), rows)
         scatter(patches.reshape(H_out, kw, kh, C, W_out, N), x, stride, padding)
-        return images(x)
+        return as_nchw(x)
 
     def work(first: int, last: int) -> None:
         for start, stop in _blocks(first, last, kernel.shape[1] * W_out * N // stride[0]):
@@ -64,13 +65,13 @@ def conv2d_adjoint_x(
                 scatter(patches, x[start:stop], stride, (padding[0] + start - stride[0] * above, padding[1]))
 
     share(work, H, g.size * kernel.shape[1])
-    return images(x)
+    return as_nchw(x)
 
 
 def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair) -> np.ndarray:
     """x (N, C, H, W), g (N, O, H_out, W_out) -> (O, C, kh, kw)."""
     (kh, kw), C, (N, O, H_out, W_out) = kernel_size, x.shape[1], g.shape
-    rows, seen = lay(x), lay(g).reshape(H_out, O, W_out * N)
+    rows, seen = to_hcwn(x), to_hcwn(g).reshape(H_out, O, W_out * N)
     patches_of = _patches_of(rows, kernel_size, stride, padding, (H_out, W_out))
     totals: dict[int, np.ndarray] = {}  # by first row, so that they are added up in one order, whoever is first
 
@@ -81,7 +82,7 @@ def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pa
 
     share(work, H_out, g.size * C * kh * kw)
     w = np.sum([totals[first] for first in sorted(totals)], axis=0)
-    return as_kernel(w.reshape(O, kw, kh, C))
+    return as_oihw(w.reshape(O, kw, kh, C))
 
 
 def _patches_of(

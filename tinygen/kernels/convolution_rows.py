@@ -23,8 +23,9 @@ from math import ceil
 import numpy as np
 
 from tinygen.kernels.convolution_meetings import MANY_CHANNELS, Lot, Meetings, Turn, margin
+from tinygen.kernels.cpu.layout import as_nchw, empty_gemm_kernel, to_hcwn
 from tinygen.kernels.products import share
-from tinygen.kernels.windows import empty_kernel, images, lay, output_size, taps
+from tinygen.kernels.windows import output_size, taps
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
@@ -33,7 +34,7 @@ def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, 
     """x (N, C, H, W), w (O, C, kh, kw), bias (O,) or None -> (N, O, H_out, W_out)."""
     (N, C, H, W), (O, _, kh, kw) = x.shape, w.shape
     H_out, W_out = output_size((H, W), (kh, kw), stride, padding)
-    rows, meetings = lay(x), Meetings(kh, stride[0], padding[0])
+    rows, meetings = to_hcwn(x), Meetings(kh, stride[0], padding[0])
     kernel, pairs = as_matrix(w, meetings.order), taps(W, W_out, kw, stride[1], padding[1])
     y = np.empty((H_out, O, W_out * N), np.result_type(x, w))
 
@@ -49,7 +50,7 @@ def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, 
                 y[seen_by] += products.reshape(-1, O, W_out * N)
 
     share(work, H_out, y.size * C * kh * kw)
-    return images(y.reshape(H_out, O, W_out, N))
+    return as_nchw(y.reshape(H_out, O, W_out, N))
 
 
 def conv2d_adjoint_x(
@@ -57,7 +58,7 @@ def conv2d_adjoint_x(
 ) -> np.ndarray:
     """g (N, O, H_out, W_out), w (O, C, kh, kw), bias (C,) or None -> (N, C, H, W)."""
     (N, O, H_out, W_out), (_, C, kh, kw), (H, W) = g.shape, w.shape, size
-    rows, meetings = lay(g).reshape(H_out, O, W_out * N), Meetings(kh, stride[0], padding[0])
+    rows, meetings = to_hcwn(g).reshape(H_out, O, W_out * N), Meetings(kh, stride[0], padding[0])
     turns = Turn.of(kw, W, W_out, stride[1], padding[1], C)
     kernels = [as_matrix(w, meetings.order, [echo.columns for echo in turn.echoes]) for turn in turns]
     left = margin(kw, stride[1], padding[1])
@@ -87,15 +88,15 @@ def conv2d_adjoint_x(
                 x[h][:, turn.pixels] += bias[:, None, None]
 
     share(work, H * len(turns), g.size * C * kh * kw)
-    return images(x)
+    return as_nchw(x)
 
 
 def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair) -> np.ndarray:
     """x (N, C, H, W), g (N, O, H_out, W_out) -> (O, C, kh, kw)."""
     (kh, kw), (N, C, H, W), (_, O, H_out, W_out) = kernel_size, x.shape, g.shape
-    rows, seen = lay(x), lay(g).reshape(H_out, O, W_out * N)
+    rows, seen = to_hcwn(x), to_hcwn(g).reshape(H_out, O, W_out * N)
     meetings, lots = Meetings(kh, stride[0], padding[0]), Lot.of(kw, W, W_out, stride[1], padding[1], C)
-    w = empty_kernel((O, C, kh, kw), np.result_type(x, g))
+    w = empty_gemm_kernel((O, C, kh, kw), np.result_type(x, g))
     if sum(len(lot.pairs) for lot in lots) < kw:  # some columns meet nothing but padding
         w[...] = 0
     totals: dict[int, list[np.ndarray]] = {}  # by first row, so that they are added up in one order, whoever is first

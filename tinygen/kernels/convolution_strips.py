@@ -13,8 +13,9 @@ each has only N columns, so it pays where K has many rows: with few output chann
 
 import numpy as np
 
+from tinygen.kernels.cpu.layout import as_nchw, to_gemm_kernel, to_hcwn
 from tinygen.kernels.products import share
-from tinygen.kernels.windows import images, lay, lay_kernel, output_size
+from tinygen.kernels.windows import output_size
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
@@ -23,7 +24,7 @@ def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, 
     """x (N, C, H, W), w (O, C, kh, kw), bias (O,) or None -> (N, O, H_out, W_out)."""
     (N, C, H, W), (O, _, kh, kw) = x.shape, w.shape
     H_out, W_out = output_size((H, W), (kh, kw), stride, padding)
-    rows, kernel = lay(x), lay_kernel(w)
+    rows, kernel = to_hcwn(x), to_gemm_kernel(w)
     y = np.empty((H_out, O, W_out, N), np.result_type(x, w))
 
     def work(first: int, last: int) -> None:
@@ -41,7 +42,7 @@ def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, 
                 y[r, :, columns] += bias[:, None, None]
 
     share(work, H_out * W_out, y.size * C * kh * kw)
-    return images(y)
+    return as_nchw(y)
 
 
 def _inside(first: int, length: int, size: int) -> Pair:

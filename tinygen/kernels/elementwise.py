@@ -15,9 +15,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinygen.backend import Array, array_module, is_numpy, parallel, threads
+from tinygen.backend import Array, array_module, is_numpy
+from tinygen.kernels.cpu.layout import match_layout
+from tinygen.kernels.cpu.parallel import parallel, threads
 from tinygen.kernels.fusion import fused
-from tinygen.kernels.windows import laid_like
 
 BLOCK = 262_144  # elements: a megabyte of float32 for each array
 WORTH_SHARING = 100_000  # elements: below, handing half of the work to another thread costs more than it saves
@@ -36,7 +37,7 @@ def blocked(
     write to, of a result without axes.
     """
     size = out.size
-    arrays = tuple([laid_like(array, out) for array in arrays])
+    arrays = tuple([match_layout(array, out) for array in arrays])
     lines = as_lines(out, *arrays) if size >= least else None
     if lines is None:
         function(*(array[np.newaxis] for array in (out, *arrays)))

@@ -6,7 +6,8 @@ here, 1 + e^-|l|, lies between 1 and 2, so no product of a few overflows.
 
 import numpy as np
 
-from tinygen.backend import Array, is_numpy, parallel
+from tinygen.backend import Array, is_numpy
+from tinygen.kernels.cpu.parallel import parallel
 from tinygen.kernels.elementwise import decay, log1p_in_place, softplus_plain
 
 HALVINGS = 3  # so 2^3 factors come under one logarithm
@@ -26,7 +27,7 @@ def bernoulli(logits: Array, target: Array) -> Array:
         terms.sum(axis=1, out=out[first:last])
         out[first:last] -= _sum_of_log1p(decay(l))
 
-    parallel(work, len(logits), minimum=2 if logits.size >= WORTH_SHARING else len(logits) + 1)
+    parallel(work, len(logits), when=logits.size >= WORTH_SHARING)
     return out
 
 

@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygen.backend import Array, array_module, is_numpy, parallel
+from tinygen.backend import Array, array_module, is_numpy
+from tinygen.kernels.cpu.parallel import parallel
 from tinygen.kernels.elementwise import BLOCK, CHEAP_WORTH_SHARING
-from tinygen.kernels.windows import REMEMBERED
+from tinygen.kernels.windows import CACHE_SIZE
 
 SUMS_WORTH_SHARING = 2_000_000  # elements; sums write nothing and are soon done
 SHORT = 1024  # numbers; a line of fewer is short: see ``_beside``
@@ -141,7 +142,7 @@ class View(NamedTuple):
         return cls.of_layout(x.shape, x.strides, x.itemsize)
 
     @classmethod
-    @lru_cache(maxsize=REMEMBERED)
+    @lru_cache(maxsize=CACHE_SIZE)
     def of_layout(cls, shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> "View":
         axes = range(len(shape))
         order = sorted(axes, key=lambda axis: -strides[axis])
@@ -193,7 +194,7 @@ def _sums(*pairs: tuple[Array, Array | None]) -> Array:
     return xp.add.reduce(lines, axis=1, dtype="float64")
 
 
-@lru_cache(maxsize=REMEMBERED)
+@lru_cache(maxsize=CACHE_SIZE)
 def _ones(count: int, dtype: np.dtype) -> np.ndarray:
     ones = np.ones(count, dtype)
     ones.flags.writeable = False
@@ -237,5 +238,4 @@ def _filled(function: Callable[..., object], *arrays: Array) -> Array:
 
 
 def _share(work: Callable[[int, int], None], x: Array, least: int) -> None:
-    shared = is_numpy(x) and x.size >= least
-    parallel(work, len(x), minimum=2 if shared else len(x) + 1)
+    parallel(work, len(x), when=is_numpy(x) and x.size >= least)

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from tinygen.backend import Array, array_module, is_numpy, parallel
-from tinygen.kernels.windows import images, lay, taps
+from tinygen.backend import Array, array_module, is_numpy
+from tinygen.kernels.cpu.layout import as_nchw, to_hcwn
+from tinygen.kernels.cpu.parallel import parallel
+from tinygen.kernels.windows import taps
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
@@ -68,7 +70,7 @@ def avg_pool2d(
     """x (N, C, H, W) -> (N, C, H_out, W_out): the sum over each window, divided by ``divisors``."""
     xp = array_module(x)
     (N, C, H, W), (H_out, W_out) = x.shape, output_size
-    y = images(xp.empty((H_out, C, W_out, N), x.dtype))
+    y = as_nchw(xp.empty((H_out, C, W_out, N), x.dtype))
     pairs = list(_pairs((H, W), output_size, kernel_size, stride, padding))
     row_out, first_row, column_out, first_column = pairs[0]
     begins = (row_out, column_out) == (slice(0, H_out), slice(0, W_out))  # the first tap has a pixel for every window
@@ -101,7 +103,7 @@ def avg_pool2d_adjoint(
     apart = stride[0] >= kernel_size[0] and stride[1] >= kernel_size[1]  # each pixel is in one window at most
     covered = (stride[0] * output_size[0], stride[1] * output_size[1])
     tiled = stride == kernel_size and padding == (0, 0) and size == covered  # each pixel is in one, and will be written
-    x = images((xp.empty if tiled else xp.zeros)((H, C, W, N), g.dtype))
+    x = as_nchw((xp.empty if tiled else xp.zeros)((H, C, W, N), g.dtype))
 
     def work(first: int, last: int) -> None:
         shares, part = g[:, first:last] / xp.asarray(divisors, dtype=g.dtype), x[:, first:last]
@@ -133,7 +135,7 @@ def _pairs(
 def _share_channels(work: Callable[[int, int], None], x: Array) -> None:
     """Call ``work(first, last)`` on all channels of x (N, C, H, W), shared out to the threads where they compute."""
     if is_numpy(x):
-        parallel(work, x.shape[1], minimum=2 if x.size >= MANY else x.shape[1] + 1)
+        parallel(work, x.shape[1], when=x.size >= MANY)
     else:
         work(0, x.shape[1])
 
@@ -153,10 +155,10 @@ def max_pool2d_indices(
     N, C, *size = x.shape
     H_out, W_out = output_size
     positions = xp.arange(size[0] * size[1]).reshape(size)
-    where = images(xp.full((H_out, C, W_out, N), -1))  # -1: no pixel of the window seen so far
+    where = as_nchw(xp.full((H_out, C, W_out, N), -1))  # -1: no pixel of the window seen so far
 
     def work(first: int, last: int) -> None:
-        best = images(xp.zeros((H_out, last - first, W_out, N), x.dtype))
+        best = as_nchw(xp.zeros((H_out, last - first, W_out, N), x.dtype))
         chosen = where[:, first:last]
         pairs = _pairs(size, output_size, kernel_size, stride, padding, dilation)
         for row_out, row_in, column_out, column_in in pairs:
@@ -176,8 +178,8 @@ def take_pixels(x: Array, indices: Array) -> Array:
     """
     if not is_numpy(x):
         return take_pixels_plain(x, indices)
-    flat = lay(x).reshape(-1)
-    return images(flat[_places(indices, x.shape[3])])
+    flat = to_hcwn(x).reshape(-1)
+    return as_nchw(flat[_places(indices, x.shape[3])])
 
 
 def take_pixels_plain(x: Array, indices: Array) -> Array:
@@ -195,7 +197,7 @@ def put_pixels(g: Array, indices: Array, size: Pair) -> Array:
     N, C = g.shape[:2]
     places = _places(indices, size[1]).reshape(-1)
     sums = np.bincount(places, g.transpose(2, 1, 3, 0).reshape(-1), N * C * size[0] * size[1])
-    return images(sums.astype(g.dtype).reshape(size[0], C, size[1], N))
+    return as_nchw(sums.astype(g.dtype).reshape(size[0], C, size[1], N))
 
 
 def put_pixels_plain(g: Array, indices: Array, size: Pair) -> Array:

@@ -1,20 +1,12 @@
 """The product of matrices, or of batches of them, and how the threads share products out."""
 
-from collections.abc import Callable
-
 import numpy as np
 
-from tinygen.backend import Array, array_module, is_numpy, one_blas_thread, parallel
+from tinygen.backend import Array, array_module, is_numpy
+from tinygen.kernels.cpu.parallel import one_blas_thread
+from tinygen.kernels.cpu.parallel import parallel_gemms as share
 
 BLAS_ALONE = 8_000  # multiplications up to which the BLAS uses one thread of its own accord
-WORTH_SHARING = 5_000_000  # multiplications: some 100 microseconds of a core
-
-
-def share(work: Callable[[int, int], None], count: int, multiplications: int) -> None:
-    """Let the threads share a loop of ``count`` turns that consists of matrix products, if they are worth it: call
-    ``work(first, last)`` on slices of it, with the BLAS held to one thread for each of ours."""
-    with one_blas_thread():
-        parallel(work, count, minimum=2 if multiplications >= WORTH_SHARING else count + 1)
 
 
 def matmul(x: Array, y: Array) -> Array:
@@ -25,9 +17,6 @@ def matmul(x: Array, y: Array) -> Array:
     (*batch, M, _), N = x.shape, y.shape[-1]
     if x.size * N <= BLAS_ALONE or not (is_numpy(x) and is_numpy(y)):
         return array_module(x).matmul(x, y)
-    if x.size * N < WORTH_SHARING:
-        with one_blas_thread():
-            return np.matmul(x, y)
     out = np.empty((*batch, M, N), np.result_type(x, y))
 
     def work(first: int, last: int) -> None:

@@ -10,8 +10,8 @@ from functools import cache
 import numpy as np
 
 from tinygen.backend import Array, array_module, is_numpy
+from tinygen.kernels.cpu.layout import as_nchw, to_hcwn
 from tinygen.kernels.products import share
-from tinygen.kernels.windows import images, lay
 
 
 @cache
@@ -109,7 +109,7 @@ def _resize_cpu(x: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndar
     over all the rest; first comes what leaves less to do for the other. The threads share the channels. The zeros of
     the matrices are multiplied, too, so the result is right for finite numbers only."""
     (N, C, H, W), H_out, W_out = x.shape, len(rows), len(columns)
-    laid, rows, columns = lay(x), np.ascontiguousarray(rows), np.ascontiguousarray(columns)
+    laid, rows, columns = to_hcwn(x), np.ascontiguousarray(rows), np.ascontiguousarray(columns)
     y = np.empty((H_out, C, W_out, N), np.result_type(x, rows))
 
     @np.errstate(invalid="ignore")
@@ -125,4 +125,4 @@ def _resize_cpu(x: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndar
         np.matmul(columns, low.reshape(H_out, last - first, W, N), out=y[:, first:last])
 
     share(enlarge if H_out > H else reduce, C, x.size * W_out + y.size * H)
-    return images(y)
+    return as_nchw(y)

@@ -1,4 +1,4 @@
-"""Models: lists of layers, and what they promise (a VAE encodes, decodes, samples and bounds its likelihood)."""
+"""Models: VAEs, generators, critics and classifiers."""
 
 from tinygen.models.classifier import Classifier as Classifier
 from tinygen.models.classifier import DigitClassifier as DigitClassifier

@@ -1,4 +1,4 @@
-"""Classifiers: they read what the generative models draw, and so judge them."""
+"""Classifiers of images, for evaluating generative models: their features give the FID, their classes the modes."""
 
 from typing import ClassVar
 
@@ -7,22 +7,22 @@ from tinygen.autograd.tensor import Tensor
 
 
 class Classifier(nn.Module):
-    """The interface: images whose numbers lie in ``pixel_range`` to the logits of classes, and on the way features.
+    """The interface: images with values in ``pixel_range`` to class logits, by way of features.
 
-    ``image_shape`` is (C, H, W); None where any shape will do.
+    ``image_shape`` is (C, H, W); None: any shape.
     """
 
     pixel_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     image_shape: ClassVar[tuple[int, int, int] | None] = None
 
     def features(self, x: Tensor) -> Tensor:
-        """Images (N, C, H, W) -> (N, D), what the last layer reads the class from."""
+        """Images (N, C, H, W) -> (N, D), the input of the last layer."""
         raise NotImplementedError(f"{type(self).__name__} has no features()")
 
 
 class DigitClassifier(Classifier):
-    """A small convolutional network from 28 x 28 images in [0, 1] to the logits of ten classes: digits, or as many
-    kinds of clothes."""
+    """A small convolutional network from 28 x 28 images in [0, 1] to the logits of ten classes (digits, or the
+    classes of Fashion-MNIST)."""
 
     image_shape: ClassVar = (1, 28, 28)
 
@@ -40,21 +40,23 @@ class DigitClassifier(Classifier):
         )
 
     def features(self, x: Tensor) -> Tensor:
-        """(N, 1, 28, 28) -> (N, 128), what the hidden linear layer makes of the image."""
+        """(N, 1, 28, 28) -> (N, 128), the output of the hidden linear layer."""
         for layer in self.layers.items[:-1]:
             x = layer(x)
         return x
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 1, 28, 28) -> (N, 10)."""
-        return self.layers.items[-1](self.features(x))
+        logits: Tensor = self.layers.items[-1](self.features(x))
+        return logits
 
 
 class SVHNClassifier(Classifier):
-    """The network whose features judge house numbers: from 32 x 32 colour images in [-1, 1] to ten digits' logits.
+    """The network whose features give the FID of house numbers: 32 x 32 colour images in [-1, 1] to the logits of ten
+    digits.
 
-    It is the one that the assignment hands out trained (IFT6135, 2019, assignment 3, problem 3), with its names, so
-    its file can be read::
+    Layers and names are those of the trained network handed out with IFT6135 (2019), assignment 3, problem 3, so its
+    file can be loaded::
 
         classifier.load_state_dict(checkpoint.read_torch("svhn_classifier.pt"))
     """
@@ -78,10 +80,10 @@ class SVHNClassifier(Classifier):
         self.mlp = nn.Sequential(nn.ELU(), nn.Dropout(0.5), nn.Linear(512, 10))
 
     def features(self, x: Tensor) -> Tensor:
-        """(N, 3, 32, 32) -> (N, 512), what the last convolution makes of the image.
+        """(N, 3, 32, 32) -> (N, 512), the output of the last convolution at one of its positions.
 
-        It sees its 4 x 4 input at nine places. The assignment's network reads the first of them, the top left corner,
-        whose four pixels depend on 30 x 30 pixels of the image; so does this one.
+        The 2 x 2 kernel of the last convolution has nine positions on its 4 x 4 input (stride 1). As in the
+        assignment's network, the first, top left, is used; it depends on 30 x 30 pixels of the image.
         """
         return self.conv_stack(x)[:, :, 0, 0]
 

@@ -1,23 +1,23 @@
-"""Networks for colour images of 32 x 32 pixels in [-1, 1]: one generator, which a VAE and a GAN share, and one reader.
+"""Networks for colour images of 32 x 32 pixels in [-1, 1]: a generator, which is also a VAE's decoder, and a critic,
+which with more outputs is also its encoder.
 
-The shapes are those of DCGAN (Radford, Metz and Chintala 2016): each layer doubles or halves the image's side, by a
-convolution of 4 x 4 with stride 2, while the channels go the other way. The reader has no batch normalisation, so it
-can be a critic under a gradient penalty, where each example must be judged by itself (Gulrajani et al. 2017, section
-4); the VAE's encoder is the same network with more to say.
+The shapes are those of DCGAN (Radford, Metz and Chintala 2016): each layer doubles (or halves) the side of the image by
+a convolution of 4 x 4 with stride 2, and halves (or doubles) the number of channels. The critic has no batch
+normalisation, because a gradient penalty is defined per example (Gulrajani et al. 2017, section 4).
 """
 
 from tinygen import nn
 from tinygen.autograd.tensor import Tensor
 from tinygen.checks import Count, checked
-from tinygen.models.pixels import GaussianPixels, PixelRange, Pixels
+from tinygen.models.pixels import GaussianPixels, PixelDistribution, PixelRange
 from tinygen.models.vae import VAE
 
 SHAPE = (3, 32, 32)
-WIDTH = 48  # channels beside the image: with 64 only half as many rounds fit into the same minutes
+WIDTH = 48  # channels of the layer next to the image; 64 takes about twice the time per step
 
 
 class Generator(nn.Module):
-    """Latents to images: a linear layer to 4 x 4, then three transposed convolutions; ends in tanh."""
+    """Latents to images: a linear layer to 4 x 4, three transposed convolutions of 4 x 4, tanh."""
 
     @checked
     def __init__(self, latent_size: Count = 100, width: Count = WIDTH) -> None:
@@ -42,7 +42,7 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Images to ``outputs`` numbers each: three convolutions and a linear layer, no batch normalisation."""
+    """Images to ``outputs`` numbers per image: three convolutions and a linear layer, no batch normalisation."""
 
     @checked
     def __init__(self, outputs: Count = 1, width: Count = WIDTH) -> None:
@@ -63,20 +63,20 @@ class Critic(nn.Module):
 
 
 class ColourVAE(VAE):
-    """A VAE of colour images in [-1, 1]: the generator is its decoder, and gives the pixels' means.
+    """A VAE of colour images in [-1, 1], (3, 32, 32): the decoder is ``Generator``, whose output is the mean of p(x|z).
 
-    ``pixels`` is N(x; g(z), I) unless told.
+    ``pixels``: the family of p(x|z); default: N(x; g(z), I).
     """
 
     image_shape = SHAPE
 
     @property
     def pixel_range(self) -> PixelRange:
-        """[-1, 1], which the generator's tanh can reach, unless ``pixels`` has a range of its own."""
+        """That of ``pixels`` if it has one, else [-1, 1], the range of the generator's tanh."""
         return self.pixels.pixel_range or (-1.0, 1.0)
 
     @checked
-    def __init__(self, latent_size: Count = 100, pixels: Pixels | None = None, width: Count = WIDTH) -> None:
+    def __init__(self, latent_size: Count = 100, pixels: PixelDistribution | None = None, width: Count = WIDTH) -> None:
         self.latent_size = latent_size
         self.encoder = Critic(2 * latent_size, width)
         self.decoder = Generator(latent_size, width)

@@ -1,4 +1,4 @@
-"""Multilayer perceptrons: linear layers with a bend between them, for points rather than pictures."""
+"""Multilayer perceptrons."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -10,10 +10,11 @@ from tinygen.operations.creation import zeros_like
 
 
 class MLP(nn.Module):
-    """Linear layers of the widths ``inputs``, ``hidden`` ..., ``outputs``, with an ``activation`` between any two.
+    """Linear layers of widths ``inputs``, ``hidden`` ..., ``outputs``, with an ``activation`` between any two.
 
-    The critics of ``tinygen.divergences``: as they begin, three layers with ELUs between them, so that their slope has
-    no kinks and can be held to 1 everywhere. With ``flat`` the last layer begins at 0 and so does all that it says.
+    Default: three layers with ELUs, the critic of ``tinygen.divergences``; its gradient is continuous, so a gradient
+    penalty can hold its norm near 1 everywhere. With ``zero_init_last`` the weights and biases of the last layer, and
+    so the initial output, are 0.
     """
 
     @checked
@@ -23,7 +24,7 @@ class MLP(nn.Module):
         outputs: Count = 1,
         hidden: Sequence[Count] = (64, 64),
         activation: Callable[[], nn.Module] = nn.ELU,
-        flat: bool = False,
+        zero_init_last: bool = False,
     ) -> None:
         widths = [inputs, *hidden, outputs]
         layers: list[nn.Module] = []
@@ -31,7 +32,7 @@ class MLP(nn.Module):
             layers += [nn.Linear(before, after), activation()]
         self.layers = nn.Sequential(*layers[:-1])
 
-        if flat:
+        if zero_init_last:
             for parameter in layers[-2].parameters():
                 parameter.data = zeros_like(parameter).data
 

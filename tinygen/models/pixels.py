@@ -1,10 +1,9 @@
-"""What a decoder's output says of the pixels: the distribution p(x|z) of a VAE.
+"""The distribution p(x|z) of the pixels of a VAE, given the decoder's output.
 
-A Bernoulli for pixels that are 0 or 1; a Gaussian for greys and colours, by whose variance the model knows how much of
-an image it is to explain. At variance 1 a latent is worth its nats only where it moves the image by more than 1, summed
-over the pixels in squares: of images in [-1, 1] just the coarse outlines do. A variance that is learned comes to the
-mean squared error of the reconstructions, so that every latent pays that explains a share of it (Rybkin et al. 2021,
-section 3).
+Bernoulli for pixels that are 0 or 1, Gaussian for grey and colour images. The variance of the Gaussian weighs the
+reconstruction against the KL divergence: at variance 1 a latent dimension lowers the loss only if it changes the image
+by more than about 1 in summed squares, so for images in [-1, 1] only coarse outlines are encoded. The optimum of a
+learned variance is the mean squared error of the reconstructions (Rybkin et al. 2021, section 3).
 """
 
 import math
@@ -20,12 +19,12 @@ from tinygen.operations.elementwise import exp, sigmoid
 from tinygen.operations.reductions import sum
 from tinygen.operations.shaping import reshape
 
-PixelRange = tuple[float, float] | None  # the lowest and the highest number that a pixel may be; None: any finite one
-TOLERANCE = 1e-3  # of a range's width: rounding in half precision leads no farther beyond it
+PixelRange = tuple[float, float] | None  # lowest and highest value of a pixel; None: any finite value
+TOLERANCE = 1e-3  # of the range's width: the rounding error of half precision
 
 
 def check_pixels(caller: str, images: Array, pixel_range: PixelRange) -> None:
-    """Raise ``ValueError`` where ``images``, an array of any shape, hold NaN or numbers outside ``pixel_range``."""
+    """Raise ``ValueError`` where ``images``, an array of any shape, hold NaN or values outside ``pixel_range``."""
     if images.size == 0 or images.dtype.kind == "b":
         return
     low, high = pixel_range or (-math.inf, math.inf)
@@ -38,23 +37,22 @@ def check_pixels(caller: str, images: Array, pixel_range: PixelRange) -> None:
     raise ValueError(f"{caller}: images must hold {expected}, got {lowest:g} to {highest:g}{hint}")
 
 
-class Pixels(nn.Module):
-    """The interface: what is learned of it, if anything, is a parameter of the model that has it. ``pixel_range``: the
-    numbers that images may hold, any finite ones where it is None."""
+class PixelDistribution(nn.Module):
+    """The interface of p(x|z). ``pixel_range``: lowest and highest value of a pixel; None: any finite value."""
 
     pixel_range: ClassVar[PixelRange] = None
 
     def log_likelihood(self, decoded: Tensor, x: Tensor) -> Tensor:
-        """log p(x|z) of images x (N, C, H, W) given their decoding -> (N,), nats."""
+        """log p(x|z) of images x (N, C, H, W), given the decoder's output of that shape -> (N,), nats."""
         raise NotImplementedError(f"{type(self).__name__} has no log_likelihood()")
 
     def means(self, decoded: Tensor) -> Tensor:
-        """The mean of p(x|z), pixel by pixel: (N, C, H, W)."""
+        """The mean of p(x|z), (N, C, H, W)."""
         raise NotImplementedError(f"{type(self).__name__} has no means()")
 
 
-class BernoulliPixels(Pixels):
-    """0/1 pixels, each 1 with probability sigmoid(decoded). A number between the two stands for the mean of many such
+class BernoulliPixels(PixelDistribution):
+    """0/1 pixels, each 1 with probability sigmoid(decoded). A value between 0 and 1 counts as the mean of many 0/1
     pixels."""
 
     pixel_range = (0.0, 1.0)
@@ -66,8 +64,9 @@ class BernoulliPixels(Pixels):
         return sigmoid(decoded)
 
 
-class GaussianPixels(Pixels):
-    """Pixels N(decoded, ``variance``), one variance for all of them; ``learned``, it is where training begins.
+class GaussianPixels(PixelDistribution):
+    """Pixels N(decoded, ``variance``), with one variance for all pixels; with ``learned`` it is a parameter, initially
+    ``variance``.
 
     Raises ``ValueError`` for a variance that is not a positive number.
     """
@@ -78,11 +77,11 @@ class GaussianPixels(Pixels):
 
     @property
     def variance(self) -> float:
-        """What the variance is now."""
+        """The current variance."""
         return math.exp(self.logvar.item() if isinstance(self.logvar, Tensor) else self.logvar)
 
     def log_likelihood(self, decoded: Tensor, x: Tensor) -> Tensor:
-        """``-D/2 (log 2 pi + logvar) - ||x - decoded||^2 / (2 e^logvar)``, D pixels: the variance once, not at each."""
+        """``-D/2 (log 2 pi + logvar) - ||x - decoded||^2 / (2 e^logvar)`` for D = C H W pixels -> (N,), nats."""
         distance = reshape(x - decoded, (len(x), -1))  # (N, C, H, W) -> (N, D)
         squares, D = sum(distance * distance, axis=1), distance.shape[1]
         precision = exp(-self.logvar) if isinstance(self.logvar, Tensor) else math.exp(-self.logvar)

@@ -1,4 +1,4 @@
-"""Where a model computes, and on what: the dtype and device of its parameters, which its inputs take on."""
+"""The dtype and device of a model's parameters, to which its inputs are converted."""
 
 from typing import Any
 
@@ -17,9 +17,9 @@ def placement(model: Module) -> dict[str, Any]:
 
 
 def placed(caller: str, argument: str, values: Any, model: Module) -> Tensor:
-    """``values`` as a tensor: one as it is, an array or what becomes one with the dtype and on the device of ``model``.
+    """``values`` if it is a tensor, else converted to one with the dtype and on the device of ``model``; any shape.
 
-    Raises ``TypeError`` where they are no real numbers, naming ``caller`` and ``argument``.
+    Raises ``TypeError``, naming ``caller`` and ``argument``, if they are not real numbers.
     """
     if isinstance(values, Tensor):
         return values

@@ -1,12 +1,13 @@
 """Variational autoencoders (Kingma and Welling 2014; Rezende et al. 2014).
 
-A latent z ~ N(0, I) is decoded into the distribution p(x|z) of an image. The likelihood of an image, the integral of
-p(x|z) p(z) over z, is out of reach, but for any distribution q(z|x)
+A latent variable z ~ N(0, I) is decoded into the distribution p(x|z) of an image. The likelihood of an image, the
+integral of p(x|z) p(z) over z, is intractable, but for any distribution q(z|x)
 
     log p(x) >= E_q[log p(x|z)] - KL(q(z|x) || p(z))        (the evidence lower bound, ELBO)
 
-An encoder gives q(z|x) = N(mean, e^logvar), the KL has a closed form, and one draw z = mean + e^(logvar/2) noise
-stands for the expectation: written so, the draw is a differentiable function of mean and logvar.
+The encoder computes q(z|x) = N(mean, e^logvar) and the KL divergence has a closed form. The expectation is estimated
+from one sample z = mean + e^(logvar/2) noise with noise ~ N(0, I), a differentiable function of mean and logvar (the
+reparametrisation trick).
 """
 
 import math
@@ -22,7 +23,7 @@ from tinygen.backend import Array, array_module, is_numpy
 from tinygen.checks import Count, Finite, checked, described, require
 from tinygen.likelihoods import kl_gaussian_standard, log_likelihood_normal
 from tinygen.models.mlp import MLP
-from tinygen.models.pixels import BernoulliPixels, PixelRange, Pixels, check_pixels
+from tinygen.models.pixels import BernoulliPixels, PixelDistribution, PixelRange, check_pixels
 from tinygen.models.placement import placement
 from tinygen.operations.creation import full_like, randn, randn_like, zeros_like
 from tinygen.operations.elementwise import exp
@@ -34,29 +35,30 @@ from tinygen.operations.shaping import reshape, split
     lambda g, mean, logvar, noise: g * (exp(logvar * 0.5) * noise * 0.5),  # not (z - mean) / 2, which loses digits
     lambda g, mean, logvar, noise: g * exp(logvar * 0.5),
 )
-def displaced(mean: Array, logvar: Array, noise: Array) -> Array:
-    """``z = mean + e^(logvar/2) noise``, a draw from N(mean, e^logvar) where the noise is one from N(0, I)."""
+def reparametrise(mean: Array, logvar: Array, noise: Array) -> Array:
+    """``z = mean + e^(logvar/2) noise``: a sample of N(mean, e^logvar) if ``noise`` is a sample of N(0, I)."""
     return mean + array_module(logvar).exp(logvar * 0.5) * noise
 
 
 class VAE(nn.Module):
-    """An ``encoder`` (images to 2 x latent_size numbers) and a ``decoder`` (latents to what ``pixels`` makes of them).
+    """A variational autoencoder: an ``encoder``, (N, C, H, W) -> (N, 2 latent_size), and a ``decoder``, (N,
+    latent_size) -> the parameters of p(x|z), (N, C, H, W).
 
-    ``image_shape`` is (C, H, W); ``pixels`` is p(x|z), unless told that of 0/1 pixels, whose logits are decoded.
-    ``pixel_range`` holds the lowest and the highest number that images may have, that of ``pixels`` unless a model
-    states its own; None allows any finite numbers. The ELBO of images outside it is refused.
+    ``image_shape`` is (C, H, W). ``pixels`` is the family of p(x|z); default: Bernoulli, whose logits are decoded.
+    ``pixel_range`` is the lowest and the highest value of a pixel; default: that of ``pixels``; None: any finite
+    value. Images outside it raise ``ValueError``.
     """
 
     encoder: nn.Module
     decoder: nn.Module
     latent_size: int
     image_shape: tuple[int, int, int]
-    pixels: Pixels = BernoulliPixels()
+    pixels: PixelDistribution = BernoulliPixels()
 
     @property
     def pixel_range(self) -> PixelRange:
-        """The lowest and the highest number that images may have. None, any finite ones, for a model that overrides
-        ``log_likelihood`` and so makes no use of ``pixels``."""
+        """The lowest and the highest value of a pixel; None (any finite value) for a model that overrides
+        ``log_likelihood`` and so does not use ``pixels``."""
         return self.pixels.pixel_range if type(self).log_likelihood is VAE.log_likelihood else None
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -65,43 +67,45 @@ class VAE(nn.Module):
         return mean, logvar
 
     def decode(self, z: Tensor) -> Tensor:
-        """Latents (N, latent_size) -> what ``pixels`` is of (N, C, H, W): logits of 0/1 pixels, means of others."""
-        return self.decoder(z)
+        """Latents (N, latent_size) -> parameters of p(x|z), (N, C, H, W): Bernoulli logits or Gaussian means."""
+        decoded: Tensor = self.decoder(z)
+        return decoded
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Images (N, C, H, W) -> mean and logvar of q(z|x), and the decoding of one draw from it."""
+        """Images (N, C, H, W) -> mean and logvar of q(z|x), and one sample of it, decoded."""
         mean, logvar = self.encode(x)
-        return mean, logvar, self.decode(self.draw(mean, logvar))
+        return mean, logvar, self.decode(self.sample_latent(mean, logvar))
 
-    def draw(self, mean: Tensor, logvar: Tensor) -> Tensor:
-        """One z ~ N(mean, e^logvar) for each row of the two (N, latent_size), differentiable in both."""
-        return displaced(mean, logvar, randn_like(mean))
+    def sample_latent(self, mean: Tensor, logvar: Tensor) -> Tensor:
+        """One sample z ~ N(mean, e^logvar) per row of the two (N, latent_size), differentiable in both."""
+        return reparametrise(mean, logvar, randn_like(mean))
 
     def log_likelihood(self, decoded: Tensor, x: Tensor) -> Tensor:
-        """log p(x|z) of images x (N, C, H, W) given their decoding -> (N,), nats."""
+        """log p(x|z) of images x (N, C, H, W), given the decoded latents -> (N,), nats."""
         return self.pixels.log_likelihood(decoded, x)
 
     def pixel_means(self, decoded: Tensor) -> Tensor:
-        """The mean of p(x|z): of 0/1 pixels the probability of each."""
+        """The mean of p(x|z), (N, C, H, W); for Bernoulli pixels the probability of a 1."""
         return self.pixels.means(decoded)
 
     def elbo_terms(self, x: Tensor, *, path_gradient: bool = False) -> tuple[Tensor, Tensor]:
-        """log p(x|z) for one draw z ~ q(z|x), and KL(q(z|x) || N(0, I)): (N,) each, nats. The ELBO is the first less
-        the second.
+        """log p(x|z) for one sample z ~ q(z|x), and KL(q(z|x) || N(0, I)): (N,) each, nats. The ELBO is the first
+        minus the second.
 
-        With ``path_gradient`` the KL is estimated by the same draw, as log q(z|x) - log p(z), and its gradient takes
-        the path through z alone. What it leaves out, the gradient of log q in its parameters at a fixed z, is 0 on
-        average: it is noise, which would stay even where q is the posterior (Roeder, Wu and Duvenaud 2017, eq. 8).
+        With ``path_gradient`` the KL is estimated from the same sample, as log q(z|x) - log p(z), and differentiated
+        through z alone. The omitted term, the gradient of log q with respect to its parameters at fixed z, has
+        expectation 0 and a variance that does not vanish where q is the posterior (Roeder, Wu and Duvenaud 2017,
+        eq. 8).
 
-        Raises ``ValueError`` where ``x`` holds NaN or numbers outside ``pixel_range``; on a GPU, which would have to
-        wait for the answer, nothing is checked.
+        Raises ``ValueError`` where ``x`` (N, C, H, W) holds NaN or values outside ``pixel_range``; not checked on a
+        GPU, where the check would synchronise with the host.
         """
         if not isinstance(x, Tensor):
             x = as_images(type(self).__name__, self, x)
         elif is_numpy(x.data):
             check_pixels(type(self).__name__, x.data, self.pixel_range)
         mean, logvar = self.encode(x)
-        z = self.draw(mean, logvar)
+        z = self.sample_latent(mean, logvar)
         log_likelihood = self.log_likelihood(self.decode(z), x)
         if path_gradient:
             log_q, origin = log_likelihood_normal(mean.detach(), logvar.detach(), z), zeros_like(mean)
@@ -109,18 +113,18 @@ class VAE(nn.Module):
         return log_likelihood, kl_gaussian_standard(mean, logvar)
 
     def elbo(self, x: Tensor) -> Tensor:
-        """A one-draw estimate of the ELBO of each image: (N, C, H, W) -> (N,), nats."""
+        """A one-sample estimate of the ELBO of each image: (N, C, H, W) -> (N,), nats."""
         log_likelihood, kl = self.elbo_terms(x)
         return log_likelihood - kl
 
     @checked
     def sample(self, n: Count) -> Tensor:
-        """``n`` images (n, C, H, W) from the prior: the pixels' means, given z ~ N(0, I)."""
+        """The means of p(x|z) for ``n`` latents z ~ N(0, I): images (n, C, H, W)."""
         return self.pixel_means(self.decode(randn(n, self.latent_size, **placement(self))))
 
 
 def image_set(caller: str, images: Any) -> Any:
-    """``images`` as a tensor or an array that batches for ``as_images`` can be cut from, at least one image."""
+    """``images``, at least one, as a tensor or an array; slices of it are batches for ``as_images``."""
     images = images if isinstance(images, Tensor) else require(caller, "images", images, np.ndarray)
     if images.ndim == 0 or len(images) == 0:
         raise ValueError(f"{caller}: images must have shape (N, C, H, W) or (N, D) with N > 0, got {images.shape}")
@@ -130,10 +134,10 @@ def image_set(caller: str, images: Any) -> Any:
 def as_images(caller: str, model: VAE, images: Any) -> Tensor:
     """``images``, (N, C, H, W) or flat (N, D), array or tensor, as the model's floating-point images on its device.
 
-    Their numbers stay what they are: those of whole numbers are 0 and 1, fit for a model whose numbers begin at 0.
+    Values are not rescaled: images of an integer dtype must be 0 and 1, and the model's ``pixel_range`` begin at 0.
 
-    Raises, naming ``caller``, ``TypeError`` for what is no array of real numbers, and ``ValueError`` for another shape
-    or dtype, for no images, and for NaN and numbers outside the model's ``pixel_range``.
+    Raises, naming ``caller``, ``TypeError`` if ``images`` is no array of real numbers, and ``ValueError`` for another
+    shape or dtype, for no images, and for NaN and values outside the model's ``pixel_range``.
     """
     images = image_set(caller, images)
     values = images.data if isinstance(images, Tensor) else images
@@ -189,9 +193,9 @@ class ConvVAE(VAE):
 class MLPVAE(VAE):
     """Two multilayer perceptrons: image_shape -> ``hidden`` -> 2 x latent_size, and back through ``hidden`` reversed.
 
-    As it begins, the networks of 300 and 300 ELUs on 28 x 28 pixels. ``(500,)`` ReLUs are those of Kingma and Welling
-    (2014), ``(600, 600)`` softplus units those of Kingma et al. (2014). ``output_bias`` is where the biases of the
-    decoder's last layer begin, PyTorch's start where it is None: at -5 a pixel is 1 with probability 0.007.
+    Default: 300 and 300 ELUs on 28 x 28 pixels. ``(500,)`` ReLUs are the networks of Kingma and Welling (2014),
+    ``(600, 600)`` softplus units those of Kingma et al. (2014). ``output_bias`` is the initial bias of the decoder's
+    last layer (default: PyTorch's initialisation); at -5 a pixel is 1 with probability 0.007.
     """
 
     @checked

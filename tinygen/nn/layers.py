@@ -7,7 +7,7 @@ from tinygen import functional as F
 from tinygen.autograd.arguments import checked
 from tinygen.autograd.tensor import Tensor
 from tinygen.functional.options import Pair, pair
-from tinygen.kernels.windows import as_kernel, lay_kernel
+from tinygen.kernels.cpu.layout import as_oihw, to_gemm_kernel
 from tinygen.nn.initialisation import uniform
 from tinygen.nn.module import Module, Parameter
 from tinygen.validation import whole_number
@@ -47,7 +47,7 @@ class _Convolution(Module):
         fan_in = weight_shape[1] * math.prod(self.kernel_size)
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
         self.weight = uniform((*weight_shape, *self.kernel_size), fan_in)
-        self.weight.data = as_kernel(lay_kernel(self.weight.data))
+        self.weight.data = as_oihw(to_gemm_kernel(self.weight.data))
         self.bias: Parameter | None = uniform((out_channels,), fan_in) if bias else None
 
 

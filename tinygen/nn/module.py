@@ -62,6 +62,28 @@ class Module:
     def __call__(self: Forward[Parameters, Result], *args: Parameters.args, **options: Parameters.kwargs) -> Result:
         return self.forward(*args, **options)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute. Raises ``TypeError`` where that would remove tensors from ``parameters`` and ``state_dict``
+        without notice: another value in the place of a parameter or buffer, and modules or parameters in a plain list,
+        tuple or dict; ``ValueError`` for a member's name with a dot."""
+        own, kind = vars(self).get(name), type(self).__name__
+        for role in (Parameter, Buffer):
+            if isinstance(own, role) and not isinstance(value, role | None):
+                raise TypeError(
+                    f"{kind}: {name} is a {role.__name__} and can be replaced by another (or None) only, got "
+                    f"{described(value)}; write {kind}.{name}.data = ... for a new array"
+                )
+        if isinstance(value, (list, tuple, dict)):
+            inside = value.values() if isinstance(value, dict) else value
+            if any(isinstance(part, (Module, Parameter, Buffer)) for part in inside):
+                raise TypeError(
+                    f"{kind}: {name} is a {type(value).__name__} of modules or parameters, which would be neither "
+                    "trained nor saved; use nn.ModuleList or nn.Sequential, or an attribute for each"
+                )
+        if isinstance(value, (Module, Parameter, Buffer)) and "." in name:
+            raise ValueError(f"{kind}: the name of a parameter, buffer or module must not contain a dot, got {name!r}")
+        object.__setattr__(self, name, value)
+
     def members(self) -> Iterator[tuple[str, Any]]:
         """The attributes that count, with their names: parameters and buffers first, then modules."""
         own = vars(self).items()

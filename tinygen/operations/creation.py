@@ -11,27 +11,28 @@ import numpy as np
 
 from tinygen import backend
 from tinygen.autograd.arguments import checked
-from tinygen.autograd.tensor import Tensor
+from tinygen.autograd.tensor import Tensor, cast
 
 __all__ = ["arange", "eye", "full", "full_like", "linspace", "ones", "ones_like", "rand", "rand_like", "randn"]
 __all__ += ["randn_like", "zeros", "zeros_like"]
 
 
-def _made(array: Any, dtype: Any, device: str | None, requires_grad: bool) -> Tensor:
-    array = np.asarray(array).astype(np.float32 if dtype is None else dtype, copy=False)
+def _made(name: str, array: Any, dtype: Any, device: str | None, requires_grad: bool) -> Tensor:
+    wanted = np.dtype(np.float32 if dtype is None else dtype)
+    array = array if array.dtype == wanted else cast(name, array, wanted)
     return Tensor(array if device is None else backend.to_device(array, device), requires_grad=requires_grad)
 
 
 @checked
 def zeros(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Zeros of ``shape`` (also one tuple)."""
-    return _made(np.zeros(shape, dtype or np.float32), dtype, device, requires_grad)
+    return _made("zeros", np.zeros(shape, dtype or np.float32), dtype, device, requires_grad)
 
 
 @checked
 def ones(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Ones of ``shape`` (also one tuple)."""
-    return _made(np.ones(shape, dtype or np.float32), dtype, device, requires_grad)
+    return _made("ones", np.ones(shape, dtype or np.float32), dtype, device, requires_grad)
 
 
 @checked
@@ -44,20 +45,20 @@ def full(
     requires_grad: bool = False,
 ) -> Tensor:
     """``value`` everywhere."""
-    return _made(np.full(shape, value, dtype or np.float32), dtype, device, requires_grad)
+    return _made("full", np.full(shape, value, np.float32 if dtype is None else None), dtype, device, requires_grad)
 
 
 @checked
 def eye(n: int, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """The identity matrix (n, n)."""
-    return _made(np.eye(n), dtype, device, requires_grad)
+    return _made("eye", np.eye(n), dtype, device, requires_grad)
 
 
 @checked
 def arange(*bounds: float, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """``start``, ``start + step``, ... below ``stop``, from (stop), (start, stop) or (start, stop, step)."""
     try:
-        return _made(np.arange(*bounds), dtype, device, requires_grad)
+        return _made("arange", np.arange(*bounds), dtype, device, requires_grad)
     except (TypeError, ZeroDivisionError):
         raise ValueError(f"arange: expects (stop), (start, stop) or (start, stop, step), got {bounds}") from None
 
@@ -67,25 +68,32 @@ def linspace(
     start: float, stop: float, num: int, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
 ) -> Tensor:
     """``num`` numbers at equal distances from ``start`` to ``stop``, both included."""
-    return _made(np.linspace(start, stop, num), dtype, device, requires_grad)
+    return _made("linspace", np.linspace(start, stop, num), dtype, device, requires_grad)
 
 
 @checked
 def randn(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
-    """Independent standard normal numbers."""
-    drawn = backend.generator().standard_normal(shape, dtype=np.float64 if _is_double(dtype) else np.float32)
-    return _made(drawn, dtype, device, requires_grad)
+    """Independent standard normal numbers. Raises ``TypeError`` for a dtype that is not floating point."""
+    drawn = backend.generator().standard_normal(shape, dtype=_drawn_dtype("randn", dtype))
+    return _made("randn", drawn, dtype, device, requires_grad)
 
 
 @checked
 def rand(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
-    """Independent numbers from the uniform distribution on [0, 1)."""
-    drawn = backend.generator().random(shape, dtype=np.float64 if _is_double(dtype) else np.float32)
-    return _made(drawn, dtype, device, requires_grad)
+    """Independent numbers from the uniform distribution on [0, 1).
+
+    Raises ``TypeError`` for a dtype that is not floating point."""
+    drawn: Any = backend.generator().random(shape, dtype=_drawn_dtype("rand", dtype))
+    if dtype is not None and np.dtype(dtype) == np.float16:  # rounded to nearest, numbers close to 1 would become 1
+        drawn = np.floor(drawn * 2048) / 2048
+    return _made("rand", drawn, dtype, device, requires_grad)
 
 
-def _is_double(dtype: Any) -> bool:
-    return dtype is not None and np.dtype(dtype) == np.float64
+def _drawn_dtype(name: str, dtype: Any) -> Any:
+    """The dtype in which numbers of ``dtype`` are drawn: float64, or float32 for narrower ones."""
+    if dtype is not None and np.dtype(dtype).kind != "f":
+        raise TypeError(f"{name}: dtype must be one of floating-point numbers, got {np.dtype(dtype)}")
+    return np.float64 if dtype is not None and np.dtype(dtype) == np.float64 else np.float32
 
 
 def _like(make: Callable[..., Tensor], x: Tensor, *args: Any, **options: Any) -> Tensor:

@@ -207,7 +207,7 @@ def split(x: Tensor, indices_or_sections: int | Sequence[int], axis: int = 0) ->
 @checked
 @operation(lambda g, x, dtype: astype(g, x.dtype), linear=True)
 def astype(x: Array, dtype: Any) -> Array:
-    """The same values as another ``dtype``."""
+    """The same values as another ``dtype``; a result that is not floating point has no gradient."""
     return x.astype(dtype)
 
 

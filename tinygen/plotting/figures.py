@@ -4,6 +4,7 @@ Pictures are shown pixel by pixel: each pixel becomes a square of whole screen p
 """
 
 import math
+import numbers
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -142,6 +143,10 @@ def curves(
     if not metrics:
         raise ValueError("curves: metrics has no row, expected one at least")
     labels = _labels(metrics[0], names, x)
+    for place, row in enumerate(metrics):
+        for name in (x, *labels):
+            if not isinstance(row.get(name), numbers.Real):
+                raise ValueError(f"curves: metrics[{place}] must have a number as {name!r}, got {row.get(name)!r}")
     margins = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
     figure = Figure(figsize=(WIDTH / 150, WIDTH / 150 * 0.58), dpi=150, facecolor="white", layout=margins)
     axes = figure.add_subplot()
