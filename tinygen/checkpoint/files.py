@@ -20,7 +20,7 @@ class CheckpointError(ValueError):
 
 
 @contextmanager
-def written_whole(path: str | os.PathLike) -> Iterator[Path]:
+def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     """The name of an empty temporary file beside ``path``; when the block ends, its contents become ``path``.
 
     A block that raises leaves ``path`` as it was and removes the temporary file. A process that is killed within the

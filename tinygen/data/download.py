@@ -10,6 +10,7 @@ import os
 import tempfile
 from http.client import HTTPException
 from pathlib import Path
+from typing import IO
 from urllib.request import Request, urlopen
 
 from tinygen.data.progress import progress_bar
@@ -47,7 +48,7 @@ def _fetch_from(address: str, path: Path, size: int, sha256: str) -> None:
                 Path(beside.name).unlink(missing_ok=True)
 
 
-def _copy(response, file, name: str, size: int, sha256: str) -> None:
+def _copy(response: IO[bytes], file: IO[bytes], name: str, size: int, sha256: str) -> None:
     """Copy a response to a file, with progress; a ``ValueError`` where it is not what was published."""
     received, checksum = 0, hashlib.sha256()
     with progress_bar(f"downloading {name}", size) as progress:
