@@ -31,7 +31,7 @@ import numpy as np
 import tinygen as tg
 from tinygen import data, evaluation, plotting
 from tinygen.backend import generator
-from tinygen.checkpoint import written_whole
+from tinygen.files import atomic_write
 from tinygen.models import MLPVAE
 from tinygen.nn import Softplus
 from tinygen.optim import Adam
@@ -211,7 +211,7 @@ def fit_svm(
 
 def write_csv(run: Run, rows: list[dict[str, Any]]) -> None:
     """Write one line per SVM to svm.csv."""
-    with written_whole(run.file("svm.csv")) as path, open(path, "w", encoding="utf-8", newline="") as file:
+    with atomic_write(run.file("svm.csv")) as path, open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

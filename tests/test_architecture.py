@@ -27,9 +27,11 @@ LAYERS = [
     ["divergences", "evaluation", "plotting"],
 ]
 APART = {  # parts beside the tower, and all that they lean on
-    "checkpoint": {"checks", "validation"},
+    "console": set(),
+    "files": set(),
     "checks": {"validation"},
-    "data": {"backend", "checks", "parallel", "validation"},
+    "checkpoint": {"checks", "files", "validation"},
+    "data": {"backend", "checkpoint", "checks", "console", "files", "parallel", "validation"},  # its cache: checkpoints
 }
 ELSEWHERE = {  # module -> the part of the row that it belongs to, where that is not its package
     "tinygen.kernels.cpu.parallel": "parallel",

@@ -13,7 +13,7 @@ import pytest
 
 from tinygen import backend
 from tinygen.checkpoint import CheckpointError
-from tinygen.training.console import progress, say
+from tinygen.console import progress, say
 from tinygen.training.options import common_arguments, load_splits
 from tinygen.training.report import Reference
 from tinygen.training.run import Run, command, print_results

@@ -94,14 +94,13 @@ class Operation:
         inputs, options = self.arguments.bind(args, options)
         arrays = tuple([x.data if isinstance(x, Tensor) else x for x in inputs])
         output = Tensor(self.arguments.computed(self.value, arrays, options))
+        make_view_read_only(output.data)
         if is_recording() and output.data.dtype.kind == "f":  # only floating-point tensors have gradients
             origins = {i: x.source for i, x in enumerate(inputs) if isinstance(x, Tensor) and x._requires_grad}
             if origins:
                 output.node = Node(self, inputs, origins, arrays, options, output.data)
                 output._requires_grad = True
                 make_read_only(*arrays, output.data)
-                return output
-        make_view_read_only(output.data)
         return output
 
 

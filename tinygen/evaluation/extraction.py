@@ -7,7 +7,8 @@ import numpy as np
 
 from tinygen.checks import PIXELS, Count, axes, checked
 from tinygen.models.classifier import Classifier
-from tinygen.training.classifier import in_batches
+from tinygen.models.placement import in_batches
+from tinygen.training.classifier import as_input
 
 
 @checked
@@ -23,4 +24,8 @@ def image_features(
     in it already. A batch is computed when it is asked for, in evaluation mode, so memory does not grow with N. Raises
     ``ValueError`` for images of another dtype, shape or range than the classifier reads.
     """
-    return in_batches("image_features", classifier.features, classifier, images, batch_size)
+
+    def features(some: np.ndarray) -> np.ndarray:
+        return classifier.features(as_input(some, classifier, "image_features")).numpy()
+
+    return in_batches(features, classifier, batch_size, images)

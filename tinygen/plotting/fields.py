@@ -15,8 +15,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tinygen.checkpoint import written_whole
 from tinygen.checks import Count, Positive, as_array, checked, described
+from tinygen.files import atomic_write
 from tinygen.plotting.figures import FONT, INK, write
 
 SHADES = "RdBu"  # low is red, high is blue, and the middle white
@@ -70,7 +70,7 @@ def field_animation(
     first, *others = (image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images)
     milliseconds = round(1000 * seconds)
     durations = [milliseconds] * len(others) + [10 * milliseconds]
-    with written_whole(path) as unfinished:
+    with atomic_write(path) as unfinished:
         first.save(unfinished, format="GIF", save_all=True, append_images=others, duration=durations, loop=0)
 
 

@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
-from tinygen.checkpoint import written_whole
 from tinygen.checks import Count, Rule, ValueRange, as_array, axes, checked, described
 from tinygen.data.dataset import BLACK_AND_WHITE
+from tinygen.files import atomic_write
 from tinygen.models.pixels import TOLERANCE
 
 if TYPE_CHECKING:
@@ -346,5 +346,5 @@ def _draw_tiles(tiles: np.ndarray, columns: int, path: str | Path, title: str | 
 
 def write(figure: Figure, path: str | Path) -> None:
     """Write ``figure`` as PNG, whole or not at all, without a word on what drew it."""
-    with written_whole(path) as unfinished:
+    with atomic_write(path) as unfinished:
         figure.savefig(unfinished, format="png", dpi=figure.dpi, facecolor="white", metadata={"Software": None})

@@ -1,11 +1,11 @@
 """Training: the loop, VAEs, GANs and classifiers, a run's folder and report, and the shared parts of the examples."""
 
+from tinygen.console import print_table as print_table
+from tinygen.console import progress as progress
+from tinygen.console import say as say
 from tinygen.training.command import conduct as conduct
 from tinygen.training.command import interruptible as interruptible
 from tinygen.training.command import refusing as refusing
-from tinygen.training.console import print_table as print_table
-from tinygen.training.console import progress as progress
-from tinygen.training.console import say as say
 from tinygen.training.gan import GAN as GAN
 from tinygen.training.gan import fixed_latents as fixed_latents
 from tinygen.training.loop import train as train

@@ -1,19 +1,18 @@
 """Training a classifier: cross entropy, a few epochs, the accuracy on validation images."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
 
 from tinygen import functional as F
-from tinygen.autograd.recording import no_grad
 from tinygen.autograd.tensor import Tensor, tensor
 from tinygen.checks import PIXELS, Count, Images, Positive, checked, require
 from tinygen.data import DataLoader, Dataset
 from tinygen.data.dataset import as_numbers
 from tinygen.data.loader import Batch
 from tinygen.models.pixels import check_pixels
-from tinygen.models.placement import placement
+from tinygen.models.placement import in_batches, placement
 from tinygen.nn import Module
 from tinygen.optim import Adam, cosine_schedule
 from tinygen.training.loop import train
@@ -39,20 +38,6 @@ def as_input(images: Any, model: Module, caller: str = "as_input") -> Tensor:
         check_pixels(caller, values, pixel_range)
     place = placement(model)
     return tensor(as_numbers(values, pixel_range or (0.0, 1.0), place["dtype"]), **place)
-
-
-def in_batches(
-    caller: str, function: Callable[[Tensor], Tensor], model: Module, images: np.ndarray, batch_size: int
-) -> Iterator[np.ndarray]:
-    """Yield ``function(x)`` for batches x of ``images`` (N, C, H, W); errors name the ``caller``.
-
-    ``model``, which ``function`` uses, is in evaluation mode during the computation, and in its former mode between
-    batches.
-    """
-    for first in range(0, len(images), batch_size):
-        with no_grad(), model.evaluating():
-            found = function(as_input(images[first : first + batch_size], model, caller)).numpy()
-        yield found
 
 
 @checked
@@ -99,8 +84,11 @@ def probabilities(model: Module, images: Images, batch_size: Count = 500) -> np.
 
     Dtypes and errors are those of ``as_input``.
     """
-    found = in_batches("probabilities", lambda x: F.softmax(model(x), axis=1), model, images, batch_size)
-    return np.concatenate(list(found))
+
+    def classify(some: np.ndarray) -> np.ndarray:
+        return F.softmax(model(as_input(some, model, "probabilities")), axis=1).numpy()
+
+    return np.concatenate(list(in_batches(classify, model, batch_size, images)))
 
 
 @checked

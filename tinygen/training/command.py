@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 from tinygen.backend import DeviceError, get_rng_state, manual_seed, set_rng_state
-from tinygen.training.console import say
+from tinygen.console import say
 from tinygen.training.options import MAY_CHANGE, settings
 from tinygen.training.run import Run
 

@@ -15,7 +15,7 @@ from tinygen.autograd.recording import no_grad
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import fixed_seed
 from tinygen.checks import Count, checked, described
-from tinygen.models.placement import placed, placement
+from tinygen.models.placement import in_batches, placed, placement
 from tinygen.nn import Module
 from tinygen.objectives import CriticTerms, Game
 from tinygen.operations.creation import randn
@@ -103,7 +103,6 @@ class GAN:
 
 
 @checked
-@no_grad()
 def generate(generator: Module, z: Any, batch_size: Count = 500) -> np.ndarray:
     """Samples G(z) for latents z (N, latent_size), array or tensor, with ``generator`` in evaluation mode: (N, ...), a
     NumPy array.
@@ -113,9 +112,7 @@ def generate(generator: Module, z: Any, batch_size: Count = 500) -> np.ndarray:
     z = placed("generate", "z", z, generator)
     if z.ndim != 2 or z.size == 0:
         raise ValueError(f"generate: z must be latents (N, latent_size), not empty, got {described(z)}")
-    with generator.evaluating():
-        firsts = range(0, len(z), batch_size)
-        return np.concatenate([generator(z[first : first + batch_size]).numpy() for first in firsts])
+    return np.concatenate(list(in_batches(lambda some: generator(some).numpy(), generator, batch_size, z)))
 
 
 @checked

@@ -19,8 +19,8 @@ from itertools import islice
 from typing import Any, Protocol, SupportsFloat, TypeVar, runtime_checkable
 
 from tinygen import backend
+from tinygen.console import progress, say
 from tinygen.kernels.cpu.malloc import tune_malloc
-from tinygen.training.console import progress, say
 from tinygen.training.run import Run, plain_number
 
 Batch = TypeVar("Batch")

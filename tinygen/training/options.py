@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from tinygen.backend import DeviceError, to_device
+from tinygen.console import say
 from tinygen.data import Dataset, load
-from tinygen.training.console import say
 
 RATES = ("learning_rate", "critic_rate", "generator_rate")
 EVALUATION = ("classifier", "draws", "images", "importance_samples", "likelihood_images", "svm_c")

@@ -11,7 +11,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import NamedTuple
 
-from tinygen.checkpoint import written_whole
+from tinygen.files import atomic_write
 
 STYLE = """\
 :root { color-scheme: light; }
@@ -73,7 +73,7 @@ def write_report(
         body += ["<h2>Epoch by epoch</h2>", _table([_line(list(metrics[0]), "th"), *lines])]
     lines = [_line([name.replace("_", " "), str(fact)]) for name, fact in facts.items()]
     body += ["<h2>How it was made</h2>", _table(lines)]
-    with written_whole(path) as unfinished:
+    with atomic_write(path) as unfinished:
         page = _page(title, "\n".join(body), columns)
         unfinished.write_text(page, encoding="utf-8", errors="backslashreplace")  # a path may hold any bytes
 

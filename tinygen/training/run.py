@@ -33,8 +33,9 @@ from typing import Any, SupportsFloat
 import numpy as np
 
 from tinygen import checkpoint
-from tinygen.checkpoint import CheckpointError, remove_unfinished, written_whole
-from tinygen.training.console import print_table, say
+from tinygen.checkpoint import CheckpointError
+from tinygen.console import print_table, say
+from tinygen.files import atomic_write, remove_unfinished
 from tinygen.training.lock import lock_folder
 from tinygen.training.report import COLUMNS, Reference, results_table, write_report
 
@@ -263,7 +264,7 @@ class Run:
         if not self.rows:
             self.file(METRICS).unlink(missing_ok=True)
             return
-        with written_whole(self.file(METRICS)) as path, open(path, "w", encoding="utf-8", newline="") as file:
+        with atomic_write(self.file(METRICS)) as path, open(path, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(self.rows[0])
             writer.writerows([repr(value) for value in row.values()] for row in self.rows)
@@ -317,5 +318,5 @@ def _read_seconds(path: Path) -> float:
 
 
 def _write_json(path: Path, contents: Mapping[str, object]) -> None:
-    with written_whole(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text(json.dumps(contents, indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,8 +1,9 @@
-"""Files that are written whole or not at all.
+"""Atomic writes: a file gets its complete contents, or stays as it was.
 
-The contents go into a temporary file beside the target, are flushed to the disk, and only then take the target's name,
-in one indivisible step. A process that is stopped before that step leaves the earlier file as it was. The temporary
-name is unique, so several processes may write the same target at once: each version is whole, and the last one stays.
+The contents are written into a temporary file beside the target and flushed to the disk; then the temporary file is
+renamed, which is one indivisible step. A process that is stopped before that leaves the earlier file as it was. The
+temporary name is unique, so several processes may write the same target at once; the last one to finish determines its
+contents.
 """
 
 import os
@@ -16,15 +17,15 @@ _TEMPORARY = re.compile(r"\..*\.[0-9a-f]{32}\.unfinished")
 
 
 class CheckpointError(ValueError):
-    """A file is no checkpoint that can be read, or no longer the one that was written."""
+    """A file is not a checkpoint that can be read, or was altered after it was written."""
 
 
 @contextmanager
-def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """The name of an empty temporary file beside ``path``; when the block ends, its contents become ``path``.
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """The path of an empty temporary file beside ``path``; when the block ends, it is renamed to ``path``.
 
-    A block that raises leaves ``path`` as it was and removes the temporary file. A process that is killed within the
-    block leaves ``path`` as it was, and a hidden file ``.<name>.<32 digits>.unfinished`` beside it, which
+    If the block raises, ``path`` stays as it was and the temporary file is removed. If the process is killed within the
+    block, ``path`` stays as it was and a hidden file ``.<name>.<32 digits>.unfinished`` stays beside it, which
     ``remove_unfinished`` removes.
 
     Raises ``FileNotFoundError`` where the folder of ``path`` does not exist, ``IsADirectoryError`` where ``path`` is a
@@ -45,14 +46,14 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     except OSError as error:
         if error.errno is None:
             raise
-        # What a library says of its failed write names the temporary file, and more.
+        # The message of the library that failed to write names the temporary file.
         raise OSError(error.errno, f"{path} cannot be written: {os.strerror(error.errno)}") from error
     finally:
         unfinished.unlink(missing_ok=True)
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove the temporary files that killed processes left in ``folder``; only where no other process writes there."""
+    """Remove the temporary files of killed processes from ``folder``, in which no other process may be writing."""
     for path in folder.iterdir():
         if _TEMPORARY.fullmatch(path.name):
             path.unlink(missing_ok=True)
