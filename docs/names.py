@@ -43,7 +43,7 @@ rest: formulas, shapes, errors. (`python docs/names.py` writes this page from th
 def members(module: ModuleType) -> Iterator[tuple[str, Any]]:
     """The public functions and classes that a module offers: its own, and those that a package gathers."""
     is_package = hasattr(module, "__path__")
-    for name, member in sorted(vars(module).items(), key=lambda item: item[0].lower()):
+    for name, member in sorted(inspect.getmembers(module), key=lambda item: item[0].lower()):
         if not name.startswith("_") and inspect.isroutine(member) | inspect.isclass(member):
             home = member.__module__
             if home == module.__name__ or (is_package and home.startswith("tinygen.")):

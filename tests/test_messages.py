@@ -103,7 +103,7 @@ ELSEWHERE = {"tg.save", "tg.load", "tg.Tensor"}
 
 
 def public(prefix: str, module: ModuleType) -> Iterator[tuple[str, Any]]:
-    for name, member in vars(module).items():
+    for name, member in inspect.getmembers(module):
         home = getattr(member, "__module__", "")
         is_own = home == module.__name__ or (hasattr(module, "__path__") and home.startswith("tinygen."))
         is_error = inspect.isclass(member) and issubclass(member, BaseException)

@@ -86,7 +86,7 @@ def public_callables() -> dict[str, Any]:
     named = {
         f"{module}.{name}": member
         for module, members in PUBLIC.items()
-        for name, member in vars(members).items()
+        for name, member in inspect.getmembers(members)
         if callable(member) and not name.startswith("_") and is_of(members, member)
     }
     known = {id(member) for member in named.values()}
