@@ -1,6 +1,6 @@
 """How good are the samples? The non-saturating game on Fashion-MNIST, here and in PyTorch, on equal terms.
 
-    python benchmarks/gan_quality.py                       2,000 rounds, three seeds a side: about half an hour
+    python benchmarks/gan_quality.py                       2,000 steps, three seeds per side: about half an hour
     python benchmarks/gan_quality.py --steps 200           a first look
     python benchmarks/gan_quality.py --device gpu          both sides on a GPU, in minutes
 
@@ -33,7 +33,7 @@ LATENT_SIZE, BATCH = 128, 32
 def arguments() -> argparse.Namespace:
     """How long, how often, where."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--steps", type=int, default=2000, metavar="N", help="rounds a training (%(default)s)")
+    parser.add_argument("--steps", type=int, default=2000, metavar="N", help="training steps (%(default)s)")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="trainings a side (%(default)s)")
     parser.add_argument("--limit", type=int, metavar="N", help="use the first N images of each split only")
     parser.add_argument(
@@ -55,7 +55,7 @@ def tinygen_samples(train_set: data.Dataset, steps: int, seed: int, count: int, 
     """Train tinygen's side; its samples (count, 1, 28, 28) in [-1, 1]."""
     real = batches(train_set, steps, seed, TINYGEN)
     generator, critic = GreyGenerator(LATENT_SIZE).to(device), GreyCritic().to(device)
-    optimizers = (Adam(player.parameters(), 2e-4, (0.5, 0.999)) for player in (generator, critic))
+    optimizers = (Adam(network.parameters(), 2e-4, (0.5, 0.999)) for network in (generator, critic))
     gan = GAN(GAMES["non_saturating"], generator, critic, LATENT_SIZE, *optimizers)
     for images in real:
         gan.train_step(tg.tensor(images, device=device))
@@ -69,7 +69,7 @@ def pytorch_samples(train_set: data.Dataset, steps: int, seed: int, count: int, 
     twins.torch.manual_seed(seed)
     place = "cuda" if device == "gpu" else "cpu"
     generator, critic = twins.GreyGenerator(LATENT_SIZE).to(place), twins.GreyCritic().to(place)
-    step = twins.game_round(generator, critic, LATENT_SIZE, "contiguous_format", twins.ones)
+    step = twins.gan_step(generator, critic, LATENT_SIZE, common.Peer(), twins.ones)
     for images in real:
         step(images)
     generator.eval()
@@ -120,7 +120,7 @@ def main() -> None:
     own = evaluation.calculate_fid_score(features(classifier, train_set.images[: len(test_set)]), real)
     rows.append(("training images", own, own))
     print()
-    common.print_table((f"FID after {options.steps:,} rounds", TINYGEN, PYTORCH), rows)
+    common.print_table((f"FID after {options.steps:,} steps", TINYGEN, PYTORCH), rows)
     common.conclude(ours.mean() / theirs.mean(), GOAL)
 
 

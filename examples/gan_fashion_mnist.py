@@ -85,7 +85,9 @@ def arguments() -> argparse.Namespace:
     add("--beta1", type=real(0, 1), default=0.5, metavar="X", help="Adam's, for both networks (%(default)s)")
     width = "channels of the layer nearest to the image (%(default)s; recommended on a GPU: 64)"
     add("--width", type=whole(1), default=32, metavar="N", help=width)
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.game = list(dict.fromkeys(options.game))  # each once
+    return options
 
 
 def main() -> None:
@@ -154,7 +156,7 @@ def new_gan(name: str, options: argparse.Namespace) -> GAN:
     tg.manual_seed(options.seed)
     game = GAMES[name] if options.n_critic is None else replace(GAMES[name], n_critic=options.n_critic)
     generator = GreyGenerator(LATENT_SIZE, options.width).to(options.device)
-    critic = GreyCritic(options.width, normalised=game.on_slope is None).to(options.device)
+    critic = GreyCritic(options.width, normalised=game.slope_penalty is None).to(options.device)
     rate, betas = options.learning_rate, (options.beta1, 0.999)
     optimizers = [Adam(network.parameters(), rate, betas) for network in (generator, critic)]
     return GAN(game, generator, critic, LATENT_SIZE, *optimizers, ExponentialMovingAverage(generator, 0.999))

@@ -228,8 +228,9 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, float]:
         for count, each in by_count.items():
             accuracies = [row["accuracy"] for row in each]
             results[f"{name}_{count}_labels"] = float(np.mean(accuracies))
-            error = np.std(accuracies, ddof=1) / np.sqrt(len(accuracies)) if len(accuracies) > 1 else 0.0
-            results[f"{name}_{count}_labels_standard_error"] = float(error)
+            if len(accuracies) > 1:
+                error = np.std(accuracies, ddof=1) / np.sqrt(len(accuracies))
+                results[f"{name}_{count}_labels_standard_error"] = float(error)
     say("\nmedian seconds of the training of an SVM, by the number of labels")
     print_table(table)
     say()

@@ -33,7 +33,7 @@ import tinygen.functional as F
 from tinygen import divergences, evaluation, nn, plotting
 from tinygen.data import samplers
 from tinygen.models import MLP
-from tinygen.objectives import GAMES, Game
+from tinygen.objectives import GAMES, Game, NoisyLabels
 from tinygen.optim import Adam, linear_schedule
 from tinygen.training import GAN, Reference, Run, common_arguments, conduct, say, train
 from tinygen.training.options import real, whole
@@ -125,7 +125,10 @@ def with_options(game: Game, options: argparse.Namespace) -> Game:
     """``game`` with the command's options that it has."""
     n_critic = min(game.n_critic, N_CRITIC) if options.n_critic is None else options.n_critic
     game = replace(game, n_critic=n_critic, penalty_weight=options.penalty_weight)
-    return replace(game, soft=options.soft, flipped=options.flipped) if game.has_labels else game
+    if not game.has_labels or not (options.soft or options.flipped):
+        return game
+    label = 1 - options.soft
+    return replace(game, labels=NoisyLabels((label, label), flipped=(0.0, 0.0), share_flipped=options.flipped))
 
 
 class Generator(MLP):

@@ -12,7 +12,7 @@ from toy_vae import ToyVAE
 import tinygen as tg
 from tinygen import data, divergences, evaluation, models, objectives, plotting, training
 from tinygen.data import samplers
-from tinygen.objectives import GAMES
+from tinygen.objectives import GAMES, NoisyLabels
 from tinygen.optim import Adam
 from tinygen.training.classifier import accuracy, as_input, probabilities
 
@@ -108,7 +108,14 @@ CASES = {  # a right call of each: the function -> its arguments, or a function 
     ToyVAE().sample: {"n": 2},
     ToyVAE().elbo: {"x": COINS},
     ToyVAE().elbo_terms: {"x": COINS},
-    objectives.Game: {**GAME, "penalty_weight": 1.0, "clip": 1.0, "n_critic": 2, "has_labels": True, "soft": 0.1},
+    objectives.Game: {
+        **GAME,
+        "penalty_weight": 1.0,
+        "clip": 1.0,
+        "n_critic": 2,
+        "has_labels": True,
+        "labels": NoisyLabels(),
+    },
     objectives.NoisyLabels: {"usual": (0.7, 1.2), "flipped": (0.0, 0.3), "share_flipped": 0.1},
     objectives.interpolates: {"real": POINTS, "fake": POINTS},
     objectives.gradient_norms: {"critic": models.MLP(2), "x": POINTS.astype("f")},

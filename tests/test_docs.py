@@ -1,6 +1,7 @@
 """The book is true: every block of code in it runs and asserts something, what it prints is what the page says, every
 link leads somewhere, every figure is the one that the named command draws, and the index names every public name."""
 
+import ast
 import contextlib
 import functools
 import importlib.util
@@ -13,6 +14,7 @@ import textwrap
 from pathlib import Path
 from types import ModuleType
 
+import code_lines
 import numpy as np
 import pytest
 from PIL import Image
@@ -183,3 +185,46 @@ def test_contributing_names_files_that_exist():
     named = re.findall(r"`((?:tinygen|tests|docs)/[\w./-]+)`", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
     assert named
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_first_script_of_the_readme_is_the_minimal_vae():
+    shown = [code for language, code, _ in blocks(ROOT / "README.md") if language == "py"]
+    source = (ROOT / "examples" / "minimal_vae.py").read_text(encoding="utf-8")
+    assert shown == [source.split('"""\n\n', 1)[1]]
+
+
+def test_the_lines_of_code_in_the_readme_are_those_counted():
+    """Within five per cent: ``python tests/code_lines.py`` prints the figures to update."""
+    figures = list(code_lines.stated())
+    assert len(figures) > 8
+    assert [each for each in figures if abs(each[1] - each[2]) > max(0.05 * each[2], 5)] == []
+
+
+GLOSSARY = re.findall(
+    r"^\| (.+) \| .+ \| \[.+\]\((.+)\)(.*) \|$", (DOCS / "glossary.md").read_text("utf-8"), re.MULTILINE
+)
+
+
+@pytest.mark.parametrize(("term", "path", "names"), GLOSSARY, ids=lambda each: each.split(",")[0])
+def test_a_term_of_the_glossary_is_implemented_where_it_says(term, path, names):
+    file = (DOCS / path).resolve()
+    defined = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            defined.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            defined |= {target.id for target in targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.ImportFrom) and file.name == "__init__.py":
+            defined |= {alias.asname or alias.name for alias in node.names}
+    assert set(re.findall(r"`(\w+)`", names)) <= defined
+
+
+def test_the_glossary_has_one_line_per_term_in_alphabetical_order():
+    text = (DOCS / "glossary.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    headers = 2 * text.count("\n## ")
+    assert len(GLOSSARY) == len(rows) - headers
+    for section in text.split("\n## ")[1:]:
+        terms = [line.split(" | ")[0].lower() for line in section.splitlines() if line.startswith("| ")][2:]
+        assert terms == sorted(terms)

@@ -1,7 +1,7 @@
 """Output of a run: text, tables, progress.
 
 Printing never ends a run. A character outside the terminal's encoding is printed as an escape sequence, and after the
-reading end of a pipe is closed nothing is printed.
+reading end of a pipe is closed, or the disk of a redirected output is full, nothing is printed.
 """
 
 import os
@@ -18,10 +18,12 @@ Item = TypeVar("Item")
 def say(text: str = "", *, file: TextIO | None = None) -> None:
     """Print ``text`` and a newline to ``file`` (default: standard output)."""
     file = sys.stdout if file is None else file
+    if file is None:  # closed by the shell
+        return
     encoding = getattr(file, "encoding", None) or "utf-8"
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=file, flush=True)
-    except BrokenPipeError:  # the reading end is closed: the run continues, and its output is discarded
+    except OSError:  # a closed pipe, a full disk: the run continues, and its output is discarded
         os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
 
 
@@ -39,7 +41,7 @@ def progress(items: Iterable[Item], description: str, total: int | None = None, 
     """
     if total is None and isinstance(items, Sized):
         total = len(items)
-    if sys.stderr.isatty():
+    if sys.stderr is not None and sys.stderr.isatty():
         yield from tqdm(items, description, total, leave=False, dynamic_ncols=True)
         return
     started = printed = time.monotonic()

@@ -142,7 +142,7 @@ class Optimizer:
             raise ValueError(f"load_state_dict: state of {len(steps)} parameters, expected {len(self.params)}")
         own: list[dict[str, Array]] = []
         for index, (parameter, kept) in enumerate(zip(self.params, state["state"], strict=True)):
-            if kept and set(kept) != set(self.slots):
+            if set(kept) != set(self.slots) and (kept or steps[index] > 0):
                 name = type(self).__name__
                 raise ValueError(f"load_state_dict: state of {sorted(kept)}, {name} expects {sorted(self.slots)}")
             named = {slot: f"{slot} of parameter {index}" for slot in kept}

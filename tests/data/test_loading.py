@@ -220,7 +220,7 @@ def test_an_official_file_is_taken_without_a_word_however_it_is_packed(root, mon
     path = root / "svhn" / "test_32x32.mat"
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     path.write_bytes(gzip.compress(path.read_bytes()))
-    files = {"test": (dataclasses.replace(catalogue.SVHN.files["test"][0], sha256=sha256),)}
+    files = {"test": (dataclasses.replace(catalogue.SVHN.files["test"][0], content_sha256=sha256),)}
     monkeypatch.setitem(catalogue.CATALOGUE, "svhn", dataclasses.replace(catalogue.SVHN, files=files))
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -164,3 +164,38 @@ def test_a_metric_that_is_a_tensor_becomes_a_number_at_once(tmp_path):
     assert tg.load(tmp_path / "checkpoint.h5")["rows"] == rows
     with pytest.raises(TypeError, match=r"^train: the metric loss must be a number, got a list$"):
         train(None, range(2), lambda *_: {"loss": [1.0]}, epochs=1, parts={})
+
+
+def test_a_foreign_file_of_a_name_that_the_run_will_write_is_found_at_the_start(tmp_path, options, capsys):
+    """Not after the training, when the earlier run is gone."""
+
+    def experiment(options, run):
+        run.part("half").log(1, loss=1.0)
+        run.file("late.png").write_bytes(b"")
+
+    conduct(experiment, options())
+    (tmp_path / "out" / "late.png").unlink()
+    manifest = tmp_path / "out" / "run.json"
+    manifest.write_text(manifest.read_text().replace('"late.png"', '"other.png"'))
+    (tmp_path / "out" / "late.png").write_text("mine")
+    with pytest.raises(SystemExit) as ended:
+        conduct(experiment, options("--overwrite"))
+    assert ended.value.code == 2
+    assert "late.png is not of this run, which would write a file of that name" in capsys.readouterr().err
+    assert (tmp_path / "out" / "half" / "metrics.csv").exists()
+
+
+def test_an_interrupt_says_what_there_is_to_go_on_from(tmp_path, options, capsys):
+    def interrupted_in_a_part(options, run):
+        run.part("half").save(weights=np.ones(1))
+        if options.epochs > 1:
+            raise KeyboardInterrupt
+
+    def interrupted_at_once(options, run):
+        raise KeyboardInterrupt
+
+    for experiment, words in ((interrupted_at_once, "nothing was changed"), (interrupted_in_a_part, "--resume")):
+        with pytest.raises(SystemExit) as ended:
+            conduct(experiment, options())
+        assert ended.value.code == 130
+        assert words in capsys.readouterr().err

@@ -44,7 +44,7 @@ def test_a_training_step_is_n_critic_steps_of_the_critic_and_one_of_the_generato
         assert set(gan.critic_optimizer.steps) == {3 * steps}
         assert set(gan.generator_optimizer.steps) == {steps}
     watched = {"critic_loss", "score_gap", "generator_loss"}
-    assert set(metrics) == watched | ({"penalty", "slope"} if GAMES[name].on_slope else set())
+    assert set(metrics) == watched | ({"penalty", "slope"} if GAMES[name].slope_penalty else set())
     assert all(isinstance(number, float) and np.isfinite(number) for number in metrics.values())
 
 
@@ -200,3 +200,15 @@ def test_an_interrupted_dcgan_with_noisy_labels_ends_with_the_same_bits(tmp_path
     for name in ("checkpoint.h5", "metrics.csv"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     np.testing.assert_equal(dict(parts), dict(whole))
+
+
+def test_an_optimiser_or_average_of_another_network_is_refused():
+    generator, critic = MLP(3, 2), MLP(2)
+    own = Adam(generator.parameters()), Adam(critic.parameters())
+    game = GAMES["non_saturating"]
+    both = Adam([*generator.parameters(), *critic.parameters()])
+    for optimizers in (own[::-1], (both, own[1]), (own[0], both)):
+        with pytest.raises(ValueError, match=r"GAN: (generator|critic)_optimizer must have parameters of the MLP only"):
+            GAN(game, generator, critic, 3, *optimizers)
+    with pytest.raises(ValueError, match="GAN: average must be the moving average of the generator"):
+        GAN(game, generator, critic, 3, *own, ExponentialMovingAverage(critic))

@@ -330,3 +330,33 @@ def test_a_hundred_steps_do_not_grow_memory(tmp_path):
     finally:
         tracemalloc.stop()
     assert after - before < 500_000  # a graph that stays takes 50,000 a step; Python's stores of freed objects the rest
+
+
+# What a caller may get wrong ------------------------------------------------------------------------------------------
+
+
+def test_a_metric_is_averaged_over_the_steps_that_return_it():
+    def step(batch, index):
+        return {"critic": float(index)} | ({} if index % 2 else {"generator": 4.0})
+
+    rows = train(None, range(4), step, epochs=2, parts={"counter": Counter()})
+    assert rows == [{"epoch": 1, "critic": 1.5, "generator": 4.0}, {"epoch": 2, "critic": 5.5, "generator": 4.0}]
+
+
+@pytest.mark.parametrize("taken", ["loss", "epoch"])
+def test_evaluation_does_not_replace_a_metric_of_the_epoch(taken):
+    with pytest.raises(ValueError, match=rf"train: evaluate must return other names .*, got \['{taken}'\]"):
+        train(None, range(2), lambda *_: {"loss": 1.0}, epochs=1, parts={}, evaluate=lambda: {taken: 9.0})
+
+
+@pytest.mark.parametrize(
+    ("loader", "step", "parts", "message"),
+    [
+        (iter([1]), lambda *_: {}, {}, "loader must have a length and an iterator"),
+        ([1], lambda *_: None, {}, "step must return a dict of metrics, got None"),
+        ([1], lambda *_: {}, {"x": 5}, r"parts\['x'\] must have state_dict and load_state_dict, got 5"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused_by_name(loader, step, parts, message):
+    with pytest.raises(TypeError, match=f"^train: {message}"):
+        train(None, loader, step, epochs=1, parts=parts)

@@ -7,7 +7,7 @@ from toy_vae import GaussianVAE, ToyVAE
 import tinygen as tg
 from tinygen import evaluation
 from tinygen.data import DataLoader, Dataset
-from tinygen.optim import SGD, Adam
+from tinygen.optim import SGD, Adam, ExponentialMovingAverage
 from tinygen.training import Run, train_vae
 
 
@@ -103,3 +103,13 @@ def test_another_likelihood_trains_on_the_same_loop(seeded):
     model, rows = trained(greys, model=GaussianVAE(), epochs=5)
     assert rows[-1]["train_elbo"] > rows[0]["train_elbo"]
     assert np.isfinite(evaluation.elbo(model, greys))
+
+
+def test_an_optimiser_or_average_of_another_model_is_refused():
+    model, other = ToyVAE(), ToyVAE()
+    loader = DataLoader(Dataset(np.zeros((2, 1, 2, 2), bool)), 2)
+    with pytest.raises(ValueError, match="train_vae: optimizer must have parameters of the ToyVAE only"):
+        train_vae(None, model, loader, Adam(other.parameters()), epochs=1)
+    average = ExponentialMovingAverage(other)
+    with pytest.raises(ValueError, match="train_vae: average must be the moving average of the model"):
+        train_vae(None, model, loader, Adam(model.parameters()), epochs=1, average=average)

@@ -6,6 +6,7 @@ looks at the numbers to guess their range. Images of other dtypes are refused.
 """
 
 import hashlib
+from functools import cache
 from typing import Annotated, Any, overload
 
 import numpy as np
@@ -20,6 +21,9 @@ BLACK_AND_WHITE = {"bool": (0.0, 1.0), "uint8": (0.0, 255.0)}  # the dtypes that
 Labels = Annotated[
     np.ndarray, Rule("whole numbers (N,)", lambda labels: labels.ndim == 1 and labels.dtype.kind in "biu")
 ]
+SQUARES = Rule(
+    "uint8 squares (N, C, H, H)", lambda a: a.dtype == np.uint8 and a.ndim == 4 and 0 < a.shape[2] == a.shape[3]
+)
 Bytes = Annotated[np.ndarray, Rule("uint8 from 0 to 255", lambda images: images.dtype == np.uint8)]
 
 
@@ -156,3 +160,27 @@ def as_bytes(
     if not np.isfinite(images).all():
         raise ValueError("as_bytes: images hold NaN or infinity, expected numbers in [-1, 1]")
     return np.rint((images.clip(-1, 1) + 1) * 127.5).astype(np.uint8)
+
+
+@checked
+def resized(images: Annotated[np.ndarray, SQUARES], side: Count) -> np.ndarray:
+    """Square greys or colours, uint8 (N, C, H, H), as (N, C, side, side): a triangle filter with anti-aliasing.
+
+    Each new pixel is a mean over the old ones, weighed by how near their centres are. The triangle reaches as far as
+    the larger of the two pixels is wide: where images grow that is bilinear interpolation, where they shrink every old
+    pixel counts. Along either axis alike, so it is one product with a matrix from both sides.
+
+    Raises ``ValueError`` for images that are not uint8 squares, or a ``side`` below 1.
+    """
+    weights = _triangle(images.shape[2], side)
+    return np.rint(weights @ images.astype(np.float32) @ weights.T).astype(np.uint8)
+
+
+@cache
+def _triangle(before: int, after: int) -> np.ndarray:
+    """The (after, before) matrix of the filter; each row sums to 1."""
+    scale = before / after
+    centres = (np.arange(after) + 0.5) * scale
+    distances = np.abs(centres[:, None] - (np.arange(before) + 0.5)) / max(scale, 1.0)
+    weights = np.maximum(0, 1 - distances)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)

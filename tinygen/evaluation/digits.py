@@ -9,7 +9,7 @@ import numpy as np
 from tinygen.checks import Count, Finite, Images, Rule, axes, checked, described
 from tinygen.data import Dataset
 from tinygen.data.dataset import BLACK_AND_WHITE
-from tinygen.evaluation.extraction import image_features
+from tinygen.evaluation.features import image_features
 from tinygen.evaluation.frechet import calculate_fid_score
 from tinygen.evaluation.kid import calculate_kid_score, kid_blocks
 from tinygen.evaluation.weights import load_weights

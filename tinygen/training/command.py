@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from tinygen.backend import DeviceError, get_rng_state, manual_seed, set_rng_state
 from tinygen.console import say
 from tinygen.training.options import MAY_CHANGE, settings
-from tinygen.training.run import Run
+from tinygen.training.run import Run, foreign_file
 
 Experiment = Callable[[argparse.Namespace, Run], None]
 WRONG_INPUT = (OSError, ValueError, DeviceError)  # the errors of invalid options and files
@@ -53,9 +53,13 @@ def conduct(
         )
     with interruptible(run):
         with refusing():
-            rehearse(experiment, options, limit, small)
+            rehearse(experiment, options, limit, small, run.out)
+        if options.resume and not run.has_earlier:
+            say(f"no earlier run in {run.out}: starting a new one")
         try:
             experiment(options, run)
+        except MemoryError as error:
+            _end(1, f"out of memory ({error}); {_resumable(run)}")
         except WRONG_INPUT as error:
             if not run.has_begun:
                 refuse(error)
@@ -66,8 +70,11 @@ def conduct(
             _end(1, f"{error}; {_resumable(run)}")
 
 
-def rehearse(experiment: Experiment, options: argparse.Namespace, limit: int, small: dict[str, Any]) -> None:
-    """Run the ``experiment`` at a small scale, without output, in a temporary folder; errors are those it raises."""
+def rehearse(experiment: Experiment, options: argparse.Namespace, limit: int, small: dict[str, Any], out: Path) -> None:
+    """Run the ``experiment`` at a small scale, without output, in a temporary folder.
+
+    Errors are those it raises, and ``FileExistsError`` where it wrote a file whose name a foreign file in ``out`` has.
+    """
     reduced = argparse.Namespace(**vars(options))
     reduced.epochs, reduced.limit = 1, min(limit, options.limit or limit)
     vars(reduced).update(small)
@@ -77,6 +84,8 @@ def rehearse(experiment: Experiment, options: argparse.Namespace, limit: int, sm
         reduced.out, reduced.resume = Path(folder), False
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             experiment(reduced, Run(reduced.out, settings=settings(reduced, _program())))
+        if foreign := foreign_file(out, reduced.out):
+            raise FileExistsError(f"{foreign} is not of this run, which would write a file of that name: move it away")
     set_rng_state(state)
 
 
@@ -109,7 +118,10 @@ def _end(status: int, sentence: str) -> NoReturn:
 
 
 def _resumable(run: Run) -> str:
-    return "continue with --resume" if run.checkpoint.exists() else "there is no checkpoint yet"
+    if not run.has_begun:
+        return "nothing was changed"
+    checkpoints = [run.checkpoint, *run.out.glob(f"*/{run.checkpoint.name}")]
+    return "continue with --resume" if any(path.exists() for path in checkpoints) else "there is no checkpoint yet"
 
 
 def _program() -> str:

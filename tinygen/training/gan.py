@@ -22,7 +22,7 @@ from tinygen.operations.creation import randn
 from tinygen.operations.reductions import mean
 from tinygen.operations.shaping import split
 from tinygen.optim import ExponentialMovingAverage, Optimizer
-from tinygen.training.loop import Stateful
+from tinygen.training.loop import Stateful, check_owned
 
 
 class GAN:
@@ -44,6 +44,10 @@ class GAN:
         critic_optimizer: Optimizer,
         average: ExponentialMovingAverage | None = None,
     ) -> None:
+        check_owned("GAN", "generator_optimizer", generator_optimizer, generator)
+        check_owned("GAN", "critic_optimizer", critic_optimizer, critic)
+        if average is not None and average.module is not generator:
+            raise ValueError("GAN: average must be the moving average of the generator, it is another module's")
         self.game, self.generator, self.critic, self.latent_size = game, generator, critic, latent_size
         self.generator_optimizer, self.critic_optimizer, self.average = generator_optimizer, critic_optimizer, average
 

@@ -59,6 +59,17 @@ class FolderLock:
 _held: WeakValueDictionary[Path, FolderLock] = WeakValueDictionary()
 
 
+def _release_in_child() -> None:
+    """In a forked process: the locks are the parent's alone."""
+    for lock in list(_held.values()):
+        lock.file.close()
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_release_in_child)
+
+
 def lock_folder(folder: Path, holder: str) -> FolderLock:
     """The lock on ``folder``, which this process may already hold; ``holder`` is its command."""
     path = folder.resolve()

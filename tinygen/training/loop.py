@@ -19,8 +19,11 @@ from itertools import islice
 from typing import Any, Protocol, SupportsFloat, TypeVar, runtime_checkable
 
 from tinygen import backend
+from tinygen.checks import described
 from tinygen.console import progress, say
 from tinygen.kernels.cpu.malloc import tune_malloc
+from tinygen.nn import Module
+from tinygen.optim import Optimizer
 from tinygen.training.run import Run, plain_number
 
 Batch = TypeVar("Batch")
@@ -61,14 +64,17 @@ def train(
     """Train for ``epochs`` passes over ``loader``, or for the remaining ones if ``run`` is resumed; returns the rows of
     metrics, one per epoch.
 
-    ``step(batch, index)``, with ``index`` counting steps from 0 over all epochs, returns numbers whose means over the
-    epoch become metrics, together with those that ``evaluate()`` returns after it. A checkpoint is written after every
+    ``step(batch, index)``, with ``index`` counting steps from 0 over all epochs, returns numbers. Their means over the
+    steps of the epoch that returned them become metrics, together with those that ``evaluate()`` returns after it. A
+    checkpoint is written after every
     epoch and whenever ``minutes`` have passed. Without a ``run`` (None) nothing is written or printed. Calls
     ``tg.tune_malloc``.
 
-    Raises ``FloatingPointError`` where a number of a step is not finite, ``TypeError`` where a metric is no number, and
-    ``ValueError`` where the checkpoint is of other parts, data or number of steps.
+    Raises ``FloatingPointError`` where a number of a step is not finite, ``TypeError`` where a metric is no number,
+    ``loader`` has no length or a part no state, and ``ValueError`` where ``evaluate`` returns a metric of a step or
+    "epoch", and where the checkpoint is of other parts, data or number of steps.
     """
+    _check_arguments(loader, parts)
     tune_malloc()
     state = _restore(run, parts, loader) if run is not None and run.resumed else _Progress()
     rows = [] if run is None else run.rows
@@ -80,7 +86,12 @@ def train(
             if run is not None and time.monotonic() - saved > 60 * minutes and state.done < len(loader):
                 _save(run, parts, loader, state)
                 saved = time.monotonic()
-        row = _means(state) | _numbers(evaluate())
+        row, evaluated = _means(state), _numbers("evaluate", evaluate())
+        if taken := evaluated.keys() & {"epoch", *row}:
+            raise ValueError(
+                f"train: evaluate must return other names than the epoch's own metrics, got {sorted(taken)}"
+            )
+        row |= evaluated
         state = _Progress(state.epoch + 1)
         if run is None:
             rows.append({"epoch": state.epoch} | row)
@@ -91,14 +102,33 @@ def train(
     return rows
 
 
+def check_owned(caller: str, argument: str, optimizer: Optimizer, module: Module) -> None:
+    """Raise ``ValueError`` where ``optimizer`` has parameters that are not ``module``'s: another network would be
+    trained."""
+    own = set(module.parameters())
+    if not own.issuperset(optimizer.params):
+        raise ValueError(
+            f"{caller}: {argument} must have parameters of the {type(module).__name__} only, it has others"
+        )
+
+
+def _check_arguments(loader: Any, parts: Mapping[str, Any]) -> None:
+    if not isinstance(loader, Batches):
+        raise TypeError(f"train: loader must have a length and an iterator, such as a list, got {described(loader)}")
+    for name, part in parts.items():
+        if not (hasattr(part, "state_dict") and hasattr(part, "load_state_dict")):
+            raise TypeError(f"train: parts[{name!r}] must have state_dict and load_state_dict, got {described(part)}")
+
+
 @dataclass
 class _Progress:
-    """Completed epochs, completed steps of the next one, the sums of their metrics, and the state of the random number
-    generator at the start of that epoch."""
+    """Completed epochs, completed steps of the next one, the sums of their metrics, the numbers of steps that returned
+    them, and the state of the random number generator at the start of that epoch."""
 
     epoch: int = 0
     done: int = 0
     sums: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
     rng_at_start: Mapping[str, Any] = field(default_factory=backend.get_rng_state)
 
 
@@ -116,15 +146,19 @@ def _batches(loader: Batches[Batch], state: _Progress) -> Iterator[Batch]:
 
 def _accumulate(state: _Progress, metrics: Mapping[str, SupportsFloat]) -> None:
     """Count one step and add its metrics to the sums."""
-    for name, value in _numbers(metrics).items():
+    for name, value in _numbers("step", metrics).items():
         if not math.isfinite(value):
             raise FloatingPointError(f"train: {name} is {value} in epoch {state.epoch + 1}, step {state.done + 1}")
         state.sums[name] = state.sums.get(name, 0.0) + value
+        state.counts[name] = state.counts.get(name, 0) + 1
     state.done += 1
 
 
-def _numbers(metrics: Mapping[str, SupportsFloat]) -> dict[str, float]:
-    """The metrics as Python numbers: a tensor would keep its computation graph in memory until the end of the epoch."""
+def _numbers(source: str, metrics: Mapping[str, SupportsFloat]) -> dict[str, float]:
+    """The metrics that the function ``source`` returned as Python numbers: a tensor would keep its computation graph in
+    memory until the end of the epoch."""
+    if not isinstance(metrics, Mapping):
+        raise TypeError(f"train: {source} must return a dict of metrics, got {described(metrics)}")
     numbers = {}
     for name, value in metrics.items():
         try:
@@ -140,12 +174,13 @@ def _fingerprint(loader: Batches[Any]) -> str | None:
 
 
 def _means(state: _Progress) -> dict[str, float]:
-    return {name: total / state.done for name, total in state.sums.items()}
+    return {name: total / state.counts[name] for name, total in state.sums.items()}
 
 
 def _save(run: Run, parts: Mapping[str, Stateful], loader: Batches[Any], state: _Progress) -> None:
     states = {name: part.state_dict() for name, part in parts.items()}
-    numbers = {"rows": run.rows, "epoch": state.epoch, "done": state.done, "steps": len(loader), "sums": state.sums}
+    numbers = {"rows": run.rows, "epoch": state.epoch, "done": state.done, "steps": len(loader)}
+    numbers |= {"sums": state.sums, "counts": state.counts}
     rng = {"rng": backend.get_rng_state(), "rng_at_start": state.rng_at_start}
     run.save(parts=states, data=_fingerprint(loader), **numbers, **rng)
 
@@ -167,4 +202,4 @@ def _restore(run: Run, parts: Mapping[str, Stateful], loader: Batches[Any]) -> _
     run.restore(kept["rows"])
     backend.set_rng_state(kept["rng"])
     say(f"resumed after epoch {kept['epoch']} and {kept['done']} steps")
-    return _Progress(kept["epoch"], kept["done"], kept["sums"], kept["rng_at_start"])
+    return _Progress(kept["epoch"], kept["done"], kept["sums"], kept["counts"], kept["rng_at_start"])

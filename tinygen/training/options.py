@@ -141,6 +141,8 @@ positive = real(0.0, without_low=True)
 
 def user_path(text: str) -> Path:
     """The type of an option that names a file or a folder; ``~`` is the user's home."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("expected a path, got an empty text")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:

@@ -1,7 +1,8 @@
 """A run's folder: the files that a training run writes.
 
 ====================  ==================================================================================================
-``run.json``          the command, and the names of the files that the run wrote: no others are ever replaced or removed
+``run.json``          the commands, the settings, and the names of the files that the run wrote: no others are ever
+                      replaced or removed
 ``metrics.csv``       one row per epoch, for plotting during the run
 ``results.json``      the final numbers, flat: name -> number; with seed, versions, device and seconds (before the end
                       only ``epochs`` and ``seconds``)
@@ -48,13 +49,15 @@ class Run:
     """The folder ``out`` of one run: its checkpoint, metrics, figures, results and report.
 
     The folder must be new, empty, or that of an earlier run. ``resume=True`` continues from the earlier run's
-    checkpoint, if there is one (then ``resumed`` is true); ``overwrite=True`` replaces the earlier run when the first
-    file is written. ``settings`` (option -> value) are saved in the checkpoint, with the version of the library: a
-    resumed run must have the same, except for those named in ``may_change``, whose changes are printed.
+    checkpoint, if there is one (then ``resumed`` is true); ``overwrite=True`` replaces the earlier run and its parts
+    when the first file is written. ``settings`` (option -> value) are saved in ``run.json`` and in the checkpoint, with
+    the version of the library: a resumed run must have the same, except for those named in ``may_change``, whose
+    changes are printed.
 
     Raises ``BlockingIOError`` where another process writes into the folder; ``FileExistsError`` where it holds other
-    files, or an earlier run that is neither resumed nor replaced; ``ValueError`` where settings differ, naming each
-    with both values; and the errors of ``checkpoint.load``.
+    files, or an earlier run that is neither resumed nor replaced; ``FileNotFoundError`` where a finished run that is to
+    be resumed has lost its checkpoint; ``ValueError`` where settings differ, naming each with both values, and
+    ``TypeError`` for settings that JSON cannot hold; and the errors of ``checkpoint.load``.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class Run:
     ) -> None:
         self.out = Path(out)
         self.checkpoint = self.out / CHECKPOINT
-        self.settings = {**(settings or {}), "tinygen_version": versions()["tinygen_version"]}
+        self.settings = _as_json("settings", {**(settings or {}), "tinygen_version": versions()["tinygen_version"]})
         self.rows: list[dict[str, float]] = []
         self._resume, self._overwrite, self._may_change = resume, overwrite, may_change
         self._figures: dict[str, str] = {}
@@ -78,11 +81,17 @@ class Run:
             raise NotADirectoryError(f"{self.out} is a file, expected a folder or a new name")
         self.out.mkdir(parents=True, exist_ok=True)
         self._lock = lock_folder(self.out, command())
-        self._files = self._earlier_files()
+        earlier = self._earlier_manifest()
+        self._files, self._commands = earlier["files"], earlier["commands"] if resume else []
+        self.has_earlier = bool(earlier["commands"])
         self.resumed = resume and self.checkpoint.exists()
         self.has_begun = False
+        if resume and earlier["files"]:
+            self._check_settings(self.out / MANIFEST, earlier["settings"])
+            if not self.resumed and CHECKPOINT in self._files and (self.out / REPORT).exists():
+                raise FileNotFoundError(f"{self.checkpoint} is missing, so the run cannot be resumed: restore the file")
         if self.resumed:
-            self._check_settings(self.load().get("settings", {}))
+            self._check_settings(self.checkpoint, self.load().get("settings", {}))
             self._started -= _read_seconds(self.out / RESULTS)
 
     def part(self, name: str, *, resume: bool | None = None) -> "Run":
@@ -120,45 +129,41 @@ class Run:
                 )
             path.parent.mkdir(exist_ok=True)
             self._files = sorted([*self._files, name])
-            self._write_manifest()
+            self._write_manifest(self.out, self._files)
         return path
 
-    def _earlier_files(self) -> list[str]:
-        """The files of the earlier run in the folder; errors where the folder must not be written to."""
-        manifest = self.out / MANIFEST
-        if manifest.exists():
-            try:
-                found = json.loads(manifest.read_text(encoding="utf-8"))
-                files, made_by = list(map(_inside, found["files"])), str(found["command"])
-            except (KeyError, TypeError, ValueError) as error:
-                raise CheckpointError(f"{manifest} is no list of a run's files: {error!r}") from error
+    def _earlier_manifest(self) -> dict[str, Any]:
+        """The manifest of the earlier run in the folder; errors where the folder must not be written to."""
+        if (self.out / MANIFEST).exists():
+            earlier = _read_manifest(self.out)
             if not (self._resume or self._overwrite):
                 raise FileExistsError(
-                    f"{self.out} holds a run ({made_by}): continue with --resume, replace with --overwrite, or choose "
-                    "another folder with --out"
+                    f"{self.out} holds a run ({earlier['commands'][-1]}): continue with --resume, replace with "
+                    "--overwrite, or choose another folder with --out"
                 )
-            return files
+            return earlier
         others = sorted(path.name for path in self.out.iterdir() if not path.name.startswith("."))
         if others:
             raise FileExistsError(
                 f"{self.out} holds files that are not of a run with a {MANIFEST} ({', '.join(others[:3])}"
                 f"{', ...' if len(others) > 3 else ''}): choose a new or an empty folder"
             )
-        return []
+        return {"commands": [], "files": [], "settings": {}}
 
-    def _check_settings(self, kept: Mapping[str, Any]) -> None:
-        """Compare the checkpoint's settings with this run's."""
+    def _check_settings(self, source: Path, kept: Mapping[str, Any]) -> None:
+        """Compare the settings kept in the file ``source`` with this run's."""
         differ = {
-            name: f"{name.replace('_', '-')} is {self.settings.get(name)!r}, the checkpoint's is {kept.get(name)!r}"
+            name: f"{name.replace('_', '-')} is {self.settings.get(name)!r}, the run's is {kept.get(name)!r}"
             for name in {**kept, **self.settings}
             if self.settings.get(name) != kept.get(name)
         }
         refused = {name: text for name, text in differ.items() if name not in self._may_change}
         if refused:
             texts = [refused["example"]] if "example" in refused else list(refused.values())
-            raise ValueError(f"{self.checkpoint} cannot be resumed with other settings: {'; '.join(texts)}")
-        for text in differ.values():
-            say(f"resumed with another setting: {text}")
+            raise ValueError(f"{source} cannot be resumed with other settings: {'; '.join(texts)}")
+        if source == self.checkpoint:
+            for text in differ.values():
+                say(f"resumed with another setting: {text}")
 
     def _begin(self) -> None:
         """Before the first file is written: delete the earlier run's files, unless this run resumes it."""
@@ -169,15 +174,18 @@ class Run:
         self.has_begun = True
         remove_unfinished(self.out)
         if not self._resume:
-            for path in (self.out / name for name in self._files):
-                path.unlink(missing_ok=True)
-                if path.parent != self.out and path.parent.is_dir() and not any(path.parent.iterdir()):
-                    path.parent.rmdir()
+            for folder in _run_folders(self.out):
+                _remove_files(folder)
+                self._write_manifest(folder)
             self._files = []
-        self._write_manifest()
+        made_by = f"from epoch {len(self.rows) + 1}: {command()}" if self.resumed else command()
+        if not self._commands or self._commands[-1].partition("python ")[2] != command().partition("python ")[2]:
+            self._commands.append(made_by)
+        self._write_manifest(self.out, self._files)
 
-    def _write_manifest(self) -> None:
-        _write_json(self.out / MANIFEST, {"command": command(), "files": self._files})
+    def _write_manifest(self, folder: Path, files: Sequence[str] = ()) -> None:
+        contents = {"commands": self._commands or [command()], "settings": self.settings, "files": list(files)}
+        _write_json(folder / MANIFEST, contents)
 
     @property
     def seconds(self) -> float:
@@ -254,7 +262,7 @@ class Run:
             references=references,
             figures=[(self.out / name, caption) for name, caption in self._figures.items()],
             metrics=self.rows,
-            facts={"command": command()} | facts,
+            facts={"command": "; then ".join(self._commands)} | facts,
             columns=columns,
         )
         print_results(numbers, references)
@@ -300,6 +308,50 @@ def plain_number(value: SupportsFloat) -> float:
     if isinstance(value, str):
         raise TypeError(f"expected a number, got the text {value!r}")
     return int(value) if isinstance(value, (int, np.integer)) else float(value)
+
+
+def foreign_file(out: Path, rehearsal: Path) -> Path | None:
+    """A file in the folder ``out`` that a run with the files of ``rehearsal``, a folder, would write and that is not of
+    an earlier run; None if there is none."""
+    for folder in _run_folders(rehearsal):
+        place = out / folder.relative_to(rehearsal)
+        own = _read_manifest(place)["files"] if (place / MANIFEST).exists() else []
+        for name in _read_manifest(folder)["files"]:
+            if name not in own and (place / name).exists():
+                return place / name
+    return None
+
+
+def _run_folders(out: Path) -> list[Path]:
+    """The folders of the run in ``out``, if there is one, and of its parts."""
+    return sorted(manifest.parent for manifest in out.rglob(MANIFEST))
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    """The commands, settings and files of the run in ``folder``."""
+    manifest = folder / MANIFEST
+    try:
+        found = json.loads(manifest.read_text(encoding="utf-8"))
+        commands, settings = list(map(str, found["commands"])), dict(found["settings"])
+        return {"commands": commands, "settings": settings, "files": list(map(_inside, found["files"]))}
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{manifest} is no list of a run's files: {error!r}") from error
+
+
+def _remove_files(folder: Path) -> None:
+    """Remove the files of the run in ``folder`` except its manifest, and subfolders that become empty."""
+    for path in (folder / name for name in _read_manifest(folder)["files"]):
+        path.unlink(missing_ok=True)
+        if path.parent != folder and path.parent.is_dir() and not any(path.parent.iterdir()):
+            path.parent.rmdir()
+
+
+def _as_json(name: str, contents: Mapping[str, Any]) -> dict[str, Any]:
+    """``contents`` as JSON represents it: lists for tuples; ``TypeError`` for what it cannot represent."""
+    try:
+        return json.loads(json.dumps(contents, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"Run: {name} must be texts, finite numbers, and lists and dicts of them: {error}") from None
 
 
 def _inside(name: str) -> str:

@@ -8,7 +8,7 @@ from tinygen.models import VAE
 from tinygen.models.vae import as_images
 from tinygen.operations.reductions import mean
 from tinygen.optim import ExponentialMovingAverage, Optimizer
-from tinygen.training.loop import Batches, Stateful, train
+from tinygen.training.loop import Batches, Stateful, check_owned, train
 from tinygen.training.run import Run
 
 
@@ -35,8 +35,11 @@ def train_vae(
     those of ``evaluate()``; the sum of the first two is the reconstruction term E[log p(x|z)].
 
     Raises ``ValueError`` where a batch's images have another shape than the model's, or are outside its
-    ``pixel_range``.
+    ``pixel_range``, and where ``optimizer`` or ``average`` is of another model.
     """
+    check_owned("train_vae", "optimizer", optimizer, model)
+    if average is not None and average.module is not model:
+        raise ValueError("train_vae: average must be the moving average of the model, it is another module's")
 
     def step(batch: Batch, index: int) -> dict[str, float]:
         if learning_rate is not None:

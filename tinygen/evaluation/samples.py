@@ -1,12 +1,43 @@
-"""Does a model make images, or remember them? Each sample beside what it is nearest to among the training images."""
+"""Samples compared with what they should resemble: the modes of a mixture, the images of a training set."""
+
+from typing import NamedTuple
 
 import numpy as np
 
-from tinygen.checks import Images, ValueRange, checked
+from tinygen.checks import Images, NotNegative, Points, Positive, ValueRange, checked
 from tinygen.data.dataset import as_numbers
+from tinygen.data.samplers import GaussianMixture
 from tinygen.models.pixels import check_pixels
 
-BLOCK = 2_000  # training images that are looked at together
+BLOCK = 2_000  # training images compared at a time
+
+
+class ModeCoverage(NamedTuple):
+    """``modes``: how many centres are covered; ``share``: of all samples, those within reach of a centre; ``counts``
+    (modes,): how many of these each centre has."""
+
+    modes: int
+    share: float
+    counts: np.ndarray
+
+
+@checked
+def mode_coverage(
+    samples: Points, mixture: GaussianMixture, *, deviations: Positive = 3.0, fair_part: NotNegative = 0.1
+) -> ModeCoverage:
+    """Count ``samples`` (n, d) within so many standard ``deviations`` of their nearest centre of ``mixture``.
+
+    Perfect samples in the plane have a share of 1 - exp(-9/2) = 0.989 within three. A mode is covered where it has at
+    least ``fair_part`` of the n / modes samples that would be its due: so one stray sample covers nothing, however many
+    are drawn. Raises ``ValueError`` for samples of another dimension, and for none.
+    """
+    if samples.shape[1] != mixture.centres.shape[1]:
+        raise ValueError(f"mode_coverage: samples must be (n, {mixture.centres.shape[1]}), got {samples.shape}")
+    nearest, distance = mixture.nearest(samples)
+    good = distance <= deviations
+    counts = np.bincount(nearest[good], minlength=len(mixture.centres))
+    covered = counts >= fair_part * len(samples) / len(mixture.centres)
+    return ModeCoverage(int(covered.sum()), float(good.mean()), counts)
 
 
 @checked
