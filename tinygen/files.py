@@ -57,7 +57,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
-def remove_unfinished(folder: str | os.PathLike) -> None:
+def remove_unfinished(folder: str | os.PathLike[str]) -> None:
     """Remove the temporary files of killed processes from ``folder``, in which no other process may be writing."""
     for path in Path(folder).iterdir():
         if _TEMPORARY.fullmatch(path.name):

@@ -61,7 +61,8 @@ def load(path: str | os.PathLike[str], /) -> dict[str, Any]:
     with open(path, "rb") as raw:
         _verify(raw, path)
         with h5py.File(raw, "r") as file:
-            return _restore(json.loads(file["structure"][()]), file["arrays"])
+            parts: dict[str, Any] = _restore(json.loads(file["structure"][()]), file["arrays"])
+            return parts
 
 
 # The header ----------------------------------------------------------------------------------------------------------

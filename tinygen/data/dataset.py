@@ -45,7 +45,7 @@ class Dataset:
         if labels is not None and len(labels) != len(images):
             raise ValueError(f"Dataset: {len(images):,} images have {len(labels):,} labels, expected one each")
         self.images = images
-        self.labels = labels
+        self.labels: np.ndarray | Any = labels  # or None, which a type checker need not see
         self.name = name
         self.split = split
 

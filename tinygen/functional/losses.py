@@ -77,7 +77,7 @@ def binary_cross_entropy_with_logits(
 @real_operands("x", "weight")
 def cross_entropy(
     x: Tensor,
-    target: Tensor,
+    target: Any,
     weight: Tensor | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",

@@ -158,6 +158,7 @@ class ConvVAE(VAE):
     """The convolutional VAE for 28 x 28 images of 0/1 pixels of IFT6135 (2019), assignment 3."""
 
     image_shape = (1, 28, 28)
+    decoder: nn.Sequential
 
     @checked
     def __init__(self, latent_size: Count = 100) -> None:
