@@ -317,7 +317,7 @@ def foreign_file(out: Path, rehearsal: Path) -> Path | None:
     for folder in _run_folders(rehearsal):
         place = out / folder.relative_to(rehearsal)
         own = _read_manifest(place)["files"] if (place / MANIFEST).exists() else []
-        for name in _read_manifest(folder)["files"]:
+        for name in map(str, _read_manifest(folder)["files"]):
             if name not in own and (place / name).exists():
                 return place / name
     return None
@@ -350,7 +350,8 @@ def _remove_files(folder: Path) -> None:
 def _as_json(name: str, contents: Mapping[str, Any]) -> dict[str, Any]:
     """``contents`` as JSON represents it: lists for tuples; ``TypeError`` for what it cannot represent."""
     try:
-        return json.loads(json.dumps(contents, allow_nan=False))
+        represented: dict[str, Any] = json.loads(json.dumps(contents, allow_nan=False))
+        return represented
     except (TypeError, ValueError) as error:
         raise TypeError(f"Run: {name} must be texts, finite numbers, and lists and dicts of them: {error}") from None
 
