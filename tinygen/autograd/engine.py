@@ -11,13 +11,13 @@ frees the graph as it proceeds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import overload
 
 from tinygen.autograd.arguments import checked, one_or_more
 from tinygen.autograd.broadcasting import add
 from tinygen.autograd.operation import GradTarget, Node
 from tinygen.autograd.recording import grad_mode
-from tinygen.autograd.tensor import Tensor
+from tinygen.autograd.tensor import Tensor, Tensors, Vectors
 from tinygen.backend import array_module, copy_like
 from tinygen.validation import described
 
@@ -98,11 +98,23 @@ def _seed(caller: str, output: Tensor, given: Tensor | None) -> Tensor:
     return given if given.dtype == output.dtype else given.astype(output.dtype)
 
 
+@overload
+def grad(
+    outputs: Tensors, inputs: Tensors, grad_outputs: Vectors = ..., *, create_graph: bool = ...
+) -> tuple[Tensor, ...]: ...
+
+
+@overload
+def grad(
+    outputs: Tensors, inputs: Tensors, grad_outputs: Vectors = ..., *, create_graph: bool = ..., allow_unused: bool
+) -> tuple[Tensor | None, ...]: ...
+
+
 @checked
 def grad(
-    outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
-    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    outputs: Tensors,
+    inputs: Tensors,
+    grad_outputs: Vectors = None,
     *,
     create_graph: bool = False,
     allow_unused: bool = False,
@@ -118,20 +130,19 @@ def grad(
     ``allow_unused``), or if a v_k is missing or has another shape than its output, and ``RuntimeError`` if the graph
     was freed by ``backward`` or the data of one of its tensors was replaced.
     """
-    ends, starts = one_or_more("grad", "outputs", outputs), one_or_more("grad", "inputs", inputs)
-    ones = [None] * len(ends)
-    given = ones if grad_outputs is None else one_or_more("grad", "grad_outputs", grad_outputs, Tensor | None)
-    if len(given) != len(ends):
-        raise ValueError(f"grad: expects as many grad_outputs as outputs, {len(ends)}, got {len(given)}")
-    for index, x in enumerate(starts):
+    ys, xs = one_or_more("grad", "outputs", outputs), one_or_more("grad", "inputs", inputs)
+    vs = [None] * len(ys) if grad_outputs is None else one_or_more("grad", "grad_outputs", grad_outputs, Tensor | None)
+    if len(vs) != len(ys):
+        raise ValueError(f"grad: expects as many grad_outputs as outputs, {len(ys)}, got {len(vs)}")
+    for index, x in enumerate(xs):
         if not x.requires_grad:
             raise ValueError(f"grad: inputs[{index}] does not require gradients (requires_grad is False)")
-    seeds = [(output, _seed("grad", output, seed)) for output, seed in zip(ends, given, strict=True)]
-    gradients = _backward_pass(seeds, {x.grad_target for x in starts}, create_graph)
-    for index, x in enumerate(starts):
+    seeds = [(output, _seed("grad", output, seed)) for output, seed in zip(ys, vs, strict=True)]
+    gradients = _backward_pass(seeds, {x.grad_target for x in xs}, create_graph)
+    for index, x in enumerate(xs):
         if x.grad_target not in gradients and not allow_unused:
             raise ValueError(f"grad: the outputs do not depend on inputs[{index}]; allow_unused=True gives None for it")
-    return tuple([_or_zeros(gradients[x.grad_target], x) if x.grad_target in gradients else None for x in starts])
+    return tuple([_or_zeros(gradients[x.grad_target], x) if x.grad_target in gradients else None for x in xs])
 
 
 def backward(output: Tensor, gradient: Tensor | None = None) -> None:

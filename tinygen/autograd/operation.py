@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
-from tinygen.autograd.arguments import Arguments
+from tinygen.autograd.arguments import Args, Arguments, Options, of_tensors
 from tinygen.autograd.recording import is_recording, make_read_only, make_view_read_only
-from tinygen.autograd.tensor import Tensor
+from tinygen.autograd.tensor import Decorator, Parameters, Tensor
 from tinygen.backend import Array, without_underflow
 
 GradTarget = Any  # the key under which a tensor's gradient is added up: its node or, for a leaf, the tensor itself
@@ -40,19 +40,19 @@ class Node:
     __slots__ = ("__weakref__", "arrays", "inputs", "operation", "options", "output", "parents", "shape")
 
     def __init__(
-        self, operation: Operation, inputs: tuple, parents: dict, arrays: tuple, options: dict, output: Array
+        self, operation: Operation, inputs: Args, parents: dict[int, Any], arrays: Args, options: Options, output: Array
     ) -> None:
         self.operation, self.inputs, self.arrays, self.options = operation, inputs, arrays, options
         self.parents, self.shape = parents, output.shape
         self.output = output if operation.keeps_output else None
 
-    def vjp_options(self, g: Tensor | None) -> dict[str, Any]:
+    def vjp_options(self, g: Tensor | None) -> Options:
         """The options of the vector-Jacobian products of ``g``, among them what they share."""
         if g is None or self.operation.shared is None:
             return self.options
         return {**self.options, "shared": without_underflow(self.operation.shared, g, *self.inputs, **self.options)}
 
-    def vjp(self, index: int, g: Tensor | None, options: dict[str, Any] | None = None) -> Tensor | None:
+    def vjp(self, index: int, g: Tensor | None, options: Options | None = None) -> Tensor | None:
         """The vector-Jacobian product of ``g``, the gradient of the output, with respect to input ``index``; None is a
         gradient of zeros. ``options``: default ``vjp_options(g)``."""
         operation, x = self.operation, self.inputs[index]
@@ -92,18 +92,17 @@ class Operation:
     keeps_output: bool = False
     linear: bool = False
     variadic: bool = False
-    prepare: Callable[[str, tuple], tuple] | None = None
+    prepare: Callable[[str, Args], Args] | None = None
     shared: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
-        self.name = self.value.__name__
         self.arguments = Arguments(self.value, len(self.vjps), self.variadic, self.prepare)
-        self.public = self.arguments.operation
+        self.name, self.public = self.value.__name__, self.arguments.operation
         for index, vjp in enumerate(self.vjps):
             if isinstance(vjp, FunctionType) and vjp.__name__ == "<lambda>":  # tracebacks print the code's name
                 vjp.__code__ = vjp.__code__.replace(co_name=f"vjp_of_{self.name}_in_{self.arguments.name(index)}")
 
-    def __call__(self, args: tuple, options: dict[str, Any]) -> Tensor:
+    def __call__(self, args: Args, options: Options) -> Tensor:
         inputs, options = self.arguments.bind(args, options)
         arrays = tuple([x.data if isinstance(x, Tensor) else x for x in inputs])
         output = Tensor(self.arguments.computed(self.value, arrays, options))
@@ -117,7 +116,7 @@ class Operation:
         return output
 
 
-def operation(*vjps: Callable[..., Tensor] | None, **traits: Any) -> Callable[[Callable], Callable[..., Tensor]]:
+def operation(*vjps: Callable[..., Tensor] | None, **traits: Any) -> Decorator:
     """Make a differentiable operation of the decorated function, its value on arrays.
 
     ``vjps``: for each of the function's first arguments (the inputs; the others are options) the vector-Jacobian
@@ -135,16 +134,17 @@ def operation(*vjps: Callable[..., Tensor] | None, **traits: Any) -> Callable[[C
     Raises ``ValueError`` if an operation of the same name exists.
     """
 
-    def decorate(value: Callable[..., Array]) -> Callable[..., Tensor]:
+    def decorate(value: Callable[Parameters, Array]) -> Callable[Parameters, Tensor]:
         name = value.__name__
         if name in REGISTRY:
             raise ValueError(f"operation: there is an operation {name!r} already, in {REGISTRY[name].value.__module__}")
         made = REGISTRY[name] = Operation(value, vjps, **traits)
 
         @functools.wraps(value)
-        def function(*args: Any, **options: Any) -> Tensor:
+        def function(*args: Parameters.args, **options: Parameters.kwargs) -> Tensor:
             return made(args, options)
 
+        vars(function)["__signature__"] = of_tensors(made.arguments.signature, made.arguments.inputs)
         return function
 
     return decorate

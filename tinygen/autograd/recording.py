@@ -25,20 +25,22 @@ def grad_mode(enabled: bool) -> Iterator[None]:
         _recording.reset(token)
 
 
-def no_grad() -> Any:
+@contextmanager
+def no_grad() -> Iterator[None]:
     """A context (``with tg.no_grad():``) or decorator (``@tg.no_grad()``) in which no graph is recorded: results do not
     require gradients.
 
     Each thread has its own state, and an exception restores it.
     """
-    return grad_mode(False)
+    with grad_mode(False):
+        yield
 
 
 def make_view_read_only(array: Any) -> None:
     """Make ``array`` read-only if it is a view: its base may become the input of a recorded operation, whose gradient
     would be wrong after a write through the view."""
     if isinstance(array, np.ndarray) and array.base is not None:
-        array.setflags(False)  # type: ignore[misc]
+        array.setflags(False)  # type: ignore[call-arg]
 
 
 def make_read_only(*arrays: Any) -> None:
@@ -46,5 +48,5 @@ def make_read_only(*arrays: Any) -> None:
     gradients, raises an error. A view that a user's code took from ``x.data`` before stays writable."""
     for array in arrays:
         while isinstance(array, np.ndarray):
-            array.setflags(False)  # type: ignore[misc]  # "write" by position, which takes half the time
+            array.setflags(False)  # type: ignore[call-arg]  # "write" by position, which takes half the time
             array = array.base

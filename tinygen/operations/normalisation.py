@@ -56,7 +56,8 @@ def _vjp_in_x(h: Tensor, g: Tensor, x: Tensor, weight: Tensor, sums: Array, shar
     p_g = normalise_grad(g, x, weight, sums=sums, **stats)
     p_h = normalise_grad(h, x, weight, sums=shared, **stats)
     inner = mean_over(h * p_g, axes, True) * y + mean_over(h * y, axes, True) * p_g + mean_over(g * y, axes, True) * p_h
-    return -inner / (var(x, axes, keepdims=True) + stats["eps"]) ** 0.5
+    scale: Tensor = (var(x, axes, keepdims=True) + stats["eps"]) ** -0.5
+    return -inner * scale
 
 
 @operation(

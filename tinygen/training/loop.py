@@ -168,7 +168,7 @@ def _numbers(source: str, metrics: Mapping[str, SupportsFloat]) -> dict[str, flo
     return numbers
 
 
-def _fingerprint(loader: Batches) -> str | None:
+def _fingerprint(loader: Batches[Any]) -> str | None:
     """The loader's identification of its data; None where there is none, such as for a range of steps."""
     return getattr(loader, "fingerprint", None)
 
@@ -177,7 +177,7 @@ def _means(state: _Progress) -> dict[str, float]:
     return {name: total / state.counts[name] for name, total in state.sums.items()}
 
 
-def _save(run: Run, parts: Mapping[str, Stateful], loader: Batches, state: _Progress) -> None:
+def _save(run: Run, parts: Mapping[str, Stateful], loader: Batches[Any], state: _Progress) -> None:
     states = {name: part.state_dict() for name, part in parts.items()}
     numbers = {"rows": run.rows, "epoch": state.epoch, "done": state.done, "steps": len(loader)}
     numbers |= {"sums": state.sums, "counts": state.counts}
@@ -185,7 +185,7 @@ def _save(run: Run, parts: Mapping[str, Stateful], loader: Batches, state: _Prog
     run.save(parts=states, data=_fingerprint(loader), **numbers, **rng)
 
 
-def _restore(run: Run, parts: Mapping[str, Stateful], loader: Batches) -> _Progress:
+def _restore(run: Run, parts: Mapping[str, Stateful], loader: Batches[Any]) -> _Progress:
     """Restore the state of the checkpoint."""
     kept = run.load()
     if kept["parts"].keys() != parts.keys():

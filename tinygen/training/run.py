@@ -54,10 +54,11 @@ class Run:
     the version of the library: a resumed run must have the same, except for those named in ``may_change``, whose
     changes are printed.
 
-    Raises ``BlockingIOError`` where another process writes into the folder; ``FileExistsError`` where it holds other
-    files, or an earlier run that is neither resumed nor replaced; ``FileNotFoundError`` where a finished run that is to
-    be resumed has lost its checkpoint; ``ValueError`` where settings differ, naming each with both values, and
-    ``TypeError`` for settings that JSON cannot hold; and the errors of ``checkpoint.load``.
+    Raises ``BlockingIOError`` where another process writes into the folder; ``NotADirectoryError`` where ``out`` is a
+    file; ``FileExistsError`` where the folder holds other files, or an earlier run that is neither resumed nor
+    replaced; ``FileNotFoundError`` where a finished run that is to be resumed has lost its checkpoint; ``ValueError``
+    where settings differ, naming each with both values, and ``TypeError`` for settings that JSON cannot hold; and the
+    errors of ``checkpoint.load``.
     """
 
     def __init__(
@@ -316,7 +317,7 @@ def foreign_file(out: Path, rehearsal: Path) -> Path | None:
     for folder in _run_folders(rehearsal):
         place = out / folder.relative_to(rehearsal)
         own = _read_manifest(place)["files"] if (place / MANIFEST).exists() else []
-        for name in _read_manifest(folder)["files"]:
+        for name in map(str, _read_manifest(folder)["files"]):
             if name not in own and (place / name).exists():
                 return place / name
     return None
@@ -349,7 +350,8 @@ def _remove_files(folder: Path) -> None:
 def _as_json(name: str, contents: Mapping[str, Any]) -> dict[str, Any]:
     """``contents`` as JSON represents it: lists for tuples; ``TypeError`` for what it cannot represent."""
     try:
-        return json.loads(json.dumps(contents, allow_nan=False))
+        represented: dict[str, Any] = json.loads(json.dumps(contents, allow_nan=False))
+        return represented
     except (TypeError, ValueError) as error:
         raise TypeError(f"Run: {name} must be texts, finite numbers, and lists and dicts of them: {error}") from None
 

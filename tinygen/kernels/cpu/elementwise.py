@@ -97,7 +97,7 @@ def tanh(x: np.ndarray) -> np.ndarray:
 
 def can_mask(x: np.ndarray, condition: np.ndarray) -> bool:
     """Whether ``masked`` is for these arrays."""
-    return x.dtype.kind == "f" and (condition.dtype, condition.shape) == (bool, x.shape)
+    return x.dtype.kind == "f" and condition.dtype.kind == "b" and condition.shape == x.shape
 
 
 def masked(x: np.ndarray, condition: np.ndarray) -> np.ndarray:
