@@ -14,7 +14,7 @@ With many channels the adjoints take only those columns of the kernel together t
 from which they would meet nothing but padding are left out. With few channels such products were too thin.
 The threads share out the rows; but for the adjoint in w, with many channels, the columns of K, for then they need not
 add up afterwards what each of them has found. Who meets whom, at the edges and with strides, is said in
-``convolution_meetings``.
+``overlaps``.
 """
 
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ from math import ceil
 
 import numpy as np
 
-from tinygen.kernels.convolution_meetings import MANY_CHANNELS, Lot, Meetings, Turn, margin
 from tinygen.kernels.cpu.layout import as_nchw, empty_gemm_kernel, to_hcwn
+from tinygen.kernels.cpu.overlaps import MANY_CHANNELS, Lot, Meetings, Turn, margin
 from tinygen.kernels.products import share
 from tinygen.kernels.windows import output_size, taps
 
@@ -53,7 +53,7 @@ def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, 
     return as_nchw(y.reshape(H_out, O, W_out, N))
 
 
-def conv2d_adjoint_x(
+def conv2d_input_grad(
     g: np.ndarray, w: np.ndarray, size: Pair, stride: Pair, padding: Pair, bias: np.ndarray | None
 ) -> np.ndarray:
     """g (N, O, H_out, W_out), w (O, C, kh, kw), bias (C,) or None -> (N, C, H, W)."""
@@ -91,7 +91,7 @@ def conv2d_adjoint_x(
     return as_nchw(x)
 
 
-def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair) -> np.ndarray:
+def conv2d_weight_grad(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair) -> np.ndarray:
     """x (N, C, H, W), g (N, O, H_out, W_out) -> (O, C, kh, kw)."""
     (kh, kw), (N, C, H, W), (_, O, H_out, W_out) = kernel_size, x.shape, g.shape
     rows, seen = to_hcwn(x), to_hcwn(g).reshape(H_out, O, W_out * N)

@@ -1,7 +1,7 @@
 """Convolution on a CPU: which way for which shape.
 
-Convolutions to many channels go pixel by pixel (``convolution_strips``), those to fewer, and the adjoints, row by row
-(``convolution_rows``). Where the image has very few channels, patches are better (``convolution_patches``), but for the
+Convolutions to many channels go pixel by pixel (``pixel_gemm``), those to fewer, and the adjoints, row by row
+(``row_gemm``). Where the image has very few channels, patches are better (``im2col``), but for the
 adjoint in x, which has to add them up again, only with one. Three more kinds are brought back to what is fast:
 
 * few output channels, stride 1: the map is the adjoint of a convolution with few *input* channels, its kernel turned
@@ -15,19 +15,18 @@ from types import ModuleType
 
 import numpy as np
 
-from tinygen.kernels import convolution_patches, convolution_rows, convolution_strips
+from tinygen.kernels.cpu import im2col, pixel_gemm, row_gemm
 from tinygen.kernels.cpu.layout import as_nchw, as_oihw, empty_gemm_kernel, to_gemm_kernel
 from tinygen.kernels.products import matmul
-from tinygen.kernels.windows import output_size
-
-Pair = tuple[int, int]  # (vertical, horizontal)
+from tinygen.kernels.windows import Geometry, Pair, output_size
 
 FEW_CHANNELS = 8  # below, the products of rows are too thin (but not for the adjoint in x)
 MANY_CHANNELS = 48  # below, those of pixels are
 
 
-def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair) -> np.ndarray:
+def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, geometry: Geometry) -> np.ndarray:
     """x (N, C, H, W), w (O, C, kh, kw), bias (O,) or None -> (N, O, H_out, W_out)."""
+    stride, padding = geometry[:2]
     (_, C, *size), (O, _, *kernel_size) = x.shape, w.shape
     if size == kernel_size and padding == (0, 0):
         return _with_bias(_see_all(x, w), bias)
@@ -35,43 +34,43 @@ def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, 
         return _with_bias(_spread(x, w), bias)
     if _turns_round(C, O, kernel_size, stride, padding):
         seen = output_size(size, kernel_size, stride, padding)
-        return convolution_patches.conv2d_adjoint_x(
-            x, _turned(w), seen, stride, _turned_padding(kernel_size, padding), bias
-        )
-    way = convolution_strips if C >= FEW_CHANNELS and O >= MANY_CHANNELS else _way(C)
+        return im2col.conv2d_input_grad(x, _turned(w), seen, stride, _turned_padding(kernel_size, padding), bias)
+    way = pixel_gemm if C >= FEW_CHANNELS and O >= MANY_CHANNELS else _way(C)
     return way.conv2d(x, w, bias, stride, padding)
 
 
-def conv2d_adjoint_x(
-    g: np.ndarray, w: np.ndarray, size: Pair, stride: Pair, padding: Pair, bias: np.ndarray | None
+def conv2d_input_grad(
+    g: np.ndarray, w: np.ndarray, bias: np.ndarray | None, size: Pair, geometry: Geometry
 ) -> np.ndarray:
     """g (N, O, H_out, W_out), w (O, C, kh, kw), bias (C,) or None -> (N, C, H, W)."""
+    stride, padding = geometry[:2]
     O, C, *kernel_size = w.shape
     if size == tuple(kernel_size) and padding == (0, 0):
         return _with_bias(_see_all_adjoint_x(g, w), bias)
     if _from_one_pixel(size, kernel_size, stride, padding):
         return _with_bias(_spread_adjoint_x(g, w), bias)
     if _turns_round(C, O, kernel_size, stride, padding):
-        return convolution_patches.conv2d(g, _turned(w), bias, stride, _turned_padding(kernel_size, padding))
-    way = convolution_patches if C == 1 else convolution_rows
-    return way.conv2d_adjoint_x(g, w, size, stride, padding, bias)
+        return im2col.conv2d(g, _turned(w), bias, stride, _turned_padding(kernel_size, padding))
+    way = im2col if C == 1 else row_gemm
+    return way.conv2d_input_grad(g, w, size, stride, padding, bias)
 
 
-def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair) -> np.ndarray:
+def conv2d_weight_grad(x: np.ndarray, g: np.ndarray, kernel_size: Pair, geometry: Geometry) -> np.ndarray:
     """x (N, C, H, W), g (N, O, H_out, W_out) -> (O, C, kh, kw)."""
+    stride, padding = geometry[:2]
     C, O, size = x.shape[1], g.shape[1], x.shape[2:]
     if size == kernel_size and padding == (0, 0):
         return _see_all_adjoint_w(x, g)
     if _from_one_pixel(size, kernel_size, stride, padding):
         return _spread_adjoint_w(x, g)
     if _turns_round(C, O, kernel_size, stride, padding):
-        turned = convolution_patches.conv2d_adjoint_w(g, x, kernel_size, stride, _turned_padding(kernel_size, padding))
+        turned = im2col.conv2d_weight_grad(g, x, kernel_size, stride, _turned_padding(kernel_size, padding))
         return _turned(turned)
-    return _way(C).conv2d_adjoint_w(x, g, kernel_size, stride, padding)
+    return _way(C).conv2d_weight_grad(x, g, kernel_size, stride, padding)
 
 
 def _way(C: int) -> ModuleType:
-    return convolution_patches if C < FEW_CHANNELS else convolution_rows
+    return im2col if C < FEW_CHANNELS else row_gemm
 
 
 def _turns_round(C: int, O: int, kernel_size: Sequence[int], stride: Pair, padding: Pair) -> bool:

@@ -42,7 +42,7 @@ def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, 
     return as_nchw(y.reshape(H_out, O, W_out, N))
 
 
-def conv2d_adjoint_x(
+def conv2d_input_grad(
     g: np.ndarray, w: np.ndarray, size: Pair, stride: Pair, padding: Pair, bias: np.ndarray | None
 ) -> np.ndarray:
     """g (N, O, H_out, W_out), w (O, C, kh, kw), bias (C,) or None -> (N, C, H, W)."""
@@ -68,7 +68,7 @@ def conv2d_adjoint_x(
     return as_nchw(x)
 
 
-def conv2d_adjoint_w(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair) -> np.ndarray:
+def conv2d_weight_grad(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair) -> np.ndarray:
     """x (N, C, H, W), g (N, O, H_out, W_out) -> (O, C, kh, kw)."""
     (kh, kw), C, (N, O, H_out, W_out) = kernel_size, x.shape[1], g.shape
     rows, seen = to_hcwn(x), to_hcwn(g).reshape(H_out, O, W_out * N)
