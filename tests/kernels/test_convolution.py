@@ -1,12 +1,10 @@
 """The three kernels of convolution: equal to their definition, adjoint to each other, and the same in both tiers."""
 
-import math
-
 import numpy as np
 import pytest
 
 from tinygen.kernels.convolution import conv2d, conv2d_input_grad, conv2d_weight_grad
-from tinygen.kernels.cpu import im2col, parallel
+from tinygen.kernels.cpu import col2im, mec, parallel
 from tinygen.kernels.windows import Geometry
 
 # name: N, C, O, (H, W), kernel, stride, padding, dilation, groups
@@ -35,6 +33,10 @@ CASES = {
     "from many channels, no padding": (2, 48, 9, (7, 8), (3, 4), (1, 1), (0, 0), (1, 1), 1),
     "from many channels, padding beyond the kernel": (2, 48, 9, (4, 5), (3, 3), (1, 2), (4, 5), (1, 1), 1),
     "from many channels, stride beyond the kernel": (2, 48, 9, (11, 10), (2, 2), (3, 4), (0, 0), (1, 1), 1),
+    "from few to many channels, stride 1": (2, 3, 48, (6, 7), (3, 2), (1, 1), (1, 1), (1, 1), 1),
+    "from many channels, stride 1": (2, 48, 9, (6, 7), (3, 2), (1, 1), (1, 1), (1, 1), 1),
+    "between many channels": (2, 48, 50, (6, 7), (3, 5), (2, 1), (1, 2), (1, 1), 1),
+    "many channels, stride beyond the image": (2, 48, 50, (6, 3), (3, 3), (2, 5), (1, 1), (1, 1), 1),
     "windows cover padding only": (1, 9, 9, (3, 3), (2, 2), (9, 9), (5, 5), (1, 1), 1),
     "no window covers a column of the image": (1, 9, 9, (4, 1), (1, 1), (1, 3), (0, 1), (1, 1), 1),
     "kernel as large as the image": (3, 8, 12, (5, 4), (5, 4), (1, 1), (0, 0), (1, 1), 1),
@@ -144,18 +146,19 @@ DENSE = {name: case for name, case in CASES.items() if case[-2:] == ((1, 1), 1)}
 
 @pytest.mark.parametrize("case", DENSE.values(), ids=DENSE)
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("threshold", [0, math.inf], ids=["many columns", "few columns"])
-def test_any_number_of_threads_gives_the_same_result(case, threads, threshold, monkeypatch):
+@pytest.mark.parametrize("in_blocks", [True, False], ids=["blocks of two rows", "one block"])
+def test_any_number_of_threads_gives_the_same_result(case, threads, in_blocks, monkeypatch):
     x, w, g, geometry = arrays(case)
     monkeypatch.setattr(parallel, "threads", lambda: threads)
     monkeypatch.setattr(parallel, "PARALLEL_MIN_MULTIPLICATIONS", 0)
-    monkeypatch.setattr(im2col, "WORTH_SHARING", threshold)
-    monkeypatch.setattr(im2col, "IN_CACHE", 2 * g.shape[3] * len(g) * math.prod(w.shape[1:]))  # two rows
+    monkeypatch.setattr(col2im, "PARALLEL_MIN_ELEMENTS", 0)
+    if in_blocks:
+        row_size = w.shape[1] * w.shape[3] * g.shape[3] * len(g)
+        monkeypatch.setattr(mec, "BLOCK", 2 * geometry.stride[0] * row_size)
     assert_equal_to_the_reference(x, w, g, geometry)
 
 
-def test_a_stride_beyond_all_elements_of_a_row_of_columns(monkeypatch):
-    monkeypatch.setattr(im2col, "WORTH_SHARING", 0)
+def test_a_stride_beyond_the_elements_of_a_row():
     geometry = Geometry((2, 1), (0, 0), (1, 1), 1)
     x = conv2d_input_grad(np.ones((1, 1, 5, 1)), np.full((1, 1, 1, 1), 2.0), None, (9, 1), geometry)
     np.testing.assert_array_equal(x.ravel(), [2, 0, 2, 0, 2, 0, 2, 0, 2])

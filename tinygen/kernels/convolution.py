@@ -30,7 +30,7 @@ def _is_dense(first: Array, second: Array, *rest: Any) -> bool:
     return rest[-1].dilation == (1, 1) and rest[-1].groups == 1 and first.size > 0 and second.size > 0
 
 
-@recompute_if_nonfinite(lambda y, x, w, *_: (w, y[:1]), exact=by_taps.conv2d)
+@recompute_if_nonfinite(lambda y, x, w, *_: [_smaller(w, y[:1])], exact=by_taps.conv2d)
 @fast_on_cpu(cpu.conv2d, when=_is_dense)
 def conv2d(x: Array, w: Array, bias: Array | None, geometry: Geometry) -> Array:
     """x (N, C, H, W), w (O, C / groups, kh, kw), bias (O,) or None -> (N, O, H_out, W_out)."""
@@ -41,7 +41,7 @@ def conv2d(x: Array, w: Array, bias: Array | None, geometry: Geometry) -> Array:
     return y if bias is None else y + bias.reshape(-1, 1, 1)
 
 
-@recompute_if_nonfinite(lambda x, g, w, *_: (w, x[:1]))
+@recompute_if_nonfinite(lambda x, g, w, *_: [_smaller(w, x[:1])])
 @fast_on_cpu(cpu.conv2d_input_grad, when=_is_dense)
 def conv2d_input_grad(g: Array, w: Array, bias: Array | None, size: Pair, geometry: Geometry) -> Array:
     """g (N, O, H_out, W_out), w (O, C / groups, kh, kw), bias (C,) or None -> (N, C, H, W) with size = (H, W)."""
@@ -52,7 +52,7 @@ def conv2d_input_grad(g: Array, w: Array, bias: Array | None, size: Pair, geomet
     return x if bias is None else x + bias.reshape(-1, 1, 1)
 
 
-@recompute_if_nonfinite(lambda w, *_: (w[:, :1],), exact=by_taps.conv2d_weight_grad)
+@recompute_if_nonfinite(lambda w, *_: [w[:1], w[:, :1]], exact=by_taps.conv2d_weight_grad)
 @fast_on_cpu(cpu.conv2d_weight_grad, when=_is_dense)
 def conv2d_weight_grad(x: Array, g: Array, kernel_size: Pair, geometry: Geometry) -> Array:
     """x (N, C, H, W), g (N, O, H_out, W_out) -> (O, C / groups, kh, kw)."""
@@ -94,3 +94,7 @@ def _flatten(g: Array, groups: int) -> Array:
 def _grouped_matmul(a: Array, b: Array) -> Array:
     """A batch of matrix products; a batch of one as a plain product, which takes a transposed factor without a copy."""
     return (a[0] @ b[0])[None] if len(a) == 1 else a @ b
+
+
+def _smaller(a: Array, b: Array) -> Array:
+    return min(a, b, key=lambda array: array.size)

@@ -19,22 +19,21 @@ from tinygen.kernels.windows import Geometry, Pair, output_size, tap_pairs
 Kernel = Callable[..., Array]
 
 
-def recompute_if_nonfinite(candidates: Callable[..., Sequence[Array]], exact: Kernel | None = None) -> Any:
+def recompute_if_nonfinite(examined: Callable[..., Sequence[Array]], exact: Kernel | None = None) -> Any:
     """Decorate a kernel: where a NumPy result may hold a NaN too many, it is that of ``exact`` (default: the kernel's
     reference version) with the same arguments.
 
-    ``candidates(result, *arguments)`` are arrays one of which is not finite if and only if all are; the smallest is
-    examined. An infinite weight reaches the same pixels of every image, so the first image of a result is a candidate
-    beside the weights; an infinite gradient reaches an element of the kernel in all input channels, so the first
-    channel is one. Arrays on a GPU are not examined, since the host would wait for each: there the NaN stays.
+    ``examined(result, *arguments)`` are small arrays one of which shows every infinite element of the factors that are
+    multiplied with padding: an infinite weight reaches the same pixels of every image, so the weights or the first
+    image of a result do; an infinite gradient reaches an element of the kernel in all input channels, so the first
+    channel does. Arrays on a GPU are not examined, since the host would wait for each: there the NaN stays.
     """
 
     def decorate(kernel: Any) -> Kernel:
         @wraps(kernel)
         def checked(*args: Any) -> Array:
             result = kernel(*args)
-            smallest = min(candidates(result, *args), key=lambda candidate: candidate.size)
-            if not is_numpy(smallest) or all_finite(smallest):
+            if not is_numpy(result) or all(map(all_finite, examined(result, *args))):
                 return result
             return (exact or kernel.reference)(*args)
 

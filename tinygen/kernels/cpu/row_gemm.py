@@ -1,155 +1,105 @@
-"""Convolution on a CPU without patches: one row of the image at a time.
+"""Appendix: the adjoints of a convolution by GEMMs over rows (after kn2row: Vasudevan, Anderson and Gregg 2017, arXiv
+1704.04428).
 
-In memory images lie as (H, C, W, N), the batch innermost, so rows that follow one another are one matrix. Take a row of
-the input and lay out what each of the kernel's columns meets of it, kw copies that are shifted: a matrix of (kw C) rows
-and (W_out N) columns, ``columns(X[h])``. Take the kernel with its rows upside down, one below the other: a matrix K
-(kh O, kw C). The kh output rows that see the input row, Y[r : r + kh] with r = h - kh + 1, lie one below the other as
-well, (kh O, W_out N), and in K's order. So the whole triad is one product for each input row, with no patches:
+conv2d_input_grad. The output rows whose windows cover row h of the image lie one behind another in memory, a matrix
+Y[r0 : r1] ((r1 - r0) O, W_out N). The rows of the kernel that connect them with row h are, in reverse order, a matrix
+((r1 - r0) O, kw C). The product holds what each column j of the kernel contributes to row h:
 
-    conv2d              Y[r : r + kh]   +=  K  @  columns(X[h])
-    its adjoint in w    K               +=  Y[r : r + kh]  @  columns(X[h])^T
-    its adjoint in x    columns(X[h])    =  K^T  @  Y[r : r + kh],  and the shifted copies are added up
+    columns (kw C, W_out N)  =  K[rows]^T @ Y[r0 : r1]
 
-With many channels the adjoints take only those columns of the kernel together that serve the same output pixels: those
-from which they would meet nothing but padding are left out. With few channels such products were too thin.
-The threads share out the rows; but for the adjoint in w, with many channels, the columns of K, for then they need not
-add up afterwards what each of them has found. Who meets whom, at the edges and with strides, is said in
-``overlaps``.
+With a stride s the pixels f, f + s, f + 2 s, ... of the row, a phase, get contributions from every s-th column of the
+kernel only, and with a stride between rows from every s-th row (polyphase decomposition). Each phase is a sum of
+slices of the columns.
+
+conv2d_weight_grad. For each row i of the kernel one GEMM sums over all pixels: K[i] = Y @ L[i]^T, where L[i] (kw C,
+pixels) holds the image rows s r + i - p, lowered as in ``mec``. The lowered rows of one remainder modulo s lie one
+behind another, so L[i] is a slice of them.
 """
 
-from collections.abc import Sequence
-from math import ceil
+from functools import reduce
 
 import numpy as np
 
 from tinygen.kernels.cpu.layout import as_nchw, empty_gemm_kernel, to_hcwn
-from tinygen.kernels.cpu.overlaps import MANY_CHANNELS, Lot, Meetings, Turn, margin
-from tinygen.kernels.products import share
-from tinygen.kernels.windows import output_size, taps
+from tinygen.kernels.cpu.mec import lower
+from tinygen.kernels.cpu.parallel import parallel_gemms
+from tinygen.kernels.windows import Geometry, Pair, taps
 
-Pair = tuple[int, int]  # (vertical, horizontal)
-
-
-def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair) -> np.ndarray:
-    """x (N, C, H, W), w (O, C, kh, kw), bias (O,) or None -> (N, O, H_out, W_out)."""
-    (N, C, H, W), (O, _, kh, kw) = x.shape, w.shape
-    H_out, W_out = output_size((H, W), (kh, kw), stride, padding)
-    rows, meetings = to_hcwn(x), Meetings(kh, stride[0], padding[0])
-    kernel, pairs = as_matrix(w, meetings.order), taps(W, W_out, kw, stride[1], padding[1])
-    y = np.empty((H_out, O, W_out * N), np.result_type(x, w))
-
-    def work(first: int, last: int) -> None:
-        y[first:last] = 0 if bias is None else bias[:, None]
-        columns = np.zeros((kw, C, W_out, N), x.dtype)
-        for h in range(H):
-            seen_by, through = meetings.of(h, first, last)
-            if seen_by:
-                for column, (out, into) in zip(columns, pairs, strict=True):
-                    column[:, out] = rows[h][:, into]
-                products = kernel[through].reshape(-1, kw * C) @ columns.reshape(kw * C, -1)
-                y[seen_by] += products.reshape(-1, O, W_out * N)
-
-    share(work, H_out, y.size * C * kh * kw)
-    return as_nchw(y.reshape(H_out, O, W_out, N))
+WIDE = 48  # input channels from which each column of the kernel has a GEMM of its own, which leaves out padding
 
 
 def conv2d_input_grad(
-    g: np.ndarray, w: np.ndarray, size: Pair, stride: Pair, padding: Pair, bias: np.ndarray | None
+    g: np.ndarray, w: np.ndarray, bias: np.ndarray | None, size: Pair, geometry: Geometry
 ) -> np.ndarray:
-    """g (N, O, H_out, W_out), w (O, C, kh, kw), bias (C,) or None -> (N, C, H, W)."""
+    """g (N, O, H_out, W_out), w (O, C, kh, kw), bias (C,) or None -> (N, C, H, W) with size = (H, W)."""
     (N, O, H_out, W_out), (_, C, kh, kw), (H, W) = g.shape, w.shape, size
-    rows, meetings = to_hcwn(g).reshape(H_out, O, W_out * N), Meetings(kh, stride[0], padding[0])
-    turns = Turn.of(kw, W, W_out, stride[1], padding[1], C)
-    kernels = [as_matrix(w, meetings.order, [echo.columns for echo in turn.echoes]) for turn in turns]
-    left = margin(kw, stride[1], padding[1])
-    length = max([left + W_out, *(heard.stop for turn in turns for echo in turn.echoes for heard in echo.heard)])
-    x = np.empty((H, C, W, N), np.result_type(g, w))
+    (row_stride, stride), (row_padding, padding) = geometry[:2]
+    rows, x = to_hcwn(g).reshape(H_out, O, W_out * N), np.empty((H, C, W, N), np.result_type(g, w))
+    by_row = w.transpose(2, 0, 3, 1)  # (kh, O, kw, C)
+    kernels = [np.ascontiguousarray(by_row[i::row_stride][::-1]) for i in range(row_stride)]  # by remainder of the row
+    bias_terms = [] if bias is None else [bias[:, None, None]]
+
+    # Invariant: ``columns`` is zero on both sides of the W_out output pixels, where windows of the phases extend.
+    halo = max(0, (kw - 1 - padding + stride - 1) // stride)  # pixels on the left
+    width = halo + max(W_out, (W - 1 + padding) // stride + 1)
+    phases = []  # for each: its pixels; (j, window in columns[j]) for each column j of the kernel
+    for f in range(min(stride, W)):
+        starts = {j: halo + (f + padding - j) // stride for j in range((f + padding) % stride, kw, stride)}
+        phases.append((slice(f, None, stride), [(j, slice(a, a - (f - W) // stride)) for j, a in starts.items()]))
+    valid = [out for out, _ in taps(W, W_out, kw, stride, padding)]
+    if C >= WIDE:
+        tasks = [([(slice(j * C, (j + 1) * C), valid[j]) for j, _ in phase[1]], [phase]) for phase in phases]
+    else:
+        tasks = [([(slice(0, kw * C), slice(0, W_out))], phases)]
 
     def work(first: int, last: int) -> None:
-        room = [np.zeros((turn.columns, C, length, N), x.dtype) for turn in turns]
+        columns = np.zeros((kw, C, width, N), x.dtype)
+        matrix = columns.reshape(kw * C, width * N)
         for unit in range(first, last):
-            h, which = divmod(unit, len(turns))
-            turn, copies = turns[which], room[which]
-            seen_by, through = meetings.of(h, 0, H_out)
-            if seen_by:
-                seeing = rows[seen_by].reshape(-1, W_out * N)
-                for lot in turn.lots:
-                    start, stop = N * lot.served.start, N * lot.served.stop
-                    kernel = kernels[which][through].reshape(len(seeing), -1)
-                    kernel = kernel[:, C * lot.places.start : C * lot.places.stop]
-                    some = copies[lot.places].reshape(-1, length * N)
-                    np.matmul(kernel.T, seeing[:, start:stop], out=some[:, N * left + start : N * left + stop])
-            else:
-                copies[...] = 0
-            brought = iter(copies)
-            for echo in turn.echoes:
-                echo.add_up(brought, x[h][:, echo.pixels])
-            if bias is not None:
-                x[h][:, turn.pixels] += bias[:, None, None]
+            h, task = divmod(unit, len(tasks))
+            quotient, remainder = divmod(h + row_padding, row_stride)
+            kernel = kernels[remainder]
+            r0 = quotient - len(kernel) + 1  # may be outside, like r0 + len(kernel)
+            upper = max(r0, 0)
+            lower_edge = max(upper, min(r0 + len(kernel), H_out))
+            weights = kernel[upper - r0 : lower_edge - r0].reshape(-1, kw * C)
+            seen = rows[upper:lower_edge].reshape(-1, W_out * N)
+            for part, out in tasks[task][0]:
+                start, stop = N * out.start, N * out.stop
+                target = matrix[part, N * halo + start : N * halo + stop]
+                np.matmul(weights[:, part].T, seen[:, start:stop], out=target)
+            for pixels, windows in tasks[task][1]:
+                add_up([columns[j][:, window] for j, window in windows] + bias_terms, x[h][:, pixels])
 
-    share(work, H * len(turns), g.size * C * kh * kw)
+    parallel_gemms(work, H * len(tasks), g.size * C * kh * kw)
     return as_nchw(x)
 
 
-def conv2d_weight_grad(x: np.ndarray, g: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair) -> np.ndarray:
-    """x (N, C, H, W), g (N, O, H_out, W_out) -> (O, C, kh, kw)."""
-    (kh, kw), (N, C, H, W), (_, O, H_out, W_out) = kernel_size, x.shape, g.shape
-    rows, seen = to_hcwn(x), to_hcwn(g).reshape(H_out, O, W_out * N)
-    meetings, lots = Meetings(kh, stride[0], padding[0]), Lot.of(kw, W, W_out, stride[1], padding[1], C)
-    w = empty_gemm_kernel((O, C, kh, kw), np.result_type(x, g))
-    if sum(len(lot.pairs) for lot in lots) < kw:  # some columns meet nothing but padding
-        w[...] = 0
-    totals: dict[int, list[np.ndarray]] = {}  # by first row, so that they are added up in one order, whoever is first
-
-    def total_of(lot: Lot, channels: slice, input_rows: range) -> np.ndarray:
-        """What these rows bring to those columns of K that stand for the lot's columns and the channels."""
-        width, pixels = channels.stop - channels.start, lot.served.stop - lot.served.start
-        columns = np.zeros((len(lot.pairs), width, pixels, N), x.dtype)
-        total = np.zeros((kh, O, len(lot.pairs) * width), w.dtype)
-        for h in input_rows:
-            seen_by, through = meetings.of(h, 0, H_out)
-            if seen_by:
-                for column, (out, into) in zip(columns, lot.pairs, strict=True):
-                    column[:, out.start - lot.served.start : out.stop - lot.served.start] = rows[h][channels, into]
-                seeing = seen[seen_by].reshape(-1, W_out * N)[:, N * lot.served.start : N * lot.served.stop]
-                total[through] += (seeing @ columns.reshape(total.shape[2], -1).T).reshape(-1, *total.shape[1:])
-        return total
-
-    def write_into_w(total: np.ndarray, lot: Lot, channels: slice) -> None:
-        for place, row in enumerate(meetings.order):
-            w[:, channels, row, lot.places] = total[place].reshape(O, len(lot.pairs), -1).swapaxes(1, 2)
-
-    def share_of_rows(first: int, last: int) -> None:
-        totals[first] = [total_of(lot, slice(0, C), range(first, last)) for lot in lots]
-
-    def share_of_columns(first: int, last: int) -> None:  # of the (kw C) columns of K
-        for lot in lots:
-            # The lot's columns of the kernel stay together; what is cut, if it is, are the channels.
-            edges = [(edge - C * lot.places.start) / len(lot.pairs) for edge in (first, last)]
-            start, stop = (min(max(ceil(edge), 0), C) for edge in edges)
-            if start < stop:
-                channels = slice(start, stop)
-                write_into_w(total_of(lot, channels, range(H)), lot, channels)
-
-    if C < MANY_CHANNELS:
-        share(share_of_rows, H, g.size * C * kh * kw)
-        for lot, total, *others in zip(lots, *(totals[first] for first in sorted(totals)), strict=True):
-            for other in others:
-                total += other
-            write_into_w(total, lot, slice(0, C))
+def add_up(terms: list[np.ndarray], out: np.ndarray) -> None:
+    """out = sum of the terms."""
+    if len(terms) > 1:
+        np.add(reduce(np.add, terms[:-1]), terms[-1], out=out)
     else:
-        share(share_of_columns, kw * C, g.size * C * kh * kw)
+        out[...] = terms[0] if terms else 0
+
+
+def conv2d_weight_grad(x: np.ndarray, g: np.ndarray, kernel_size: Pair, geometry: Geometry) -> np.ndarray:
+    """x (N, C, H, W), g (N, O, H_out, W_out) -> (O, C, kh, kw)."""
+    (N, C, H, _), (_, O, H_out, W_out), (kh, kw), stride = x.shape, g.shape, kernel_size, geometry.stride[0]
+    rows = to_hcwn(x).transpose(1, 0, 2, 3)
+    g_rows = np.ascontiguousarray(to_hcwn(g).transpose(1, 0, 2, 3)).reshape(O, H_out, W_out * N)
+    w = empty_gemm_kernel((O, C, kh, kw), np.result_type(x, g))
+
+    def work(first: int, last: int) -> None:
+        lowered = np.empty((stride, kw, last - first, -(-H // stride), W_out, N), x.dtype)
+        for f in range(min(stride, H)):
+            part = rows[first:last, f::stride]
+            lower(part, lowered[f, :, :, : part.shape[1]], geometry)
+        for i, (out, into) in enumerate(taps(H, H_out, kh, stride, geometry.padding[0])):
+            start = into.start // stride
+            pixels = lowered[into.start % stride, :, :, start : start + out.stop - out.start]
+            weights = g_rows[:, out].reshape(O, -1) @ pixels.reshape(kw * (last - first), -1).T
+            w[:, first:last, i] = weights.reshape(O, kw, last - first).swapaxes(1, 2)
+
+    parallel_gemms(work, C, g.size * C * kh * kw)
     return w
-
-
-def as_matrix(w: np.ndarray, order: list[int], columns: Sequence[slice] = (slice(None),)) -> np.ndarray:
-    """The kernel (O, C, kh, kw) as K (kh, O, kw C): its rows in ``order``, its columns as the slices take them."""
-    O, C, kh, kw = w.shape
-    matrix = np.empty((kh, O, sum(len(range(*some.indices(kw))) for some in columns), C), w.dtype)
-    for place, row in enumerate(order):
-        start = 0
-        for some in columns:
-            part = w[:, :, row, some].swapaxes(1, 2)
-            matrix[place, :, start : start + part.shape[1]] = part
-            start += part.shape[1]
-    return matrix.reshape(kh, O, matrix.shape[2] * C)
