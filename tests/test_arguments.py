@@ -12,7 +12,7 @@ from toy_vae import ToyVAE
 import tinygen as tg
 from tinygen import data, divergences, evaluation, models, objectives, plotting, training
 from tinygen.data import samplers
-from tinygen.objectives import GAMES
+from tinygen.objectives import GAMES, NoisyLabels
 from tinygen.optim import Adam
 from tinygen.training.classifier import accuracy, as_input, probabilities
 
@@ -108,15 +108,23 @@ CASES = {  # a right call of each: the function -> its arguments, or a function 
     ToyVAE().sample: {"n": 2},
     ToyVAE().elbo: {"x": COINS},
     ToyVAE().elbo_terms: {"x": COINS},
-    objectives.Game: {**GAME, "penalty_weight": 1.0, "clip": 1.0, "n_critic": 2, "has_labels": True, "soft": 0.1},
+    objectives.Game: {
+        **GAME,
+        "penalty_weight": 1.0,
+        "clip": 1.0,
+        "n_critic": 2,
+        "has_labels": True,
+        "labels": NoisyLabels(),
+    },
     objectives.NoisyLabels: {"usual": (0.7, 1.2), "flipped": (0.0, 0.3), "share_flipped": 0.1},
     objectives.interpolates: {"real": POINTS, "fake": POINTS},
     objectives.gradient_norms: {"critic": models.MLP(2), "x": POINTS.astype("f")},
     objectives.gradient_penalty: {"critic": models.MLP(2), "real": POINTS.astype("f"), "fake": POINTS.astype("f")},
     objectives.lipschitz_penalty: {"critic": models.MLP(2), "real": POINTS.astype("f"), "fake": POINTS.astype("f")},
-    training.Players: players,
-    training.Players(**players()).round: {"real": POINTS},
-    training.Players(**players()).generate: {"z": np.zeros((2, 3)), "averaged": True, "batch_size": 2},
+    training.fixed_latents: {"n": 2, "latent_size": 3},
+    training.GAN: players,
+    training.GAN(**players()).train_step: {"real": POINTS},
+    training.GAN(**players()).generate: {"z": np.zeros((2, 3)), "averaged": True, "batch_size": 2},
     training.Snapshots().__setitem__: {"moment": 1, "images": GREYS},
     training.train_vae: vae_training,
     as_input: {"images": GREYS, "model": models.DigitClassifier()},
@@ -227,7 +235,8 @@ CASES = {  # a right call of each: the function -> its arguments, or a function 
 }
 
 OTHERS = {  # public names without a case here: the loop, a run's folder and the options have tests of their own
-    *("Reference", "Run", "common_arguments", "load_splits", "print_results", "progress", "sampler_arguments", "train"),
+    *("Reference", "Run", "common_arguments", "likelihood_arguments", "load_splits", "print_results", "print_table"),
+    *("progress", "train"),
     *("FDivergence", "CriticTerms", "Snapshots", "obtain_classifier", "conduct", "interruptible", "refusing", "say"),
 }
 WRONG = {

@@ -196,7 +196,7 @@ def test_batches_that_cannot_be_mixed_are_refused(shapes):
 
 def losses(name, **options):
     """The critic's and the generator's loss of a game without its penalty, and the scores that they are of."""
-    game = replace(GAMES[name], on_slope=None, **options)
+    game = replace(GAMES[name], slope_penalty=None, **options)
     real, fake = pair(400)
     critic = linear_critic(2.0)
     v_real, v_fake = critic(real).numpy(), critic(fake).numpy()
@@ -219,8 +219,8 @@ def test_the_losses_of_a_game_are_its_equations(name):
 @every_game
 def test_a_penalty_joins_the_critics_loss_with_its_weight(name):
     game, critic, (real, fake) = GAMES[name], linear_critic(3.0), pair()
-    bare = replace(game, on_slope=None).critic_loss(critic, real, fake).item()
-    extra = 10 * 4.0 if game.on_slope else 0.0
+    bare = replace(game, slope_penalty=None).critic_loss(critic, real, fake).item()
+    extra = 10 * 4.0 if game.slope_penalty else 0.0
     assert game.critic_loss(critic, real, fake).item() == pytest.approx(bare + extra, abs=1e-7)
 
 
@@ -242,21 +242,13 @@ def test_where_the_critic_is_sure_the_minimax_generator_learns_nothing_and_the_o
     assert slopes[1] == pytest.approx(1)
 
 
-def test_soft_labels_are_the_cross_entropy_of_softer_labels():
-    critic, _, v_real, v_fake = losses("non_saturating", soft=0.1)
-    D_real, D_fake = special.expit(v_real), special.expit(v_fake)
-    expected = -(0.9 * np.log(D_real) + 0.1 * np.log(1 - D_real)).mean() - np.log(1 - D_fake).mean()
-    assert critic == pytest.approx(expected, abs=1e-12)
-
-
-def test_flipped_labels_are_turned_round_for_their_share_of_examples():
-    found, _, v_real, v_fake = losses("non_saturating", flipped=0.25)
-    right = np.log1p(np.exp(-v_real)), np.log1p(np.exp(v_fake))
-    wrong = right[0] + v_real, right[1] - v_fake
-    expected = sum((0.75 * a + 0.25 * b).mean() for a, b in zip(right, wrong, strict=True))
-    spread = math.sqrt(0.75 * 0.25 * (np.square(v_real).sum() + np.square(v_fake).sum())) / 400
-    assert abs(found - expected) < 4 * spread
-    assert abs(found - sum(each.mean() for each in right)) > 0.1
+def test_labels_are_flipped_for_their_fraction_of_real_examples():
+    labels = NoisyLabels(usual=(1.0, 1.0), flipped=(0.0, 0.0), share_flipped=0.25)
+    found, _, v_real, v_fake = losses("non_saturating", labels=labels)
+    right, wrong, on_fake = np.log1p(np.exp(-v_real)), np.log1p(np.exp(v_real)), np.log1p(np.exp(v_fake)).mean()
+    deviation = math.sqrt(0.75 * 0.25 * np.square(v_real).sum()) / 400
+    assert abs(found - (0.75 * right + 0.25 * wrong).mean() - on_fake) < 4 * deviation
+    assert abs(found - right.mean() - on_fake) > 0.1
 
 
 def test_a_score_pays_the_cross_entropy_of_its_label():
@@ -318,14 +310,7 @@ def test_clipping_puts_the_weights_into_a_box_and_only_that_game_clips():
         ("wasserstein_gradient", {"penalty_weight": -1.0}, "penalty_weight must be a number from 0, got -1.0"),
         ("wasserstein_clip", {"clip": 0.0}, "clip must be a positive number or None, got 0.0"),
         ("minimax", {"n_critic": 0}, "n_critic must be a whole number from 1, got 0"),
-        ("minimax", {"soft": 1.5}, r"soft must be a number in \[0, 1\), got 1.5"),
-        (
-            "minimax",
-            {"soft": 0.1, "labels": NoisyLabels()},
-            "beside labels soft and flipped must be 0, got 0.1",
-        ),
-        ("wasserstein_clip", {"labels": NoisyLabels()}, "only a game with labels can soften or draw them"),
-        ("wasserstein_clip", {"soft": 0.1}, "only a game with labels can soften or draw them"),
+        ("wasserstein_clip", {"labels": NoisyLabels()}, "only a game with labels can draw them"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(name, options, problem):

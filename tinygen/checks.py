@@ -32,6 +32,7 @@ import numpy as np
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+Kind = TypeVar("Kind")
 
 
 # Rules ---------------------------------------------------------------------------------------------------------------
@@ -98,6 +99,12 @@ def checked(function: Callable[Parameters, Result], name: str | None = None) -> 
             return function(*bound.args, **bound.kwargs)
 
     return call
+
+
+def checked_fields(kind: type[Kind]) -> type[Kind]:
+    """The dataclass ``kind``, its fields checked and converted as their annotations say."""
+    kind.__init__ = checked(kind.__init__, kind.__name__)  # type: ignore[method-assign]
+    return kind
 
 
 def require(function: str, argument: str, value: Any, annotation: Any) -> Any:

@@ -11,7 +11,8 @@ import h5py
 import numpy as np
 import pytest
 
-from tinygen.checkpoint import CheckpointError, load, read_torch, remove_unfinished, save, written_whole
+from tinygen.checkpoint import load, read_torch, save
+from tinygen.files import CheckpointError, atomic_write, remove_unfinished
 
 
 def parts():
@@ -185,7 +186,7 @@ def test_a_new_checkpoint_replaces_the_one_before_and_leaves_nothing_else(writte
 
 def test_a_write_that_fails_leaves_the_one_before(written):
     def write_half():
-        with written_whole(written) as unfinished:
+        with atomic_write(written) as unfinished:
             unfinished.write_bytes(b"half")
             raise RuntimeError("disk full")
 
@@ -199,8 +200,8 @@ def test_a_write_that_fails_leaves_the_one_before(written):
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no kill -9")
 def test_a_write_that_is_killed_leaves_the_one_before_and_a_hidden_file_that_can_be_removed(written):
     code = (
-        f"import os, signal, sys; sys.path[:] = {sys.path!r}; from tinygen.checkpoint import written_whole\n"
-        "with written_whole(sys.argv[1]) as unfinished:\n"
+        f"import os, signal, sys; sys.path[:] = {sys.path!r}; from tinygen.files import atomic_write\n"
+        "with atomic_write(sys.argv[1]) as unfinished:\n"
         "    unfinished.write_bytes(b'half'); os.kill(os.getpid(), signal.SIGKILL)"
     )
     assert subprocess.run([sys.executable, "-c", code, written], check=False).returncode == -signal.SIGKILL
@@ -225,7 +226,7 @@ def test_two_processes_that_write_one_checkpoint_never_leave_a_broken_one(tmp_pa
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full device")
 def test_a_full_disk_is_named_and_the_one_before_is_kept(written):
     def write_on_a_full_disk():
-        with written_whole(written), open("/dev/full", "w") as full:
+        with atomic_write(written), open("/dev/full", "w") as full:
             full.write("more than there is room for")
 
     with pytest.raises(OSError, match=r"run.h5 cannot be written: No space left on device$"):
@@ -260,3 +261,22 @@ def test_what_is_no_path_is_refused(function, path):
 def test_a_call_without_a_path_is_refused_by_name():
     with pytest.raises(TypeError, match=r"^save: missing a required argument: 'path'"):
         save(a=1)
+
+
+def test_a_symbolic_link_is_followed_and_permissions_are_kept(tmp_path):
+    target, link = tmp_path / "kept" / "target.h5", tmp_path / "link.h5"
+    target.parent.mkdir()
+    save(target, a=np.zeros(1))
+    target.chmod(0o640)
+    link.symlink_to(target)
+    save(link, a=np.ones(1))
+    assert link.is_symlink()
+    assert load(target)["a"].tolist() == [1]
+    assert target.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_name_as_long_as_the_file_system_allows_can_be_written(tmp_path):
+    path = tmp_path / ("x" * 252 + ".h5")
+    save(path, a=np.ones(1))
+    assert load(path)["a"].tolist() == [1]
+    remove_unfinished(str(tmp_path))

@@ -27,6 +27,7 @@ from torch_writer import (
 
 from tinygen.checkpoint import CheckpointError, pickles, pytorch, read_torch
 
+STORAGE = Persistent(("storage", Name("torch.ByteStorage"), "0", "cpu", 0))
 NUMBERS = np.arange(6, dtype="f4").reshape(2, 3) - 2.5
 
 
@@ -179,20 +180,23 @@ def test_plain_values_are_what_python_s_own_pickle_says(protocol):
         (Call("a.B", ()), "it holds a.B, expected a module"),
         ({"x": Persistent(("storage", Name("torch.BFloat16Storage"), "0", "cpu", 1, None))}, "a torch.BFloat16Storage"),
         ({"x": Call("torch._utils._rebuild_sparse_tensor", ())}, "x is a tensor of a kind .*_rebuild_sparse_tensor"),
-        ({"x": Call("torch._utils._rebuild_tensor_v2", (1, 2))}, "_rebuild_tensor_v2 with wrong arguments"),
+        ({"x": Call("torch._utils._rebuild_tensor_v2", (1, 2))}, "_rebuild_tensor\\(\\) missing 2 required"),
         ({"x": Call("torch._utils._rebuild_tensor_v2", (1, 0, (), (), False, None))}, "without a storage"),
         ({"x": Persistent(("file", "/etc/passwd"))}, "outside the pickle"),
         ({"x": Persistent("storage")}, "outside the pickle"),
         ({("a", "b"): 1}, "a tuple as a key"),
         ({"x": Raw(b"P7\n")}, "uses PERSID, which is refused"),
         ({"x": Raw(b"\x97")}, "uses NEXT_BUFFER, which is refused"),
-        ({"x": Raw(b"]N\x85b")}, "sets the state of a list"),
-        ({"x": Raw(b"K\x01)R")}, "calls a int"),
-        ({"x": Raw(b"K\x01]R")}, "calls with a list"),
-        ({"x": Raw(b"h\x63")}, "asks for object 99 before making it"),
-        (Raw(b"0"), "empty stack"),
-        (Raw(b"t"), "a mark that it did not set"),
-        (Raw(b"}(Nu"), "a key without a value"),
+        ({"x": Raw(b"]N\x85b")}, "state is not a dictionary"),
+        ({"x": Raw(encoded(Name("a.B")) + b"}b")}, "sets the state of a Global"),
+        ({"x": Raw(encoded(window(STORAGE, 0, (0,), (1,))) + b"}b")}, "sets the state of a Tensor"),
+        ({"x": Raw(encoded(STORAGE) + b"N}X\1\0\0\0aK\1s\x86b")}, "sets the state of a Storage"),
+        ({"x": Raw(b"K\x01)R")}, "'int' object is not callable"),
+        ({"x": Raw(b"K\x01]R")}, "argument list must be a tuple"),
+        ({"x": Raw(b"h\x63")}, "Memo value not found at index 99"),
+        (Raw(b"0"), "stack underflow"),
+        (Raw(b"t"), "could not find MARK"),
+        (Raw(b"}(Nu"), "odd number of items"),
         (Raw(b"\xff"), "cut off or broken"),
     ],
 )
@@ -451,7 +455,7 @@ def test_old_files_list_the_storages_that_they_speak_of(read):
     key = next(iter(writer.storages))
     content = writer.file(contents)
     for keys in ([], [key, key], ["1"], [1], [key, "1"], key, None):
-        refused(read, content.replace(pickled([key]), pickled(keys)), "not those that the pickles speak of")
+        refused(read, content.replace(pickled([key]), pickled(keys)), "not those that the pickles refer to")
 
 
 def test_old_files_say_the_length_of_each_storage_again(read):
@@ -495,9 +499,32 @@ def test_an_entry_is_no_longer_than_the_file(read, field):
     refused(read, bytes(content), "claim more|broken|bytes of it")
 
 
+@pytest.mark.parametrize("opcode", [b"r", b"p"], ids=["LONG_BINPUT", "PUT"])
+def test_the_memo_is_no_longer_than_the_pickle(read, writer, opcode):
+    number = struct.pack("<I", 2**31) if opcode == b"r" else b"2147483648\n"
+    contents = {"x": writer.tensor(NUMBERS), "y": Raw(b"N" + opcode + number)}
+    refused(read, writer.file(contents), "numbers an object 2147483648 after .* opcodes")
+
+
+@pytest.mark.parametrize("pair", [b"\x86", b"(h\2h\3\x91"], ids=["tuples", "frozensets"])
+@pytest.mark.parametrize("use", [b"}h\1K\1s", b"\x8f(h\1\x90", b"(h\1\x91", b"c__builtin__\nset\n]h\1a\x85R"])
+def test_nothing_is_hashed_that_contains_itself_many_times(read, writer, pair, use):
+    """The hash of a tuple of a tuple twice, 60 times over, takes 2^60 steps."""
+    pairs = b")q\1" + b"".join((b"h\1h\1" if pair == b"\x86" else b"K\1q\2h\1q\3") + pair + b"q\1" for _ in range(60))
+    contents = Raw(pairs + use)
+    refused(read, writer.file({"x": contents}), "a tuple as a key|unhashable type")
+
+
+@pytest.mark.parametrize("called", ["a.B", "collections.OrderedDict"])
+def test_arguments_that_are_passed_again_and_again_count_as_steps(read, writer, called):
+    arguments = b"(" + b"K\1K\1\x86" * 3000 + (b"t" if called == "a.B" else b"l\x85") + b"q\1"
+    calls = encoded(Name(called)) + b"q\2" + b"(" + b"h\2h\1R" * 3000 + b"l"
+    refused(read, writer.file(Raw(arguments + calls)), "more than 1,000,000 steps")
+
+
 @pytest.fixture
 def _short_names(monkeypatch):
-    monkeypatch.setattr(pytorch, "MOST_CHARACTERS", 100_000)
+    monkeypatch.setattr(pytorch, "MAX_CHARACTERS", 100_000)
 
 
 @pytest.mark.usefixtures("_short_names")
@@ -524,5 +551,5 @@ def test_copies_of_copies_count_as_steps(read, writer):
 
 
 def test_a_pickle_has_a_limited_number_of_steps(read, writer, monkeypatch):
-    monkeypatch.setattr(pickles, "MOST_STEPS", 100)
+    monkeypatch.setattr(pickles, "MAX_STEPS", 100)
     refused(read, writer.file([0] * 100), "more than 100 steps")

@@ -48,8 +48,8 @@ def test_a_damaged_entry_is_none_wherever_the_damage_is(entry):
 
 def test_an_entry_is_plain_hdf5_and_none_once_it_was_altered_through_it(entry):
     with h5py.File(entry, "r+") as file:
-        np.testing.assert_array_equal(file["labels"], ARRAYS["labels"])
-        file["labels"][2] = 7
+        np.testing.assert_array_equal(file["arrays/arrays/labels"], ARRAYS["labels"])
+        file["arrays/arrays/labels"][2] = 7
     assert read_entry(entry) is None
 
 

@@ -220,7 +220,7 @@ def test_an_official_file_is_taken_without_a_word_however_it_is_packed(root, mon
     path = root / "svhn" / "test_32x32.mat"
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     path.write_bytes(gzip.compress(path.read_bytes()))
-    files = {"test": (dataclasses.replace(catalogue.SVHN.files["test"][0], sha256=sha256),)}
+    files = {"test": (dataclasses.replace(catalogue.SVHN.files["test"][0], content_sha256=sha256),)}
     monkeypatch.setitem(catalogue.CATALOGUE, "svhn", dataclasses.replace(catalogue.SVHN, files=files))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -260,7 +260,7 @@ def test_a_damaged_cache_is_parsed_anew_and_replaced(root, parses, cache_home, d
     data.load("svhn", "test", root=root)
     (entry,) = parsed_files(cache_home)
     with h5py.File(entry, "r+") as file:
-        file["images"][0] = 0
+        file["arrays/arrays/images"][0] = 0
     np.testing.assert_array_equal(data.load("svhn", "test", root=root).images, digits.colour)
     np.testing.assert_array_equal(data.load("svhn", "test", root=root).images, digits.colour)
     assert len(parses) == 2

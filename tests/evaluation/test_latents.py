@@ -43,13 +43,13 @@ def test_a_traversal_of_many_latents_at_once_is_refused(generator):
         evaluation.traversals(generator, np.zeros((2, 4), "float32"), [1.0])
 
 
-def test_interpolations_begin_at_the_second_and_end_at_the_first(generator):
+def test_interpolations_begin_at_the_first_and_end_at_the_second(generator):
     z0, z1 = tg.randn(2, 4), tg.randn(2, 4)
     for interpolate in (evaluation.interpolate_latents, evaluation.interpolate_images):
         way = interpolate(generator, z0, z1, steps=5)
         assert way.shape == (2, 5, 1, 2, 3)
-        np.testing.assert_allclose(way[:, 0], evaluation.generate(generator, z1), rtol=1e-5)
-        np.testing.assert_allclose(way[:, -1], evaluation.generate(generator, z0), rtol=1e-5)
+        np.testing.assert_allclose(way[:, 0], evaluation.generate(generator, z0), rtol=1e-5)
+        np.testing.assert_allclose(way[:, -1], evaluation.generate(generator, z1), rtol=1e-5)
 
 
 def test_the_two_ways_agree_for_a_linear_generator_and_part_for_another(generator):
@@ -68,9 +68,9 @@ def test_a_spherical_way_is_the_arc_in_even_steps():
     )
     for alpha in (0.0, 0.25, 0.5, 1.0):
         found = evaluation.slerp(z0, z1, alpha)
-        at = alpha * angles[0] + (1 - alpha) * angles[1]
+        at = (1 - alpha) * angles[0] + alpha * angles[1]
         np.testing.assert_allclose(found[0], [np.cos(at), np.sin(at)], atol=1e-12)
-    np.testing.assert_allclose([evaluation.slerp(z0, z1, 1.0)[1], evaluation.slerp(z0, z1, 0.0)[1]], [z0[1], z1[1]])
+    np.testing.assert_allclose([evaluation.slerp(z0, z1, 0.0)[1], evaluation.slerp(z0, z1, 1.0)[1]], [z0[1], z1[1]])
 
 
 def test_halfway_a_straight_way_is_too_near_the_middle_and_a_spherical_one_is_not():
@@ -84,7 +84,7 @@ def test_ways_between_latents_of_one_direction_are_one_and_the_type_stays():
     z0, z1 = np.full((1, 4), 1, "float32"), np.full((1, 4), 3, "float32")
     found = evaluation.slerp(z0, z1, 0.25)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, 0.25 * z0 + 0.75 * z1)
+    np.testing.assert_allclose(found, 0.75 * z0 + 0.25 * z1)
 
 
 @pytest.mark.parametrize(("z1", "problem"), [(-1.0, "two latents are opposite"), (0.0, "a latent is 0")])
@@ -98,7 +98,7 @@ def test_spherical_interpolations_are_the_generators_images_on_the_arc(generator
     way = evaluation.interpolate_latents(generator, z0, z1, steps=3, spherical=True)
     middle = evaluation.slerp(z0.numpy(), z1.numpy(), 0.5) @ weight(generator).T
     np.testing.assert_allclose(way[:, 1].reshape(2, 6), middle, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(way[:, 0], evaluation.generate(generator, z1), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(way[:, 0], evaluation.generate(generator, z0), rtol=1e-4, atol=1e-6)
 
 
 def test_a_unit_is_active_where_its_mean_varies_over_images():

@@ -34,12 +34,19 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _NUMBERS = (bool, int, float)
 
 
-def as_tensor(function: str, argument: str, value: Any, device: str | None = None) -> Tensor:
-    """``value`` if it is a tensor, else a tensor of it on ``device``; ``TypeError`` where it holds no numbers."""
+def as_tensor(
+    function: str, argument: str, value: Any, device: str | None = None, dtype: np.dtype | None = None
+) -> Tensor:
+    """``value`` if it is a tensor, else a tensor of it on ``device``; floating-point numbers without a dtype of their
+    own (numbers, lists) get ``dtype`` (default: float32). ``TypeError`` where it holds no numbers."""
     if isinstance(value, Tensor):
         return value
+    has_dtype = hasattr(value, "dtype") and not isinstance(value, np.generic)
     try:
-        return Tensor(copied(function, value, device=device))
+        made = copied(function, value, device=device)
+        if has_dtype or dtype is None or dtype.kind != "f" or made.dtype.kind != "f":
+            return Tensor(made)
+        return Tensor(copied(function, value, dtype, device))
     except TypeError as error:
         if isinstance(value, (list, tuple)) or hasattr(value, "dtype"):
             raise
@@ -51,7 +58,9 @@ def as_tensors(function: str, argument: str, value: Any) -> list[Tensor]:
     """``value``, several tensors (arrays, numbers), as a list of tensors."""
     if isinstance(value, (Tensor, np.ndarray, str, dict)) or not isinstance(value, Iterable):
         raise TypeError(f"{function}: {argument} must be a list of tensors, got {described(value)}")
-    return [as_tensor(function, f"{argument}[{i}]", x) for i, x in enumerate(value)]
+    values = list(value)
+    dtype = next((x.dtype for x in values if isinstance(x, Tensor)), None)
+    return [as_tensor(function, f"{argument}[{i}]", x, dtype=dtype) for i, x in enumerate(values)]
 
 
 def one_or_more(function: str, argument: str, value: Any, kind: Any = Tensor) -> list:
@@ -64,11 +73,14 @@ def one_or_more(function: str, argument: str, value: Any, kind: Any = Tensor) ->
     return listed
 
 
-def operand(function: str, argument: str, value: Any, device: str | None = None) -> Any:
-    """``value`` as an operation takes it: numbers as Python's own, so that they promote nothing, else a tensor."""
+def operand(function: str, argument: str, value: Any, device: str | None = None, dtype: np.dtype | None = None) -> Any:
+    """``value`` as an operation takes it: numbers as Python's own, so that they promote nothing, else a tensor, as
+    ``as_tensor`` makes it."""
     if isinstance(value, _NUMBERS + (np.generic,)) and getattr(value, "dtype", np.dtype(bool)).kind in "biuf":
+        if isinstance(value, np.bool_):
+            return bool(value)
         return number(function, argument, value) if isinstance(value, np.generic) else value
-    return as_tensor(function, argument, value, device)
+    return as_tensor(function, argument, value, device, dtype)
 
 
 def bare(function: str, value: Any) -> Any:
@@ -166,8 +178,9 @@ class Arguments:
                         f"another on {device_of(first)}; move one with .to(device)"
                     )
             elif type(x) not in _NUMBERS and not (x is None and self.name(index) in self.optional):
-                home = None if hasattr(x, "dtype") else next((y.device for y in inputs if isinstance(y, Tensor)), None)
-                made = operand(self.operation, self.name(index), x, home)
+                beside = None if hasattr(x, "dtype") else next((y for y in inputs if isinstance(y, Tensor)), None)
+                placement = (None, None) if beside is None else (beside.device, beside.dtype)
+                made = operand(self.operation, self.name(index), x, *placement)
                 return self._tensors((*inputs[:index], made, *inputs[index + 1 :]))
         return inputs if first is not None else (as_tensor(self.operation, self.name(0), inputs[0]), *inputs[1:])
 

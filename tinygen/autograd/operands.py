@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from tinygen.autograd.arguments import as_tensor
-from tinygen.autograd.tensor import Tensor, tensor
+from tinygen.autograd.tensor import Tensor
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -87,16 +87,7 @@ def as_tensors(function: str, given: dict[str, Any], device: str | None = None) 
     """The arguments ``given`` to ``function`` as tensors on the device of the first tensor among them, else on
     ``device``."""
     dtype, device = _common_dtype(given), next((x.device for x in given.values() if isinstance(x, Tensor)), device)
-    return [_as_tensor(function, argument, x, dtype, device) for argument, x in given.items()]
-
-
-def _as_tensor(function: str, argument: str, x: Any, dtype: np.dtype | None, device: str | None) -> Tensor:
-    """``x`` as a tensor on ``device``; if it has no dtype of its own, its floating-point numbers in ``dtype``."""
-    if isinstance(x, Tensor):
-        return x
-    made = as_tensor(function, argument, x, device)
-    has_dtype = hasattr(x, "dtype") and not isinstance(x, np.generic)
-    return made if has_dtype or dtype is None or made.dtype.kind != "f" else tensor(x, dtype=dtype, device=device)
+    return [as_tensor(function, argument, x, device, dtype) for argument, x in given.items()]
 
 
 def _in_reals(x: Tensor, dtype: np.dtype | None) -> Tensor:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinygen.autograd.arguments import Arguments
-from tinygen.autograd.recording import is_recording, make_read_only
+from tinygen.autograd.recording import is_recording, make_read_only, make_view_read_only
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array
 
@@ -95,7 +95,8 @@ class Operation:
         inputs, options = self.arguments.bind(args, options)
         arrays = tuple([x.data if isinstance(x, Tensor) else x for x in inputs])
         output = Tensor(self.arguments.computed(self.value, arrays, options))
-        if is_recording():
+        make_view_read_only(output.data)
+        if is_recording() and output.data.dtype.kind == "f":  # only floating-point tensors have gradients
             origins = {i: x.source for i, x in enumerate(inputs) if isinstance(x, Tensor) and x._requires_grad}
             if origins:
                 output.node = Node(self, inputs, origins, arrays, options, output.data)

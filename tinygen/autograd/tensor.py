@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Tensor:
-    """An array, its gradient, and where it came from; made by ``tg.tensor`` and by operations.
+    """An array of any shape, its gradient, and its node of the computation graph; made by ``tg.tensor`` and operations.
 
     Attributes: ``data``, the array (numpy or cupy); ``grad``, the gradient that ``backward`` left here (a Tensor, or
     None); ``requires_grad``; ``node``, how it was made (None for a leaf). ``Tensor(array)`` and ``x.data = array`` take

@@ -1,13 +1,13 @@
-"""Checkpoints in HDF5: everything a training run is at one moment, in a file that can be trusted.
+"""Checkpoints in HDF5: the whole state of a training run, in a file whose integrity is checked.
 
 A run that is stopped and resumed must end with the same numbers, bit for bit, as one that never stopped. So a
-checkpoint keeps arrays, numbers and generator states exactly; nothing in it depends on the clock, so equal contents
-are equal files. It is written whole or not at all (``files.written_whole``), and *read whole or not at all*: the file
-begins with a page of text that states the length and the SHA-256 checksum of all that follows, so one bit altered, cut
-off or added is noticed before anything is read.
+checkpoint holds arrays, numbers and generator states exactly, and nothing that depends on the clock: equal contents are
+equal files. Writing is atomic (``tinygen.files.atomic_write``). The file begins with a header of text that states the
+length and the SHA-256 checksum of the rest, and ``load`` compares both before it reads anything else: a file in which
+one bit was altered, removed or added is refused.
 
-What follows the page of text is HDF5, which any HDF5 tool reads (the format leaves room for such a page and calls it
-the user block): the arrays in groups named after the parts, and ``structure``, a JSON text that says what holds what.
+After the header comes HDF5, which any HDF5 tool reads (the format reserves the place of the header, the *user block*):
+the arrays in groups named after the parts, and ``structure``, a JSON text of everything else.
 """
 
 import hashlib
@@ -20,8 +20,8 @@ from urllib.parse import quote
 import h5py
 import numpy as np
 
-from tinygen.checkpoint.files import CheckpointError, written_whole
 from tinygen.checks import checked
+from tinygen.files import CheckpointError, atomic_write
 
 _HEADER_SIZE = 512  # the smallest user block that HDF5 allows
 _TITLE = b"tinygen checkpoint, format 1\n"
@@ -30,18 +30,18 @@ _DTYPES = "?bBhHiIlLqQefdFD"  # NumPy's codes of the types that HDF5 keeps bit f
 
 @checked
 def save(path: str | os.PathLike, /, **parts: Any) -> None:
-    """Write ``parts`` to the checkpoint ``path``, replacing the one before when the new one is whole.
+    """Write ``parts`` to the checkpoint ``path``, replacing an earlier one when the new one is complete.
 
     A part is a NumPy array (or scalar) of numbers or bools, an ``int`` of any size, a ``float``, ``bool``, ``str`` or
     ``None``, or a ``dict`` with ``str`` keys, ``list`` or ``tuple`` of parts::
 
         save("run.h5", model=model.state_dict(), optimiser=optimiser.state_dict(), chance=tg.get_rng_state(), epoch=3)
 
-    Raises ``TypeError`` for anything else (arrays on a GPU too), naming it; ``path`` is then as it was.
+    Raises ``TypeError`` for anything else (also for arrays on a GPU), naming it; ``path`` is then unchanged.
     """
     arrays: dict[str, np.ndarray] = {}
     structure = _describe(parts, "", arrays)
-    with written_whole(path) as unfinished:
+    with atomic_write(path) as unfinished:
         with h5py.File(unfinished, "w", userblock_size=_HEADER_SIZE) as file:
             file.create_dataset("structure", data=np.bytes_(json.dumps(structure)), track_times=False)
             group = file.create_group("arrays")
@@ -53,10 +53,10 @@ def save(path: str | os.PathLike, /, **parts: Any) -> None:
 
 @checked
 def load(path: str | os.PathLike, /) -> dict[str, Any]:
-    """The parts of the checkpoint ``path``, equal to those saved bit for bit (arrays come in C order).
+    """The parts in the checkpoint ``path``, equal bit for bit to those saved (arrays in C order).
 
-    Raises ``CheckpointError`` where the file is no checkpoint or was altered, cut or extended, and
-    ``FileNotFoundError`` where there is none.
+    Raises ``CheckpointError`` where the file is not a checkpoint or was altered, and ``FileNotFoundError`` where it
+    does not exist.
     """
     with open(path, "rb") as raw:
         _verify(raw, path)
@@ -64,11 +64,11 @@ def load(path: str | os.PathLike, /) -> dict[str, Any]:
             return _restore(json.loads(file["structure"][()]), file["arrays"])
 
 
-# The page of text ----------------------------------------------------------------------------------------------------
+# The header ----------------------------------------------------------------------------------------------------------
 
 
 def _header(file: BinaryIO) -> bytes:
-    """The page of text that belongs before the rest of ``file``; leaves ``file`` at its beginning."""
+    """The header for the rest of ``file``; leaves ``file`` at its beginning."""
     file.seek(_HEADER_SIZE)
     length, checksum = 0, hashlib.sha256()
     while chunk := file.read(1 << 20):
@@ -99,13 +99,13 @@ def _verify(file: BinaryIO, path: str | os.PathLike) -> None:
 
 
 def _describe(value: Any, where: str, arrays: dict[str, np.ndarray]) -> Any:
-    """What JSON can say of ``value``: one-entry objects ``{kind: contents}``. Arrays go into ``arrays``, by name."""
+    """``value`` for JSON, as one-entry objects ``{kind: contents}``; arrays are put into ``arrays``, by name."""
     if value is None or type(value) in (bool, str):
         return value
     if type(value) is int:
-        return {"int": hex(value)}  # hexadecimal has no limit on its digits; decimal in Python has
+        return {"int": hex(value)}  # decimal conversion has a limit on the number of digits
     if type(value) is float:
-        return {"float": struct.pack(">d", value).hex()}  # the very bits, those of a NaN too
+        return {"float": struct.pack(">d", value).hex()}  # bit for bit, also NaN
     if type(value) is dict and all(type(key) is str for key in value):
         return {"dict": {key: _describe(item, f"{where}/{_name(key)}", arrays) for key, item in value.items()}}
     if type(value) in (list, tuple):
@@ -141,6 +141,6 @@ def _restore(node: Any, arrays: Any) -> Any:
 
 
 def _name(key: str) -> str:
-    """``key`` as the name of an HDF5 group, in which a slash, an empty name and a single dot mean something else."""
+    """``key`` as the name of an HDF5 group; a slash, an empty name and a single dot have another meaning there."""
     name = quote(key, safe="")
     return {"": "%", ".": "%."}.get(name, name)

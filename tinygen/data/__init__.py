@@ -6,10 +6,9 @@ size. ``samplers`` are distributions from which there is always one more sample.
 """
 
 from tinygen.data import samplers
-from tinygen.data.dataset import Dataset, as_bytes, binarize, centred, spread
+from tinygen.data.dataset import Dataset, as_bytes, binarize, centred, resized, spread
 from tinygen.data.loader import DataLoader, Repeated
 from tinygen.data.loading import load, names
-from tinygen.data.resizing import resized
 
 __all__ = [
     "DataLoader",

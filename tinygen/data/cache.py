@@ -1,27 +1,24 @@
-"""Parsed files, kept as HDF5 in the user's cache folder, so that text and packed formats are read once.
+"""Parsed files, kept as checkpoints (``tinygen.checkpoint``) in the user's cache folder: text and packed formats are
+parsed once.
 
-An entry belongs to one state of one source file: the file's checksum is part of its name. In front of the HDF5 file
-proper, in the block that the format leaves to its users, stands the SHA-256 of all that follows; an entry that does
-not match it is passed over, and written anew.
+An entry belongs to one state of one source file: the file's checksum is part of its name. A damaged entry is ignored,
+and written again.
 
-Where there is no such folder, or it cannot be written, data sets load all the same, with one warning: nothing is kept,
-and what has to be downloaded lies in a temporary folder until the process ends.
+Where there is no such folder, or it cannot be written, data sets load nevertheless, with one warning: nothing is kept,
+and a download stays in a temporary folder until the process ends.
 """
 
-import hashlib
-import io
 import os
 import tempfile
 import warnings
 from functools import cache
 from pathlib import Path
 
-import h5py
-
+from tinygen import checkpoint
+from tinygen.checkpoint import CheckpointError
 from tinygen.data.formats import Arrays
 
-VERSION = 2  # of what the parsers give back: a new one leaves older entries unread
-USER_BLOCK = 512  # bytes, the smallest that HDF5 allows
+VERSION = 3  # of the parsers' results: entries of another version are not read
 WITHOUT = "files are parsed anew each time, and a download is kept until the process ends"
 
 
@@ -74,35 +71,19 @@ def entry_path(folder: str, name: str, checksum: str) -> Path | None:
 
 
 def read_entry(path: Path) -> tuple[Arrays, str] | None:
-    """The arrays of an entry and the SHA-256 of the content that they were parsed from; None without a sound entry."""
+    """The arrays of an entry and the SHA-256 of the content that they were parsed from; None where there is no entry,
+    or a damaged one."""
     try:
-        raw = path.read_bytes()
-    except OSError:
+        entry = checkpoint.load(path)
+    except (OSError, CheckpointError):
         return None
-    checksum, body = raw[:64], memoryview(raw)[USER_BLOCK:]
-    if checksum != hashlib.sha256(body).hexdigest().encode():
-        return None
-    with h5py.File(io.BytesIO(raw), "r") as file:
-        return {name: file[name][()] for name in file}, file.attrs["content_sha256"]
+    return entry["arrays"], entry["content_sha256"]
 
 
 def write_entry(path: Path, arrays: Arrays, content_sha256: str) -> None:
-    """Write an entry whole, or not at all."""
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w", userblock_size=USER_BLOCK) as file:
-        for name, array in arrays.items():
-            file.create_dataset(name, data=array, compression="lzf")
-        file.attrs["content_sha256"] = content_sha256
-    body = buffer.getbuffer()[USER_BLOCK:]
+    """Write an entry, all of it or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as beside:
-        try:
-            beside.write(hashlib.sha256(body).hexdigest().encode().ljust(USER_BLOCK, b"\0"))
-            beside.write(body)
-            beside.close()
-            os.replace(beside.name, path)
-        finally:
-            Path(beside.name).unlink(missing_ok=True)
+    checkpoint.save(path, arrays=arrays, content_sha256=content_sha256)
 
 
 def keep_entry(path: Path, arrays: Arrays, content_sha256: str) -> None:

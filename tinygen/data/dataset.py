@@ -6,6 +6,7 @@ looks at the numbers to guess their range. Images of other dtypes are refused.
 """
 
 import hashlib
+from functools import cache
 from typing import Annotated, overload
 
 import numpy as np
@@ -20,6 +21,9 @@ BLACK_AND_WHITE = {"bool": (0.0, 1.0), "uint8": (0.0, 255.0)}  # the dtypes that
 Labels = Annotated[
     np.ndarray, Rule("whole numbers (N,)", lambda labels: labels.ndim == 1 and labels.dtype.kind in "biu")
 ]
+SQUARES = Rule(
+    "uint8 squares (N, C, H, H)", lambda a: a.dtype == np.uint8 and a.ndim == 4 and 0 < a.shape[2] == a.shape[3]
+)
 Bytes = Annotated[np.ndarray, Rule("uint8 from 0 to 255", lambda images: images.dtype == np.uint8)]
 
 
@@ -55,6 +59,10 @@ class Dataset:
     def __getitem__(self, index: slice | np.ndarray | list) -> "Dataset": ...
 
     def __getitem__(self, index):
+        if index is None or isinstance(index, (bool, np.bool_, str)):
+            raise IndexError(
+                f"Dataset: an index must be a whole number, a slice, indices or a mask, got {described(index)}"
+            )
         try:
             images, labels = self.images[index], None if self.labels is None else self.labels[index]
         except IndexError as error:
@@ -85,8 +93,8 @@ class Dataset:
 def spread(
     images: Annotated[np.ndarray, Rule("an array (N, ...)", lambda a: a.ndim > 0)], count: Count | None
 ) -> np.ndarray:
-    """``count`` of ``images`` at equal distances (all where None, or where there are no more): of a set that comes
-    sorted by its labels, as the binarised MNIST's test images do, some of each kind."""
+    """``count`` of ``images`` (N, ...) at equal distances (all where None, or where there are no more): of a set that
+    comes sorted by its labels, as the binarised MNIST's test images do, some of each kind."""
     if count is None or count >= len(images):
         return images
     return images[np.arange(count) * len(images) // count]
@@ -134,7 +142,8 @@ def as_numbers(images: np.ndarray, value_range: tuple[float, float], dtype: DTyp
 
 @checked
 def centred(images: Bytes) -> np.ndarray:
-    """uint8 greys and colours from 0 to 255 as float32 numbers in [-1, 1], which a tanh can reach: x / 127.5 - 1.
+    """uint8 greys and colours from 0 to 255, of any shape, as float32 numbers in [-1, 1], the range of tanh:
+    ``x / 127.5 - 1``.
 
     Raises ``ValueError`` for images of another dtype.
     """
@@ -145,10 +154,35 @@ def centred(images: Bytes) -> np.ndarray:
 def as_bytes(
     images: Annotated[np.ndarray, Rule("floating point in [-1, 1]", lambda a: a.dtype.kind == "f")],
 ) -> np.ndarray:
-    """Numbers in [-1, 1] as the nearest of the 256 greys that ``centred`` makes of uint8; beyond, black or white.
+    """Numbers in [-1, 1], of any shape, as the nearest of the 256 greys that ``centred`` makes of uint8; beyond, black
+    or white.
 
     Raises ``ValueError`` where they are not floating point, or one is NaN or infinite.
     """
     if not np.isfinite(images).all():
         raise ValueError("as_bytes: images hold NaN or infinity, expected numbers in [-1, 1]")
     return np.rint((images.clip(-1, 1) + 1) * 127.5).astype(np.uint8)
+
+
+@checked
+def resized(images: Annotated[np.ndarray, SQUARES], side: Count) -> np.ndarray:
+    """Square greys or colours, uint8 (N, C, H, H), as (N, C, side, side): a triangle filter with anti-aliasing.
+
+    Each new pixel is a mean over the old ones, weighed by how near their centres are. The triangle reaches as far as
+    the larger of the two pixels is wide: where images grow that is bilinear interpolation, where they shrink every old
+    pixel counts. Along either axis alike, so it is one product with a matrix from both sides.
+
+    Raises ``ValueError`` for images that are not uint8 squares, or a ``side`` below 1.
+    """
+    weights = _triangle(images.shape[2], side)
+    return np.rint(weights @ images.astype(np.float32) @ weights.T).astype(np.uint8)
+
+
+@cache
+def _triangle(before: int, after: int) -> np.ndarray:
+    """The (after, before) matrix of the filter; each row sums to 1."""
+    scale = before / after
+    centres = (np.arange(after) + 0.5) * scale
+    distances = np.abs(centres[:, None] - (np.arange(before) + 0.5)) / max(scale, 1.0)
+    weights = np.maximum(0, 1 - distances)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)

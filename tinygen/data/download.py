@@ -1,18 +1,17 @@
-"""Fetching a file: from the first address that gives the right bytes, whole or not at all.
+"""Downloading a file from the first of several addresses that serves the published content.
 
-The bytes go to a file of another name beside the wanted one, are counted and summed as they come, and take the wanted
-name only when size and SHA-256 are the published ones. So a file under the right name is always a whole one, whatever
-stopped the run.
+The content is kept in memory until its size and SHA-256 are those that were published, and then written in one step
+(``tinygen.files.atomic_write``). So a file under the right name is always complete, even if the process was stopped.
 """
 
 import hashlib
-import os
-import tempfile
+import math
 from http.client import HTTPException
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-from tinygen.data.progress import progress_bar
+from tinygen.console import progress
+from tinygen.files import atomic_write
 
 TIMEOUT = 20.0  # seconds without a byte
 BLOCK = 1 << 18  # bytes
@@ -34,29 +33,20 @@ def fetch(addresses: list[str], path: Path, size: int, sha256: str) -> list[str]
 
 
 def _fetch_from(address: str, path: Path, size: int, sha256: str) -> None:
+    """Download ``path``; a ``ValueError`` where the response is not what was published."""
     request = Request(address, headers={"User-Agent": "tinygen"})
+    content = bytearray()
     with urlopen(request, timeout=TIMEOUT) as response:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as beside:
-            try:
-                _copy(response, beside, path.name, size, sha256)
-                beside.close()
-                os.chmod(beside.name, 0o644)  # a temporary file is for its owner's eyes alone
-                os.replace(beside.name, path)
-            finally:
-                Path(beside.name).unlink(missing_ok=True)
-
-
-def _copy(response, file, name: str, size: int, sha256: str) -> None:
-    """Copy a response to a file, with progress; a ``ValueError`` where it is not what was published."""
-    received, checksum = 0, hashlib.sha256()
-    with progress_bar(f"downloading {name}", size) as progress:
-        while received <= size and (block := response.read(BLOCK)):
-            file.write(block)
-            checksum.update(block)
-            received += len(block)
-            progress.update(len(block))
-    if received != size:
-        raise ValueError(f"it sent {'more than ' * (received > size)}{min(received, size):,} bytes, expected {size:,}")
-    if checksum.hexdigest() != sha256:
-        raise ValueError(f"the SHA-256 of what it sent is {checksum.hexdigest()}, expected {sha256}")
+        blocks = iter(lambda: response.read(BLOCK), b"")
+        for block in progress(blocks, f"downloading {path.name}", math.ceil(size / BLOCK)):
+            content += block
+            if len(content) > size:
+                raise ValueError(f"it sent more than {size:,} bytes, expected {size:,}")
+    if len(content) < size:
+        raise ValueError(f"it sent {len(content):,} bytes, expected {size:,}")
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise ValueError(f"the SHA-256 of what it sent is {found}, expected {sha256}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as unfinished:
+        unfinished.write_bytes(content)

@@ -10,13 +10,14 @@ name and adds it.
 * MATLAB's, version 5 (SVHN): ``tinygen.data.matlab``.
 """
 
+import math
 import struct
 import zlib
 from collections.abc import Iterator
 
 import numpy as np
 
-from tinygen.data.progress import progress_bar
+from tinygen.console import progress
 
 Arrays = dict[str, np.ndarray]
 
@@ -51,20 +52,17 @@ def gunzip(raw: bytes) -> bytes:
 
 # Larochelle's text ---------------------------------------------------------------------------------------------------
 
-LINES = 1_000  # a step of the progress bar
+LINES = 1_000  # parsed at a time
 BLANK = np.isin(np.arange(256), list(b" \t\r\n"))  # is this character a blank?
 
 
 def parse_amat(content: bytes, shape: tuple[int, ...]) -> Arrays:
     """Lines of ``0`` and ``1`` -> ``images``, bool (N, *shape)."""
     pixels = int(np.prod(shape))
-    rows = []
-    first_line = 1
-    with progress_bar("parsing", len(content)) as progress:
-        for block in _blocks(content, LINES * 2 * pixels):
-            rows.append(_rows_of_digits(block, pixels, first_line))
-            first_line += len(rows[-1])
-            progress.update(len(block))
+    rows, first_line, size = [], 1, LINES * 2 * pixels
+    for block in progress(_blocks(content, size), "parsing", math.ceil(len(content) / size)):
+        rows.append(_rows_of_digits(block, pixels, first_line))
+        first_line += len(rows[-1])
     return {"images": np.concatenate(rows).reshape(-1, *shape)}  # (N, pixels) -> (N, C, H, W)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 
 from tinygen import backend
-from tinygen.checks import Count, checked
+from tinygen.checks import Count, checked, described
 from tinygen.data.dataset import Dataset
 
 Batch = tuple[np.ndarray, np.ndarray | None]
@@ -26,7 +26,7 @@ class DataLoader:
     Raises:
         TypeError: a ``dataset`` that is none, or a ``batch_size`` that is no whole number.
         ValueError: a ``batch_size`` below 1, or a data set without images, or without a whole batch where a short one
-            is to be left out.
+            is to be left out, or a ``transform`` that returns another number of images.
     """
 
     @checked
@@ -65,7 +65,12 @@ class DataLoader:
 
     def _batch(self, indices: np.ndarray) -> Batch:
         images, labels = self.dataset.images[indices], self.dataset.labels
-        return images if self.transform is None else self.transform(images), None if labels is None else labels[indices]
+        if self.transform is not None:
+            images = self.transform(images)
+            if not hasattr(images, "__len__") or len(images) != len(indices):
+                given = described(images)
+                raise ValueError(f"DataLoader: transform must return one image for each of {len(indices)}, got {given}")
+        return images, None if labels is None else labels[indices]
 
 
 class Repeated:

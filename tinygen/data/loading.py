@@ -11,11 +11,10 @@ from pathlib import Path
 
 from tinygen.checks import Count, checked
 from tinygen.data.cache import cache_folder, can_write, entry_path, keep_entry, read_entry, temporary_folder
-from tinygen.data.catalogue import CATALOGUE
+from tinygen.data.catalogue import CATALOGUE, SPLITS, PublishedSet, SourceFile, SyntheticSet
 from tinygen.data.dataset import Dataset
 from tinygen.data.download import fetch
 from tinygen.data.formats import Arrays, unpack
-from tinygen.data.source import SPLITS, DrawnSet, PublishedSet, SourceFile
 
 
 def names() -> tuple[str, ...]:
@@ -56,7 +55,7 @@ def load(
     if split not in SPLITS:
         raise ValueError(f"load: there is no split {split!r} of {name}, choose from {', '.join(SPLITS)}")
     entry = CATALOGUE[name]
-    if isinstance(entry, DrawnSet):
+    if isinstance(entry, SyntheticSet):
         return Dataset(*entry.draw(*entry.splits[split], limit), name, split)
     folders = [each / entry.folder for each in _roots(root or os.environ.get("TINYGEN_DATA"))]
     arrays: Arrays = {}

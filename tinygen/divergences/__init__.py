@@ -1,12 +1,11 @@
-"""Divergences: how far apart two distributions are, estimated by networks from samples alone, and exactly where a
-formula knows it.
+"""Divergences between two distributions: estimates by networks from samples, and closed forms.
 
-A divergence is a largest value: of a bound, over all networks. So to estimate it is to train one network on samples of
-the two distributions, and to look at the bound on samples that the training never saw.
+A divergence is the maximum of a lower bound over all functions. So an estimate trains a network on samples of the two
+distributions to maximise the bound, and evaluates the bound on further samples.
 """
 
-from tinygen.divergences.density import density_from_discriminator as density_from_discriminator
 from tinygen.divergences.estimate import WassersteinDual as WassersteinDual
+from tinygen.divergences.estimate import density_from_discriminator as density_from_discriminator
 from tinygen.divergences.estimate import estimate_f_divergence as estimate_f_divergence
 from tinygen.divergences.estimate import estimate_jensen_shannon as estimate_jensen_shannon
 from tinygen.divergences.estimate import estimate_squared_hellinger as estimate_squared_hellinger

@@ -1,8 +1,8 @@
-"""Divergences estimated: train a network to make a bound large, then read the bound on fresh samples.
+"""Estimates of divergences: a network is trained to maximise a lower bound, which is then evaluated on new samples.
 
-Three rules make an estimate honest. It sees samples and nothing else. It is read on samples that no training step saw,
-where the network can no longer have fitted their accidents: what remains is a lower bound, but for the noise of a mean.
-And it is the last network's, after a number of steps that was fixed beforehand, not the best of many.
+An estimate uses samples alone. The samples that it is evaluated on took no part in training, so the network cannot have
+fitted their noise, and the result is a lower bound up to the standard error of a mean. It is that of the last network,
+after a number of steps that is fixed beforehand, not the best of several.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from tinygen.autograd.tensor import Tensor, tensor
 from tinygen.checks import Count, NotNegative, Positive, as_array, checked, described
 from tinygen.data.samplers import Sampler
 from tinygen.models import MLP
-from tinygen.models.placement import placement
+from tinygen.models.placement import placed, placement
 from tinygen.nn import Module
 from tinygen.objectives import F_DIVERGENCES, GAMES, Game, gradient_norms, interpolates
 from tinygen.operations.reductions import mean
@@ -40,15 +40,15 @@ def _estimate_f_divergence(
     samples: Count = 20_000,
     device: str = "cpu",
 ) -> Estimate:
-    """D_f(p || q), ``name`` being a row of ``objectives.F_DIVERGENCES``, and the network whose bound it is.
+    """D_f(p || q) for the row ``name`` of ``objectives.F_DIVERGENCES``, and the network that attains the bound.
 
-    The network is an ``MLP``, or the given one, which goes on from where it is (a warm start). Adam makes the bound
-    large in ``steps`` steps on ``batch_size`` new samples of each, its rate falling on half a cosine from
-    ``learning_rate`` to 0; the estimate is the bound on ``samples`` more. A divergence that is infinite has no
-    estimate: the bound grows for as long as one trains.
+    The network is ``network``, trained further (a warm start), by default an ``MLP``. Adam maximises the bound in
+    ``steps`` steps on ``batch_size`` new samples of each distribution (n, d), with a learning rate that falls on half a
+    cosine from ``learning_rate`` to 0; the estimate is the bound on ``samples`` new samples. Of an infinite divergence
+    there is no estimate: the bound grows with the number of steps.
 
-    Raises ``ValueError`` for a row that is not there, samplers of different dimension, samples that are not finite,
-    and numbers of steps or samples below 1; ``FloatingPointError`` where the bound overflows.
+    Raises ``ValueError`` for an unknown row, samplers of different dimension, samples that are not finite, and numbers
+    of steps or samples below 1; ``FloatingPointError`` where the bound overflows.
     """
     caller = f"estimate_{name}" if name in F_DIVERGENCES else "estimate_f_divergence"
     if name not in F_DIVERGENCES:
@@ -69,9 +69,9 @@ estimate_f_divergence = checked(_estimate_f_divergence, "estimate_f_divergence")
 
 
 def estimate_jensen_shannon(p: Sampler, q: Sampler, **options: Any) -> Estimate:
-    """JSD(p, q) in nats, and its discriminator, which gives the logit of D(x).
+    """JSD(p, q) in nats, and its discriminator, whose output is the logit of D(x).
 
-    It is trained on ``log 2 + E_p[log D(x)] / 2 + E_q[log(1 - D(y))] / 2``; the options and errors are those of
+    It maximises ``log 2 + E_p[log D(x)] / 2 + E_q[log(1 - D(y))] / 2``; options and errors are those of
     ``estimate_f_divergence``.
     """
     return checked(_estimate_f_divergence, "estimate_jensen_shannon")("jensen_shannon", p, q, **options)
@@ -80,17 +80,17 @@ def estimate_jensen_shannon(p: Sampler, q: Sampler, **options: Any) -> Estimate:
 def estimate_squared_hellinger(p: Sampler, q: Sampler, **options: Any) -> Estimate:
     """The integral of (sqrt p - sqrt q)^2, from 0 to 2, and its network.
 
-    It is trained on ``2 - E_p[e^-v(x)] - E_q[e^v(y)]``; the options and errors are those of ``estimate_f_divergence``.
+    It maximises ``2 - E_p[e^-v(x)] - E_q[e^v(y)]``; options and errors are those of ``estimate_f_divergence``.
     """
     return checked(_estimate_f_divergence, "estimate_squared_hellinger")("squared_hellinger", p, q, **options)
 
 
 class WassersteinDual(NamedTuple):
-    """What a critic says of W_1(p, q), in units of x.
+    """The dual of W_1(p, q) for a critic T, in units of x.
 
-    ``raw`` is E_p[T] - E_q[T], ``penalised`` that less the weighed penalty, ``steepest`` the largest ||grad T|| at
-    interpolates, and ``estimate`` is ``raw / steepest``: the dual of T / steepest, which is nowhere steeper than 1
-    there, and so a bound from below. (Between the interpolates it might be: the bound is as good as they are many.)
+    ``raw`` is E_p[T] - E_q[T], ``penalised`` is ``raw`` minus the weighted penalty, ``steepest`` is the largest
+    ||grad T|| at interpolates, and ``estimate`` is ``raw / steepest``: the dual of T / steepest, whose gradient norm is
+    at most 1 there. It is a lower bound as far as the interpolates represent the whole space.
     """
 
     estimate: float
@@ -114,13 +114,13 @@ def estimate_wasserstein(
     samples: Count = 20_000,
     device: str = "cpu",
 ) -> Estimate:
-    """W_1(p, q) in units of x, and its critic T, trained on ``E_p[T] - E_q[T]`` less the ``penalty``.
+    """W_1(p, q) in units of x, and its critic T, trained to maximise ``E_p[T] - E_q[T]`` minus the ``penalty``.
 
-    ``penalty``: ``"gradient"`` or ``"lipschitz"`` (``objectives``), times ``penalty_weight``; or ``"clip"``, weights
-    within ``clip`` of 0. The critic that is best under a penalty is steeper than 1, by d / (2 penalty_weight) for two
-    lines at distance d, so what it was trained on is biased; the estimate is ``WassersteinDual.estimate``, which is
-    not. The other options, and errors, are those of ``estimate_f_divergence``; ``ValueError`` also for another penalty
-    and a weight below 0.
+    ``penalty``: ``"gradient"`` or ``"lipschitz"`` (``objectives``), with weight ``penalty_weight``; or ``"clip"``, all
+    weights within ``clip`` of 0. The optimal critic under a penalty has a slope above 1, by d / (2 penalty_weight) for
+    two line segments at distance d, so the training objective is biased; the estimate is ``WassersteinDual.estimate``,
+    which is not. The other options and errors are those of ``estimate_f_divergence``; ``ValueError`` also for another
+    ``penalty`` and a negative weight.
     """
     game = _wasserstein_game("estimate_wasserstein", penalty, penalty_weight, clip)
     draw = _Pairs("estimate_wasserstein", p, q, device)
@@ -143,7 +143,10 @@ def measure_wasserstein(
     penalty_weight: NotNegative = 10.0,
     samples: Count = 20_000,
 ) -> WassersteinDual:
-    """What a trained ``critic`` says of W_1(p, q) on ``samples`` fresh samples of each."""
+    """The dual of W_1(p, q) for a trained ``critic`` on ``samples`` new samples (n, d) of each distribution.
+
+    Raises ``ValueError`` for an unknown ``penalty`` and as ``estimate_wasserstein`` does for samples.
+    """
     game = _wasserstein_game("measure_wasserstein", penalty, penalty_weight, 1.0)
     draw = _Pairs("measure_wasserstein", p, q, placement(critic)["device"])
     return _measure(critic, game, draw, samples)
@@ -156,8 +159,8 @@ def _measure(critic: Module, game: Game, draw: "_Pairs", samples: int) -> Wasser
             raw = (mean(critic(x)) - mean(critic(y))).item()
         slopes = gradient_norms(critic, interpolates(x, y))
         steepest = slopes.numpy().max().item()
-        price = game.penalty_weight * mean(game.on_slope(slopes)).item() if game.on_slope else 0.0
-    return WassersteinDual(raw / steepest, raw, raw - price, steepest)
+        penalty = game.penalty_weight * mean(game.slope_penalty(slopes)).item() if game.slope_penalty else 0.0
+    return WassersteinDual(raw / steepest, raw, raw - penalty, steepest)
 
 
 def _wasserstein_game(caller: str, penalty: str, penalty_weight: float, clip: float) -> Game:
@@ -167,19 +170,19 @@ def _wasserstein_game(caller: str, penalty: str, penalty_weight: float, clip: fl
     return replace(row, penalty_weight=penalty_weight, clip=clip if row.clip else None)
 
 
-# What the estimators share -------------------------------------------------------------------------------------------
+# Shared by the estimators --------------------------------------------------------------------------------------------
 
 
 class _Pairs:
-    """As many new samples of p as of q, as tensors (n, d) on a device, each batch looked over."""
+    """Pairs of new samples of p and q, as tensors (n, d) on a device, checked."""
 
     def __init__(self, caller: str, p: Sampler, q: Sampler, device: str) -> None:
         self.caller, self.samplers, self.device = caller, {"p": p, "q": q}, device
 
     def network(self, given: Module | None) -> Module:
-        """The given network, or a new one for points of this dimension. It begins flat, so that the samples choose the
-        way in which it leans: a critic that began steep the wrong way would have to cross slope 0, where the gradient
-        penalty is largest, and in one dimension it never would."""
+        """The given network, or a new one for points of this dimension, which is 0 everywhere. A critic whose initial
+        slope has the wrong sign would have to cross slope 0, where the gradient penalty is largest; in one dimension it
+        does not."""
         x, _ = self(1)
         return (given or MLP(x.shape[1], zero_init_last=True)).to(self.device)
 
@@ -194,7 +197,7 @@ class _Pairs:
         return tensor(x, device=self.device), tensor(y, device=self.device)
 
     def _points(self, name: str, given: Any, n: int) -> np.ndarray:
-        """What a sampler gave, array, tensor or list, as points (n, d) of float32."""
+        """Samples, an array, tensor or list, as points (n, d) of float32."""
         points = as_array(given)
         if points.ndim != 2 or len(points) != n or points.shape[1] == 0 or points.dtype.kind not in "biuf":
             raise ValueError(f"{self.caller}: {name}({n}) must be points ({n}, d), got {described(points)}")
@@ -212,7 +215,7 @@ def _minimise(
     betas: tuple[float, float],
     constrain: Callable[[Module], None] = lambda network: None,
 ) -> None:
-    """Make ``loss(x, y)`` small in so many steps, on new samples each, with Adam down half a cosine."""
+    """Minimise ``loss(x, y)`` on new samples in each step, by Adam with a cosine schedule."""
     optimizer = Adam(network.parameters(), learning_rate, betas)
 
     def step(_: int, index: int) -> dict[str, float]:
@@ -225,3 +228,29 @@ def _minimise(
         return {"loss": value.item()}
 
     train(None, range(steps), step, epochs=1, parts={"network": network, "optimizer": optimizer})
+
+
+@checked
+@no_grad()
+def density_from_discriminator(
+    discriminator: Module, base_density: Callable[[np.ndarray], np.ndarray], x: np.ndarray
+) -> np.ndarray:
+    """``f1(x) = f0(x) D(x) / (1 - D(x))`` at points x (n,) or (n, d) -> (n,).
+
+    The optimal discriminator between p = f1 and q = f0 is D = f1 / (f0 + f1) (Goodfellow et al. 2014, proposition 1).
+    The output of ``discriminator`` is the logit of D, and D / (1 - D) its exponential, so D is not rounded to 1.
+    ``base_density`` is f0. Raises ``ValueError`` for x of another shape, and where one of the two functions does not
+    return one number per point.
+    """
+    if x.ndim not in (1, 2) or x.size == 0:
+        raise ValueError(f"density_from_discriminator: x must be points (n,) or (n, d), not empty, got {described(x)}")
+    with discriminator.evaluating():
+        logit = discriminator(placed("density_from_discriminator", "x", x.reshape(len(x), -1), discriminator))
+    found = {"discriminator": as_array(logit).astype(np.float64), "base_density": as_array(base_density(x))}
+    for name, values in found.items():
+        if values.size != len(x) or values.dtype.kind not in "biuf":
+            raise ValueError(
+                f"density_from_discriminator: {name} must give a number for each of {len(x)} points, got "
+                f"{described(values)}"
+            )
+    return found["base_density"].reshape(len(x)) * np.exp(found["discriminator"].reshape(len(x)))

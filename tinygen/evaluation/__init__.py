@@ -6,7 +6,7 @@ from tinygen.evaluation.digits import load_classifier as load_classifier
 from tinygen.evaluation.digits import obtain_classifier as obtain_classifier
 from tinygen.evaluation.digits import read_digits as read_digits
 from tinygen.evaluation.digits import sort_by_class as sort_by_class
-from tinygen.evaluation.extraction import image_features as image_features
+from tinygen.evaluation.features import image_features as image_features
 from tinygen.evaluation.folders import read_images as read_images
 from tinygen.evaluation.folders import write_images as write_images
 from tinygen.evaluation.frechet import calculate_fid_score as calculate_fid_score
@@ -29,12 +29,12 @@ from tinygen.evaluation.likelihood import estimate_log_likelihood as estimate_lo
 from tinygen.evaluation.likelihood import log_likelihood as log_likelihood
 from tinygen.evaluation.likelihood import log_weights as log_weights
 from tinygen.evaluation.likelihood import measure_likelihoods as measure_likelihoods
-from tinygen.evaluation.mixtures import ModeCoverage as ModeCoverage
-from tinygen.evaluation.mixtures import mode_coverage as mode_coverage
-from tinygen.evaluation.neighbours import nearest as nearest
 from tinygen.evaluation.pictures import encode as encode
 from tinygen.evaluation.pictures import interpolate as interpolate
 from tinygen.evaluation.pictures import manifold as manifold
 from tinygen.evaluation.pictures import reconstruct as reconstruct
+from tinygen.evaluation.samples import ModeCoverage as ModeCoverage
+from tinygen.evaluation.samples import mode_coverage as mode_coverage
+from tinygen.evaluation.samples import nearest as nearest
 from tinygen.evaluation.weights import load_weights as load_weights
-from tinygen.training.game import generate as generate
+from tinygen.training.gan import generate as generate

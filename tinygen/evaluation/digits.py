@@ -9,7 +9,7 @@ import numpy as np
 from tinygen.checks import Count, Finite, Images, Rule, axes, checked, described
 from tinygen.data import Dataset
 from tinygen.data.dataset import BLACK_AND_WHITE
-from tinygen.evaluation.extraction import image_features
+from tinygen.evaluation.features import image_features
 from tinygen.evaluation.frechet import calculate_fid_score
 from tinygen.evaluation.kid import calculate_kid_score, kid_blocks
 from tinygen.evaluation.weights import load_weights
@@ -27,7 +27,7 @@ def load_classifier(path: str | Path, make: Callable[[], Classifier] = SVHNClass
     """The classifier that ``make`` makes, unless told that of house numbers, with the weights in ``path``: a file of
     PyTorch's, such as the assignment hands out, or a checkpoint of its training here.
 
-    Errors are those of ``load_weights``.
+    Raises ``TypeError`` where ``make`` makes something else, and the errors of ``load_weights``.
     """
     classifier = make()
     if not isinstance(classifier, Classifier):
@@ -79,6 +79,8 @@ def sort_by_class(images: Pictures, chances: Chances, count: Count, blank: Finit
         if images.dtype.name not in BLACK_AND_WHITE:
             raise ValueError(f"sort_by_class: {images.dtype} images need a blank, the number that is white")
         _, blank = BLACK_AND_WHITE[images.dtype.name]
+    if images.dtype.kind != "f" and blank not in range(2 if images.dtype == bool else np.iinfo(images.dtype).max + 1):
+        raise ValueError(f"sort_by_class: blank must be a number that {images.dtype} images can hold, got {blank:g}")
     chosen = chances.argmax(axis=1)
     rows = np.full((chances.shape[1], count, *images.shape[1:]), blank, images.dtype)
     for row, each in enumerate(rows):

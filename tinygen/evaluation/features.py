@@ -12,13 +12,16 @@ the mean of squares meets the square of the mean.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
 from tinygen.autograd.tensor import Tensor
-from tinygen.checks import as_array, described
+from tinygen.checks import PIXELS, Count, as_array, axes, checked, described
 from tinygen.kernels.products import matmul
+from tinygen.models.classifier import Classifier
+from tinygen.models.placement import in_batches
+from tinygen.training.classifier import as_input
 
 BLOCK = 1024  # features that are looked at together
 
@@ -118,3 +121,23 @@ def check_same_features(caller: str, sample: int, test: int) -> None:
         raise ValueError(
             f"{caller}: sample_features and test_features expect as many features an image, got {sample} and {test}"
         )
+
+
+@checked
+def image_features(
+    classifier: Classifier,
+    images: Annotated[np.ndarray, axes("N, C, H, W", least=0), PIXELS],
+    batch_size: Count = 500,
+) -> Iterator[np.ndarray]:
+    """The features of ``images`` (N, C, H, W) that ``classifier.features`` finds, as arrays (batch_size, D) in their
+    order, the last perhaps shorter.
+
+    uint8 images, 0 to 255, and bool images are brought into the classifier's ``pixel_range``; floating-point images lie
+    in it already. A batch is computed when it is asked for, in evaluation mode, so memory does not grow with N. Raises
+    ``ValueError`` for images of another dtype, shape or range than the classifier reads.
+    """
+
+    def features(some: np.ndarray) -> np.ndarray:
+        return classifier.features(as_input(some, classifier, "image_features")).numpy()
+
+    return in_batches(features, classifier, batch_size, images)

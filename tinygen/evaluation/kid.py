@@ -51,7 +51,7 @@ def calculate_kid_score(
 
     ``sample_features`` and ``test_features`` yield vectors (D,) or batches (B, D), arrays or tensors; they are held in
     memory. The library's generator shuffles. Raises ``ValueError`` where a block would have fewer than two images, the
-    sets' features differ in number, or one is NaN or infinite.
+    sets' features differ in number, one is NaN or infinite, or their kernel overflows.
     """
     caller = "calculate_kid_score"
     samples = gather(f"{caller}: sample_features", sample_features, least=2 * blocks)
@@ -59,6 +59,8 @@ def calculate_kid_score(
     check_same_features(caller, samples.shape[1], test.shape[1])
     cut = (np.array_split(generator().permutation(len(every)), blocks) for every in (samples, test))
     estimates = [_squared_discrepancy(samples[xs], test[ys]) for xs, ys in zip(*cut, strict=True)]
+    if not np.isfinite(estimates).all():
+        raise ValueError(f"{caller}: the cubic kernel of these features overflows; scale both sets down alike")
     return float(np.mean(estimates)), float(np.std(estimates, ddof=1) / math.sqrt(blocks))
 
 

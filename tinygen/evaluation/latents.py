@@ -14,14 +14,15 @@ from tinygen.checks import Finite, Latents, NotNegative, Several, axes, checked
 from tinygen.evaluation.pictures import encoded
 from tinygen.models.vae import VAE, image_set
 from tinygen.nn import Module
-from tinygen.training.game import generate
+from tinygen.training.gan import generate
 
 
 @checked
 @no_grad()
 def active_units(model: VAE, images: Any, threshold: NotNegative = 0.01) -> int:
     """How many latent numbers tell images apart: those whose posterior mean varies over ``images`` (N, C, H, W), N > 1,
-    by more than ``threshold``, Var_x(E[z_i|x]) (Burda et al. 2016, section 5.2)."""
+    by more than ``threshold``, Var_x(E[z_i|x]) (Burda et al. 2016, section 5.2). Raises ``ValueError`` for fewer
+    than 2 images."""
     images = image_set("active_units", images)
     if len(images) < 2:
         raise ValueError(f"active_units: images must be 2 or more, got {len(images)}")
@@ -31,7 +32,9 @@ def active_units(model: VAE, images: Any, threshold: NotNegative = 0.01) -> int:
 
 @checked
 def traversals(generator: Module, z: Annotated[np.ndarray, axes("L")], steps: Sequence[Finite]) -> np.ndarray:
-    """``g(z + step e_i)`` for each latent number i of one z (L,) and each of S steps -> (L, S, C, H, W)."""
+    """``g(z + step e_i)`` for each latent number i of one z (L,) and each of S steps -> (L, S, C, H, W).
+
+    Raises ``ValueError`` for no steps."""
     if not steps:
         raise ValueError("traversals: steps must hold one step at least")
     z = _floating(z)
@@ -55,26 +58,26 @@ def effects(
 def interpolate_latents(
     generator: Module, z0: Latents, z1: Latents, steps: Several = 11, *, spherical: bool = False
 ) -> np.ndarray:
-    """``g(alpha z0 + (1 - alpha) z1)`` for alpha = 0, ..., 1: latents (N, L) -> (N, steps, C, H, W). What lies between
-    is made by the generator, so it is an image as good as any; ``spherical``, the way is that of ``slerp``."""
+    """``g((1 - alpha) z0 + alpha z1)`` for alpha = 0, ..., 1: latents (N, L) -> (N, steps, C, H, W). Every image is a
+    sample of the generator; with ``spherical`` the latents are those of ``slerp``."""
     _check_alike("interpolate_latents", "z0 and z1", z0.shape, z1.shape)
     z0, z1 = _floating(z0), _floating(z1)
     alphas = np.linspace(0, 1, steps, dtype=z0.dtype)
-    ways = [slerp(z0, z1, alpha) if spherical else alpha * z0 + (1 - alpha) * z1 for alpha in alphas]
-    images = generate(generator, np.stack(ways, axis=1).reshape(-1, z0.shape[1]))
+    z = [slerp(z0, z1, alpha) if spherical else (1 - alpha) * z0 + alpha * z1 for alpha in alphas]
+    images = generate(generator, np.stack(z, axis=1).reshape(-1, z0.shape[1]))
     return images.reshape(len(z0), steps, *images.shape[1:])
 
 
 @checked
 def slerp(z0: np.ndarray, z1: np.ndarray, alpha: Finite) -> np.ndarray:
-    """The point of a great circle's arc that lies ``1 - alpha`` of the way from z0 to z1, for each of (N, L):
+    """Spherical linear interpolation (Shoemake 1985; White 2016) of latents (N, L) or (L,):
 
-        sin(alpha w) / sin(w) z0  +  sin((1 - alpha) w) / sin(w) z1,    w the angle between the two
+        sin((1 - alpha) w) / sin(w) z0  +  sin(alpha w) / sin(w) z1,    w the angle between the two
 
-    (Shoemake 1985; White 2016). Nearly all of a normal in many dimensions lies near a sphere of radius sqrt(L), and so
-    does this way; the straight one leads through the inside, where there are next to no draws: halfway between two
-    draws its length is about sqrt(L / 2). Where the angle is 0 the two ways are one. Raises ``ValueError`` where a z
-    is 0, two are opposite, so that no arc is the shortest, or the shapes differ.
+    so z0 at alpha = 0 and z1 at alpha = 1. In many dimensions nearly all of N(0, I) lies near a sphere of radius
+    sqrt(L), and so do these points. The straight line passes through the inside, where there are hardly any draws: the
+    midpoint of two draws has a norm of about sqrt(L / 2). At w = 0 this is linear interpolation. Raises ``ValueError``
+    for a z of norm 0, for opposite z, between which no arc is the shortest, and for different shapes.
     """
     if z0.ndim == 0:
         raise ValueError(f"slerp: latents must be (N, L) or (L,), got {z0.shape}")
@@ -82,24 +85,24 @@ def slerp(z0: np.ndarray, z1: np.ndarray, alpha: Finite) -> np.ndarray:
     z0, z1 = _floating(z0), _floating(z1)
     lengths = [np.linalg.norm(z, axis=-1, keepdims=True) for z in (z0, z1)]
     if not all(length.all() for length in lengths):
-        raise ValueError("slerp: a latent is 0, and lies in no direction")
+        raise ValueError("slerp: a latent is 0, and has no direction")
     cosine = ((z0 / lengths[0]) * (z1 / lengths[1])).sum(axis=-1, keepdims=True)
     w = np.arccos(cosine.clip(-1, 1))
     if np.any(np.sin(w) < 1e-6, where=cosine < 0):
-        raise ValueError("slerp: two latents are opposite, and no way between them is the shortest")
-    near = np.sin(w) < 1e-6
-    sine = np.where(near, 1, np.sin(w))
-    first, second = (np.where(near, share, np.sin(share * w) / sine) for share in (alpha, 1 - alpha))
-    return (first * z0 + second * z1).astype(z0.dtype)
+        raise ValueError("slerp: two latents are opposite, and no arc between them is the shortest")
+    is_small = np.sin(w) < 1e-6
+    sine = np.where(is_small, 1, np.sin(w))
+    weight0, weight1 = (np.where(is_small, part, np.sin(part * w) / sine) for part in (1 - alpha, alpha))
+    return (weight0 * z0 + weight1 * z1).astype(z0.dtype)
 
 
 @checked
 def interpolate_images(generator: Module, z0: Latents, z1: Latents, steps: Several = 11) -> np.ndarray:
-    """``alpha g(z0) + (1 - alpha) g(z1)`` for alpha = 0, ..., 1: latents (N, L) -> (N, steps, C, H, W). What lies
-    between is one image shining through another."""
+    """``(1 - alpha) g(z0) + alpha g(z1)`` for alpha = 0, ..., 1: latents (N, L) -> (N, steps, C, H, W). The images
+    between are blends of two samples."""
     _check_alike("interpolate_images", "z0 and z1", z0.shape, z1.shape)
     x0, x1 = generate(generator, z0), generate(generator, z1)
-    return np.stack([alpha * x0 + (1 - alpha) * x1 for alpha in np.linspace(0, 1, steps, dtype=x0.dtype)], axis=1)
+    return np.stack([(1 - alpha) * x0 + alpha * x1 for alpha in np.linspace(0, 1, steps, dtype=x0.dtype)], axis=1)
 
 
 def _floating(values: np.ndarray) -> np.ndarray:

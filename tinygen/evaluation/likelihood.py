@@ -15,18 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from tinygen.autograd.recording import no_grad
 from tinygen.autograd.tensor import Tensor, tensor
 from tinygen.checks import Count, Several, checked, require
+from tinygen.console import progress
 from tinygen.data import spread
 from tinygen.likelihoods import log_likelihood_normal, log_mean_exp
-from tinygen.models.placement import placed
+from tinygen.models.placement import in_batches, placed
 from tinygen.models.vae import VAE, as_images, image_set
 from tinygen.operations.creation import randn, zeros_like
 from tinygen.operations.elementwise import exp
 from tinygen.operations.reductions import logsumexp
 from tinygen.operations.shaping import cat, expand_dims, reshape
-from tinygen.training.console import progress
 
 DECODED_AT_ONCE = 400  # latents, and images encoded: bounds the memory
 
@@ -46,7 +45,6 @@ def _draws(name: str, model: VAE, images: Tensor, z: Any) -> Tensor:
 
 
 @checked
-@no_grad()
 def elbo(model: VAE, images: Any, batch_size: Count = 200) -> float:
     """The mean ELBO per image in nats, with one draw from the posterior an image.
 
@@ -55,16 +53,14 @@ def elbo(model: VAE, images: Any, batch_size: Count = 200) -> float:
     ``model.pixel_range``; so does every function of a VAE and images here.
     """
     images = image_set("elbo", images)
-    total = 0.0
-    with model.evaluating():
-        for first in range(0, len(images), batch_size):
-            x = as_images("elbo", model, images[first : first + batch_size])
-            total += float(model.elbo(x).data.sum(dtype="float64"))
-    return total / len(images)
+
+    def sum_of_batch(x: Any) -> float:
+        return float(model.elbo(as_images("elbo", model, x)).data.sum(dtype="float64"))
+
+    return sum(in_batches(sum_of_batch, model, batch_size, images)) / len(images)
 
 
 @checked
-@no_grad()
 def log_likelihood(model: VAE, x: Any, z: Any) -> Tensor:
     """The importance-sampling estimate of log p(x) in nats: images x (M, D), draws z (M, K, L) from q(z|x) -> (M,).
 
@@ -73,23 +69,21 @@ def log_likelihood(model: VAE, x: Any, z: Any) -> Tensor:
     """
     images = as_images("log_likelihood", model, x)
     draws = _draws("log_likelihood", model, images, z)
-    estimates = []
-    with model.evaluating():
-        for first in range(0, len(images), DECODED_AT_ONCE):
-            some = slice(first, first + DECODED_AT_ONCE)
-            weights = _log_weights(model, images[some], draws[some], *model.encode(images[some]))
-            estimates.append(log_mean_exp(weights))
-    return cat(estimates)
+
+    def estimate(x: Tensor, z: Tensor) -> Tensor:
+        return log_mean_exp(_log_weights(model, x, z, *model.encode(x)))
+
+    return cat(list(in_batches(estimate, model, DECODED_AT_ONCE, images, draws)))
 
 
 @checked
-@no_grad()
 def log_weights(model: VAE, x: Any, z: Any, mean: Any, logvar: Any) -> Tensor:
     """log p(x|z_k) + log p(z_k) - log q(z_k), the importance weights of draws z (M, K, L) from q = N(mean, e^logvar),
     mean and logvar (M, L), for images x (M, D) -> (M, K), nats.
 
     The mean of the weights themselves is p(x) on average, whatever q is: the encoder's q(z|x), or, with zeros for mean
-    and logvar, the prior, where a weight is p(x|z_k) alone. Memory beyond ``z`` is the logarithms' own.
+    and logvar, the prior, where a weight is p(x|z_k) alone. Raises ``ValueError`` where the shapes of mean and logvar
+    are not (M, L). Memory beyond ``z`` is the logarithms' own.
     """
     images = as_images("log_weights", model, x)
     draws = _draws("log_weights", model, images, z)
@@ -107,23 +101,21 @@ def _log_weights(model: VAE, images: Tensor, draws: Tensor, mean: Tensor, logvar
     """``log_weights`` of arguments that are known to be right."""
     M, K, L = draws.shape
     draws = reshape(draws, (M * K, L))
-    owner = np.repeat(np.arange(M), K)  # the image that each draw belongs to
-    parts = []
-    with model.evaluating():
-        for first in range(0, M * K, DECODED_AT_ONCE):
-            some = slice(first, first + DECODED_AT_ONCE)
-            own, drawn = tensor(owner[some], device=images.device), draws[some]
-            origin = zeros_like(drawn)
-            likelihood = model.log_likelihood(model.decode(drawn), images[own])
-            prior = log_likelihood_normal(origin, origin, drawn)
-            parts.append(likelihood + prior - log_likelihood_normal(mean[own], logvar[own], drawn))
-    return reshape(cat(parts), (M, K))
+    image_of_draw = tensor(np.repeat(np.arange(M), K), device=images.device)
+
+    def weights(i: Tensor, z: Tensor) -> Tensor:
+        origin = zeros_like(z)
+        log_joint = model.log_likelihood(model.decode(z), images[i]) + log_likelihood_normal(origin, origin, z)
+        return log_joint - log_likelihood_normal(mean[i], logvar[i], z)
+
+    return reshape(cat(list(in_batches(weights, model, DECODED_AT_ONCE, image_of_draw, draws))), (M, K))
 
 
 @checked
 def effective_sample_size(log_weights: Any) -> Tensor:
     """``(sum_k w_k)^2 / sum_k w_k^2`` of weights given by their logarithms (M, K) -> (M,): how many equal weights would
-    make as sure a mean, from 1, where one draw outweighs all others, to K (Kong 1992)."""
+    make as sure a mean, from 1, where one draw outweighs all others, to K (Kong 1992). Raises
+    ``ValueError`` for another shape."""
     log_weights = (
         log_weights
         if isinstance(log_weights, Tensor)
@@ -135,29 +127,29 @@ def effective_sample_size(log_weights: Any) -> Tensor:
 
 
 @checked
-@no_grad()
 def estimate_log_likelihood(
     model: VAE, images: Any, num_samples: Count = 200, batch_size: Count = 64, description: str = "log p(x)"
 ) -> tuple[float, float]:
     """The mean of log p(x) over ``images`` in nats, by importance sampling with ``num_samples`` draws an image, and the
     standard error of that mean over the images.
 
-    Memory is bounded by ``batch_size`` images' draws. The estimate is, on average, below the truth, and rises with
-    ``num_samples``.
+    Raises ``ValueError`` for fewer than 2 images (N, C, H, W). Memory is bounded by ``batch_size`` images' draws. The
+    estimate is, on average, below the truth, and rises with ``num_samples``.
     """
     images = image_set("estimate_log_likelihood", images)
     if len(images) < 2:
         raise ValueError("estimate_log_likelihood: images must be 2 or more, for a standard error, got 1")
-    values = []
-    with model.evaluating():
-        for first in progress(range(0, len(images), batch_size), description):
-            x = as_images("estimate_log_likelihood", model, images[first : first + batch_size])
-            mean, logvar = model.encode(x)
-            noise = randn(len(x), num_samples, model.latent_size, dtype=x.dtype, device=x.device)
-            z = expand_dims(mean, 1) + expand_dims(exp(logvar * 0.5), 1) * noise
-            values.append(log_mean_exp(_log_weights(model, x, z, mean, logvar)).numpy().astype(np.float64))
-    every = np.concatenate(values)
-    return float(every.mean()), float(every.std(ddof=1) / math.sqrt(len(every)))
+
+    def estimate(batch: Any) -> np.ndarray:
+        x = as_images("estimate_log_likelihood", model, batch)
+        mean, logvar = model.encode(x)
+        noise = randn(len(x), num_samples, model.latent_size, dtype=x.dtype, device=x.device)
+        z = expand_dims(mean, 1) + expand_dims(exp(logvar * 0.5), 1) * noise
+        return log_mean_exp(_log_weights(model, x, z, mean, logvar)).numpy().astype(np.float64)
+
+    batches = in_batches(estimate, model, batch_size, images)
+    values = np.concatenate(list(progress(batches, description, math.ceil(len(images) / batch_size))))
+    return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values)))
 
 
 @checked

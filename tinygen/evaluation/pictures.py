@@ -11,12 +11,11 @@ from scipy.special import ndtri
 
 from tinygen.autograd.recording import no_grad
 from tinygen.checks import Count, Several, checked
-from tinygen.models.placement import placed
+from tinygen.models.placement import in_batches, placed
 from tinygen.models.vae import VAE, as_images, image_set
 
 
 @checked
-@no_grad()
 def encode(model: VAE, images: Any, batch_size: Count = 200) -> tuple[np.ndarray, np.ndarray]:
     """Mean and log-variance of q(z|x) of many images (N, C, H, W), a batch at a time -> two arrays (N, latent_size)."""
     return encoded("encode", model, images, batch_size)
@@ -24,12 +23,11 @@ def encode(model: VAE, images: Any, batch_size: Count = 200) -> tuple[np.ndarray
 
 def encoded(caller: str, model: VAE, images: Any, batch_size: int = 200) -> tuple[np.ndarray, np.ndarray]:
     """``encode`` for a ``caller`` that errors name."""
-    images, parts = image_set(caller, images), []
-    with model.evaluating():
-        for first in range(0, len(images), batch_size):
-            x = as_images(caller, model, images[first : first + batch_size])
-            parts.append([part.numpy() for part in model.encode(x)])
-    means, logvars = zip(*parts, strict=True)
+
+    def encode_batch(x: Any) -> list[np.ndarray]:
+        return [each.numpy() for each in model.encode(as_images(caller, model, x))]
+
+    means, logvars = zip(*in_batches(encode_batch, model, batch_size, image_set(caller, images)), strict=True)
     return np.concatenate(means), np.concatenate(logvars)
 
 

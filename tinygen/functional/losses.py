@@ -57,7 +57,8 @@ def binary_cross_entropy_with_logits(
 ) -> Tensor:
     """``-weight (pos_weight t log sigmoid(x) + (1 - t) log(1 - sigmoid(x)))``, in nats, finite for every logit.
 
-    ``target`` in [0, 1] has the shape of ``x``; ``weight`` and ``pos_weight`` broadcast to it.
+    ``target`` in [0, 1] has the shape of ``x``; ``weight`` and ``pos_weight`` broadcast to it. Raises
+    ``ValueError`` for other shapes and for an unknown ``reduction``.
     """
     name = "binary_cross_entropy_with_logits"
     _check_shape(name, "target", target, x)
@@ -83,7 +84,8 @@ def cross_entropy(
     ``target``: labels (whole numbers 0 to C - 1, the shape of x without its class axis; ``ignore_index`` marks those
     that do not count) or probabilities of the classes (the shape of x). ``weight`` (C,): one a class.
     ``label_smoothing`` s: q = (1 - s) target + s / C. The mean over labels is weighted by their classes' weights, as
-    in PyTorch. Raises ``ValueError`` for a label out of range, for shapes that do not fit and for the mean of no label.
+    in PyTorch. Raises ``ValueError`` for a label out of range, for shapes that do not fit and for the mean of no label,
+    ``TypeError`` for labels that are no integers.
     """
     _check_reduction("cross_entropy", reduction)
     ignore_index = whole_number("cross_entropy", "ignore_index", ignore_index)

@@ -47,6 +47,7 @@ def avg_pool2d(
 
     ``stride`` (default: the kernel's size) apart, H_out = (H + 2 p - k) // s + 1, rounded up with ``ceil_mode``.
     Zeros of the padding count unless ``count_include_pad`` is False; ``divisor_override`` divides the sum instead.
+    Raises ``ValueError`` for options and sizes that do not fit.
     """
     x, single = as_batch("avg_pool2d", x)
     kernel, strides, paddings, _, size = _windows("avg_pool2d", x, kernel_size, stride, padding, 1, ceil_mode)

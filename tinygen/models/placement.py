@@ -1,12 +1,16 @@
-"""The dtype and device of a model's parameters, to which its inputs are converted."""
+"""Evaluating a model: its inputs are converted to the dtype and device of its parameters, and processed in batches."""
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 
+from tinygen.autograd.recording import no_grad
 from tinygen.autograd.tensor import Tensor, tensor
 from tinygen.checks import require
 from tinygen.nn import Module
+
+Result = TypeVar("Result")
 
 
 def placement(model: Module) -> dict[str, Any]:
@@ -24,3 +28,15 @@ def placed(caller: str, argument: str, values: Any, model: Module) -> Tensor:
     if isinstance(values, Tensor):
         return values
     return tensor(require(caller, argument, values, np.ndarray), **placement(model))
+
+
+def in_batches(function: Callable[..., Result], model: Module, batch_size: int, *arrays: Any) -> Iterator[Result]:
+    """``function`` of ``batch_size`` rows of each of ``arrays`` (N, ...) at a time, the last batch perhaps smaller.
+
+    Nothing is recorded for derivatives and ``model`` is in evaluation mode while ``function`` runs, and between batches
+    in the mode that it was in.
+    """
+    for start in range(0, len(arrays[0]), batch_size):
+        with no_grad(), model.evaluating():
+            result = function(*(array[start : start + batch_size] for array in arrays))
+        yield result

@@ -8,7 +8,7 @@ from tinygen.validation import described, whole_number
 
 
 class ModuleList(Module):
-    """Modules in a list; their names are "0", "1", ..."""
+    """Modules in a list; their names are "0", "1", ... Raises ``TypeError`` for anything else."""
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         if not isinstance(modules, Iterable):

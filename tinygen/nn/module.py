@@ -159,12 +159,13 @@ class Module:
 
     @checked
     def astype(self: Self, dtype: Any) -> Self:
-        """Change all parameters and buffers to ``dtype``, for instance ``"float64"`` for a gradient check."""
+        """Change all floating-point parameters and buffers to ``dtype``, such as ``"float64"`` for a gradient check."""
         if dtype.kind != "f":
             raise TypeError(f"astype: a module holds floating-point numbers, got {dtype}")
         for tensor in (*self.parameters(), *self.buffers()):
-            tensor.data = tensor.data.astype(dtype)
-            tensor.grad = None
+            if tensor.dtype.kind == "f":
+                tensor.data = tensor.data.astype(dtype)
+                tensor.grad = None
         return self
 
     def zero_grad(self) -> None:
@@ -193,6 +194,8 @@ class Module:
         for name, array in arrays.items():
             if array.shape != own[name].shape:
                 raise ValueError(f"load_state_dict: {name} has shape {array.shape}, the module's {own[name].shape}")
+            if own[name].dtype.kind != "f" and not (array.astype(own[name].dtype) == array).all():
+                raise ValueError(f"load_state_dict: {name} is {own[name].dtype}, which cannot hold the numbers given")
         for name, array in arrays.items():
             own[name].data = stored_like(array, own[name].data)
 

@@ -15,8 +15,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tinygen.checkpoint import written_whole
 from tinygen.checks import Count, Positive, as_array, checked, described
+from tinygen.files import atomic_write
 from tinygen.plotting.figures import FONT, INK, write
 
 SHADES = "RdBu"  # low is red, high is blue, and the middle white
@@ -57,7 +57,8 @@ def field_animation(
     seconds: Positive = 0.15,
 ) -> None:
     """Draw each of ``frames`` as ``fields`` does, and put them one after the other, ``seconds`` each and the last ten
-    times as long, into a GIF file that begins again for ever. Errors are those of ``fields``."""
+    times as long, into a GIF file that begins again for ever. Errors are those of ``fields``;
+    ``ValueError`` where there is no frame."""
     if not frames:
         raise ValueError("field_animation: there is no frame, expected one at least")
     images = []
@@ -70,7 +71,7 @@ def field_animation(
     first, *others = (image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images)
     milliseconds = round(1000 * seconds)
     durations = [milliseconds] * len(others) + [10 * milliseconds]
-    with written_whole(path) as unfinished:
+    with atomic_write(path) as unfinished:
         first.save(unfinished, format="GIF", save_all=True, append_images=others, duration=durations, loop=0)
 
 

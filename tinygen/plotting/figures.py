@@ -4,6 +4,7 @@ Pictures are shown pixel by pixel: each pixel becomes a square of whole screen p
 """
 
 import math
+import numbers
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -17,9 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
-from tinygen.checkpoint import written_whole
 from tinygen.checks import Count, Rule, ValueRange, as_array, axes, checked, described
 from tinygen.data.dataset import BLACK_AND_WHITE
+from tinygen.files import atomic_write
 from tinygen.models.pixels import TOLERANCE
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ def pairs_grid(
 ) -> None:
     """Draw each of ``originals`` (N, C, H, W) above its reconstruction (same shape), ``columns`` pairs in a row.
 
-    ``value_range``, the same for both or for each what its dtype says, and errors are those of ``image_grid``.
+    ``value_range``, the same for both or for each what its dtype says, and errors are those of ``image_grid``;
+    ``ValueError`` where the shapes differ.
     """
     if originals.shape != reconstructions.shape:
         raise ValueError(
@@ -142,6 +144,10 @@ def curves(
     if not metrics:
         raise ValueError("curves: metrics has no row, expected one at least")
     labels = _labels(metrics[0], names, x)
+    for place, row in enumerate(metrics):
+        for name in (x, *labels):
+            if not isinstance(row.get(name), numbers.Real):
+                raise ValueError(f"curves: metrics[{place}] must have a number as {name!r}, got {row.get(name)!r}")
     margins = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
     figure = Figure(figsize=(WIDTH / 150, WIDTH / 150 * 0.58), dpi=150, facecolor="white", layout=margins)
     axes = figure.add_subplot()
@@ -218,7 +224,8 @@ def panels(parts: Sequence[Panel], path: str | Path, *, columns: Count = 2) -> N
 @checked
 def fid_lines(fits: Mapping[str, "FIDInfinity"], path: str | Path, *, title: str | None = None) -> None:
     """Draw the scores of each of ``fits`` (what to call it -> what ``evaluation.fid_infinity`` found) against 1/N, and
-    the line through them to where N is infinite. Raises ``ValueError`` where there is none."""
+    the line through them to where N is infinite. Raises ``ValueError`` where there is none, ``TypeError`` where one is
+    no such fit."""
     if not fits:
         raise ValueError("fid_lines: there is no fit, expected one at least")
     scores, lines = {}, {}
@@ -341,5 +348,5 @@ def _draw_tiles(tiles: np.ndarray, columns: int, path: str | Path, title: str | 
 
 def write(figure: Figure, path: str | Path) -> None:
     """Write ``figure`` as PNG, whole or not at all, without a word on what drew it."""
-    with written_whole(path) as unfinished:
+    with atomic_write(path) as unfinished:
         figure.savefig(unfinished, format="png", dpi=figure.dpi, facecolor="white", metadata={"Software": None})
