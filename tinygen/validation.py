@@ -8,6 +8,7 @@ was given; ``TypeError`` is for what is of another kind, ``ValueError`` for what
 
 import operator
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,16 @@ def described(value: Any) -> str:
         return f"{kind} {str(value)[:60]!r}" if isinstance(value, str) else f"{kind} {value}"
     shape = getattr(value, "shape", None)
     return f"{kind} of shape {shape}" if isinstance(shape, tuple) else kind
+
+
+def shown(value: Any) -> str:
+    """``value`` in an error about its range: numbers and short texts as they are, arrays by dtype and shape."""
+    if hasattr(value, "dtype") and getattr(value, "shape", ()) != ():
+        return f"{value.dtype} {tuple(value.shape)}"
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes, tuple, list, Path)):
+        text = repr(value)
+        return text if len(text) <= 60 else f"{text[:57]}..."
+    return str(value) if isinstance(value, np.generic) else described(value)
 
 
 def whole_number(function: str, argument: str, value: Any, minimum: int | None = None) -> int:
@@ -60,23 +71,16 @@ def is_several(value: Any) -> bool:
     return isinstance(value, Iterable) and not isinstance(value, (str, Mapping)) and getattr(value, "ndim", 1) != 0
 
 
-def numbers_or_text(function: str, argument: str, value: Any) -> int | tuple[int, ...] | str:
+def one_or_several_or_text(function: str, argument: str, value: Any) -> int | tuple[int, ...] | str:
     """``value``, a text, a whole number or several."""
     return value if isinstance(value, str) else one_or_several(function, argument, value)
 
 
-def callable_value(function: str, argument: str, value: Any) -> Any:
-    """``value`` if it can be called."""
-    if not callable(value):
-        raise TypeError(f"{function}: {argument} must be a function, got {described(value)}")
-    return value
-
-
-def text(function: str, argument: str, value: Any) -> str:
-    """``value`` if it is a text."""
-    if not isinstance(value, str):
-        raise TypeError(f"{function}: {argument} must be a str, got {described(value)}")
-    return value
+def shape_lengths(function: str, argument: str, values: tuple) -> tuple[int, ...]:
+    """``*values``: whole numbers one by one, or one tuple of them; none for None."""
+    if len(values) == 1:
+        values = () if values[0] is None else values[0]
+    return whole_numbers(function, argument, values)
 
 
 def truth_value(function: str, argument: str, value: Any) -> bool:
@@ -95,6 +99,11 @@ def number(function: str, argument: str, value: Any) -> float:
     if not hasattr(plain, "__float__") or isinstance(plain, type):
         raise TypeError(f"{function}: {argument} must be a number, got {described(value)}")
     return plain if type(plain) in (int, float) else float(plain)
+
+
+def numbers(function: str, argument: str, values: tuple) -> tuple[float, ...]:
+    """``*values``, each as a number."""
+    return tuple([number(function, argument, value) for value in values])
 
 
 def number_from(function: str, argument: str, value: Any, low: float, below: float = np.inf) -> float:

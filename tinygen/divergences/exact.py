@@ -11,7 +11,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy import integrate, special
 
-from tinygen.checks import Finite, Positive, Several, as_array, checked, described
+from tinygen.checks import Finite, Positive, Several, as_array, checked
+from tinygen.validation import shown
 
 # Two line segments ---------------------------------------------------------------------------------------------------
 
@@ -95,7 +96,7 @@ def jensen_shannon_by_quadrature(p: Density, q: Density, low: Finite, high: Fini
         if values.shape != x.shape or values.dtype.kind not in "biuf" or not (values >= 0).all():
             raise ValueError(
                 f"jensen_shannon_by_quadrature: {name} must give a density for each of {points} points, none negative, "
-                f"got {described(values)}"
+                f"got {shown(values)}"
             )
     # KL(p || (p + q) / 2) as the integral of p log(p / (p + q)) + p log 2: (p + q) / 2 underflows for a p that is the
     # smallest subnormal number.

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygen.autograd.recording import no_grad
 from tinygen.autograd.tensor import Tensor
-from tinygen.checks import Count, checked, described
+from tinygen.checks import Count, checked
 from tinygen.models.placement import in_batches, placed, placement
 from tinygen.nn import Module
 from tinygen.objectives import CriticTerms, Game
@@ -22,6 +22,7 @@ from tinygen.operations.reductions import mean
 from tinygen.operations.shaping import split
 from tinygen.optim import ExponentialMovingAverage, Optimizer
 from tinygen.training.loop import Stateful
+from tinygen.validation import shown
 
 
 class Players:
@@ -67,7 +68,7 @@ class Players:
         real = placed("round", "real", real, self.critic)
         if real.ndim < 2 or len(real) % n_critic or len(real) == 0:
             raise ValueError(
-                f"round: real examples must be (N, ...), N a multiple of n_critic = {n_critic}, got {described(real)}"
+                f"round: real examples must be (N, ...), N a multiple of n_critic = {n_critic}, got {shown(real)}"
             )
         rows = [_numbers(self._critic_step(share)) for share in split(real, n_critic)]
         told = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
@@ -107,7 +108,7 @@ def generate(generator: Module, z: Any, batch_size: Count = 500) -> np.ndarray:
     """
     z = placed("generate", "z", z, generator)
     if z.ndim != 2 or z.size == 0:
-        raise ValueError(f"generate: z must be latents (N, latent_size), not empty, got {described(z)}")
+        raise ValueError(f"generate: z must be latents (N, latent_size), not empty, got {shown(z)}")
     return np.concatenate(list(in_batches(lambda some: generator(some).numpy(), generator, batch_size, z)))
 
 
