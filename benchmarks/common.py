@@ -1,32 +1,46 @@
-"""What the benchmarks share: taking turns, memory, agreement, and tables.
+"""The shared parts of the benchmarks: alternating measurements, memory, agreement, tables.
 
-A time alone says little: it depends on the machine, on the minute, on what else runs. So every benchmark here runs
-tinygen and PyTorch in one process and lets them take turns; the ratio of the two medians is what counts. Both sides
-start from the same weights and the same contiguous NumPy batch and use as many threads as the process may use; a
-benchmark whose two sides do not agree on the loss fails. PyTorch runs with its images contiguous and channels-last,
-and the faster of the two counts. Memory is each side's peak above what it holds after its imports, in a process of its
-own.
+A time depends on the machine and on what else runs on it. Every benchmark therefore runs tinygen and PyTorch in one
+process, in alternation, and reports the ratio of the median times. Both start from the same weights and the same
+contiguous NumPy batch and use the same number of threads; a benchmark whose losses differ fails. PyTorch runs with
+contiguous and with channels-last images, each of them also compiled (``torch.compile``) where a C++ compiler is found,
+always with ``Adam(fused=True)``: all times are printed, and the fastest counts. Memory is the peak above the memory
+after the imports, in a separate process; that of a compiled step includes its compilation.
 """
 
 import importlib
 import math
+import os
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygen.kernels.cpu.malloc import tune_malloc
 from tinygen.kernels.cpu.parallel import threads
 
-TINYGEN, PYTORCH = "tinygen", "PyTorch"  # with these the names of all contestants begin
-FORMATS = {PYTORCH: "contiguous_format", f"{PYTORCH}, channels last": "channels_last"}  # and their images in memory
+TINYGEN, PYTORCH = "tinygen", "PyTorch"  # the names of all contestants begin with one of these
+
+
+class Peer(NamedTuple):
+    """A configuration of PyTorch: the memory format of images, and whether the loss is compiled."""
+
+    memory_format: str = "contiguous_format"
+    compiled: bool = False
+
+
+EAGER = {PYTORCH: Peer(), f"{PYTORCH}, channels last": Peer("channels_last")}
+COMPILED = {f"{name}, compiled": Peer(peer.memory_format, compiled=True) for name, peer in EAGER.items()}
+PEERS = EAGER | (COMPILED if shutil.which(os.environ.get("CXX") or "c++") else {})
+PEERS_WITHOUT_IMAGES = {name: peer for name, peer in PEERS.items() if peer.memory_format == "contiguous_format"}
 
 tune_malloc()  # as a training run does
 
@@ -34,7 +48,7 @@ Call = Callable[[], Any]
 
 
 def pytorch_side() -> Any:
-    """The module of PyTorch's twins; a process that measures tinygen's memory never imports it."""
+    """The module ``twins``, which imports PyTorch; a process that measures tinygen's memory does not load it."""
     try:
         return importlib.import_module("twins")
     except ModuleNotFoundError as error:
@@ -44,7 +58,7 @@ def pytorch_side() -> Any:
 
 
 def describe_machine() -> None:
-    """What the figures below depend on."""
+    """Print the processor, the number of threads and the versions."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     processor = next((line.partition(": ")[2] for line in lines if "model name" in line), platform.processor())
@@ -60,8 +74,8 @@ def take_turns(contestants: Mapping[str, Call], seconds: float = 30.0) -> dict[s
     """The median time of a call of each contestant, in milliseconds; all of them together take about ``seconds``, or
     one turn if that is more.
 
-    In each turn a first call goes untimed: it brings the data back into the cache and lets the threads of the side
-    that had its turn before fall asleep.
+    The first call of each turn is not timed: it loads the data into the cache, and the threads of the other side become
+    idle.
     """
     times: dict[str, list[float]] = {name: [] for name in contestants}
     end = time.perf_counter() + seconds
@@ -80,6 +94,11 @@ def fastest(side: str, times: Mapping[str, float]) -> str:
     return min((name for name in times if name.startswith(side)), key=lambda name: times[name])
 
 
+def print_times(name: str, times: Mapping[str, float]) -> None:
+    """Print the median times of all contestants in one line."""
+    print(f"{name}: " + "; ".join(f"{contestant} {time:.2f} ms" for contestant, time in times.items()), flush=True)
+
+
 def ratio(times: Mapping[str, float]) -> float:
     """tinygen's time over PyTorch's, of the fastest contestant on either side."""
     return times[fastest(TINYGEN, times)] / times[fastest(PYTORCH, times)]
@@ -89,9 +108,9 @@ def ratio(times: Mapping[str, float]) -> float:
 
 
 def _peak() -> float:
-    """The most memory that this process ever held, in MB."""
+    """The peak memory of this process, in MB."""
     status = Path("/proc/self/status")
-    if status.exists():  # because Linux's ru_maxrss begins with that of the process that started this one
+    if status.exists():  # Linux's ru_maxrss starts from that of the parent process
         return next(int(line.split()[1]) for line in status.read_text().splitlines() if "VmHWM" in line) / 1000
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
@@ -140,7 +159,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 
 def print_times_and_memory(what: str, times: Mapping[str, float]) -> None:
-    """The median times of contestants that the running script builds by name, and what memory each needs."""
+    """Print the median times and the memory of contestants that the running script builds by name."""
     print_table((what, "ms", "peak MB"), [(name, times[name], memory_of(name)) for name in times])
 
 

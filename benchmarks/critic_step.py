@@ -1,9 +1,9 @@
 """One step of a critic of points in the plane, with gradient penalty, here and in PyTorch.
 
-    L = E[T(y)] - E[T(x)] + 10 E[(||grad T(a x + (1 - a) y)|| - 1)^2],   a ~ U[0, 1), one a point
+    L = E[T(y)] - E[T(x)] + 10 E[(||grad T(a x + (1 - a) y)|| - 1)^2],   a ~ U[0, 1), one per point
 
-on 512 points of each, by a wide network (2-512-512-512-1), where matrix products count, and by a narrow one
-(2-64-64-64-1), where the graph's bookkeeping does. It is the step of ``estimate_wasserstein``. In PyTorch x and y go
+on 512 points of each, by a wide network (2-512-512-512-1), where matrix products take the time, and by a narrow one
+(2-64-64-64-1), where the computation graph does. It is the step of ``estimate_wasserstein``. In PyTorch x and y go
 through the critic together or each by themselves, and the faster form counts.
 """
 
@@ -12,7 +12,7 @@ from functools import partial
 
 import common
 import numpy as np
-from common import PYTORCH, TINYGEN
+from common import PEERS_WITHOUT_IMAGES, TINYGEN, Peer
 
 import tinygen as tg
 from tinygen import nn, optim
@@ -25,9 +25,9 @@ FORMS = {" (one pass)": True, " (two passes)": False}
 
 
 def batches() -> tuple[np.ndarray, np.ndarray]:
-    """Points of two distributions: chance will do, the time does not depend on it."""
-    chance = np.random.default_rng(0)
-    return tuple(chance.uniform(-1, 1, (BATCH, 2)).astype(np.float32) for _ in range(2))  # type: ignore
+    """Points of two distributions: random numbers, since the time does not depend on them."""
+    rng = np.random.default_rng(0)
+    return tuple(rng.uniform(-1, 1, (BATCH, 2)).astype(np.float32) for _ in range(2))  # type: ignore
 
 
 def critic(width: int) -> nn.Module:
@@ -55,17 +55,17 @@ def build(name: str, width: int) -> Callable[[], float]:
     if name == TINYGEN:
         step = critic_step(critic(width))
     else:
-        twins, together = common.pytorch_side(), FORMS[name.removeprefix(PYTORCH)]
-        twin = twins.exchanged(twins.critic_of_points(width), critic(width).state_dict(), "contiguous_format")
-        step = twins.critic_step(twin, "contiguous_format", together=together)
+        twins, (side, form) = common.pytorch_side(), name.split(" (")
+        twin = twins.exchanged(twins.critic_of_points(width), critic(width).state_dict(), Peer())
+        step = twins.critic_step(twin, PEERS_WITHOUT_IMAGES[side], together=FORMS[f" ({form}"])
     return lambda: step(x, y)
 
 
 def compare_losses(width: int) -> None:
     """Three steps from the same weights on the same points and interpolates."""
     twins, (x, y), network = common.pytorch_side(), batches(), critic(width)
-    twin = twins.exchanged(twins.critic_of_points(width), network.state_dict(), "contiguous_format")
-    step, twin_step = critic_step(network), twins.critic_step(twin, "contiguous_format", together=False)
+    twin = twins.exchanged(twins.critic_of_points(width), network.state_dict(), Peer())
+    step, twin_step = critic_step(network), twins.critic_step(twin, Peer(), together=False)
     ours, theirs = [], []
     for seed in range(3):
         tg.manual_seed(seed)
@@ -81,7 +81,7 @@ def main() -> None:
     common.describe_machine()
     for width, goal in sorted(GOALS.items()):
         compare_losses(width)
-        names = [TINYGEN, *(PYTORCH + form for form in FORMS)]
+        names = [TINYGEN, *(side + form for side in PEERS_WITHOUT_IMAGES for form in FORMS)]
         times = common.take_turns({name: build(name, width) for name in names}, seconds=30)
         rows = [(name, times[name], common.memory_of(name, width)) for name in names]
         common.print_table((f"a step, 2-{width}-{width}-{width}-1, batch {BATCH}", "ms", "peak MB"), rows)

@@ -3,9 +3,9 @@
     python benchmarks/gpu_steps.py       a machine with an NVIDIA GPU, CuPy and PyTorch's CUDA build; about two minutes
 
 Both sides multiply in full float32 (PyTorch's TF32 is off, CuPy's by default) and copy each batch from the CPU's
-memory; a step ends with the loss on the CPU, so the times include all that the GPU was given to do. Small batches
-measure how fast a library hands out work, large ones how well the GPU does it. Memory is what each side's pool took
-from the GPU. The last ratio is the geometric mean of all.
+memory; a step ends with the loss on the CPU, so the times include all work of the GPU. Small batches measure the launch
+overhead of a library, large ones the speed of its kernels. PyTorch runs with contiguous and with channels-last images,
+not compiled. Memory is the size of each side's pool on the GPU. The last ratio is the geometric mean of all.
 """
 
 import math
@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import common
 import numpy as np
-from common import FORMATS, PYTORCH, TINYGEN
+from common import EAGER, PYTORCH, TINYGEN, Peer
 from gradient_penalty_step import batches, critic, critic_step
 from vae_step import LATENT, batch, vae_step
 
@@ -25,7 +25,7 @@ GOAL = 1.00
 VAE, CRITIC = "VAE", "critic with gradient penalty"
 CASES = ((VAE, 64), (VAE, 512), (CRITIC, 64), (CRITIC, 512))
 
-Step = Callable[..., float]  # step() or, to compare losses, step(chance)
+Step = Callable[..., float]  # step() or, to compare losses, step(given)
 
 
 def inputs(kind: str, size: int) -> tuple[np.ndarray, ...]:
@@ -44,34 +44,34 @@ def tinygen_step(kind: str, size: int) -> Step:
     return lambda: step(*images)
 
 
-def pytorch_step(kind: str, size: int, memory_format: str) -> Step:
+def pytorch_step(kind: str, size: int, peer: Peer) -> Step:
     """PyTorch's twin of it, from the same weights."""
     tg.manual_seed(0)
     twins, images = common.pytorch_side(), inputs(kind, size)
     if kind == VAE:
-        model = twins.exchanged(twins.ConvVAE(LATENT), models.ConvVAE(LATENT).state_dict(), memory_format)
-        step: Step = twins.vae_step(model.to("cuda"), memory_format)
+        model = twins.exchanged(twins.ConvVAE(LATENT), models.ConvVAE(LATENT).state_dict(), peer)
+        step: Step = twins.vae_step(model.to("cuda"), peer)
     else:
-        model = twins.exchanged(twins.critic(), critic().state_dict(), memory_format)
-        step = twins.critic_step(model.to("cuda"), memory_format, together=True)
-    return lambda *chance: step(*images, *chance)
+        model = twins.exchanged(twins.critic(), critic().state_dict(), peer)
+        step = twins.critic_step(model.to("cuda"), peer, together=True)
+    return lambda *given: step(*images, *given)
 
 
 def compare_losses(kind: str, size: int) -> None:
-    """Three steps from the same weights with the same chance."""
-    step, twin_step = tinygen_step(kind, size), pytorch_step(kind, size, "contiguous_format")
+    """Three steps from the same weights with the same random numbers."""
+    step, twin_step = tinygen_step(kind, size), pytorch_step(kind, size, Peer())
     ours, theirs = [], []
     for seed in range(3):
         tg.manual_seed(seed)
-        chance = (tg.randn(size, LATENT) if kind == VAE else tg.rand(size, 1, 1, 1)).numpy()
+        given = (tg.randn(size, LATENT) if kind == VAE else tg.rand(size, 1, 1, 1)).numpy()
         tg.manual_seed(seed)
         ours.append(step())
-        theirs.append(twin_step(chance))
+        theirs.append(twin_step(given))
     common.check_agreement(ours, theirs)
 
 
 def memory_of(side: str, build: Callable[[], Step]) -> float:
-    """What three steps make the side's pool take from the GPU, in MB."""
+    """The size of the side's memory pool on the GPU after three steps, in MB."""
     cuda, pool = common.pytorch_side().torch.cuda, array_module(on_gpu().data).get_default_memory_pool()
     pool.free_all_blocks()
     cuda.empty_cache()
@@ -98,12 +98,13 @@ def main() -> None:
     for kind, size in CASES:
         compare_losses(kind, size)
         steps = {TINYGEN: tinygen_step(kind, size)}
-        steps |= {name: pytorch_step(kind, size, memory_format) for name, memory_format in FORMATS.items()}
+        steps |= {name: pytorch_step(kind, size, peer) for name, peer in EAGER.items()}
         times = common.take_turns(steps, seconds=10)
+        common.print_times(f"{kind}, batch {size}", times)
         steps.clear()
         ours = memory_of(TINYGEN, lambda kind=kind, size=size: tinygen_step(kind, size))
         best = common.fastest(PYTORCH, times)
-        theirs = memory_of(PYTORCH, lambda kind=kind, size=size, best=best: pytorch_step(kind, size, FORMATS[best]))
+        theirs = memory_of(PYTORCH, lambda kind=kind, size=size, best=best: pytorch_step(kind, size, EAGER[best]))
         ratios.append(common.ratio(times))
         rows.append((f"{kind}, batch {size}", times[TINYGEN], times[best], ours, theirs, ratios[-1]))
     print()

@@ -1,6 +1,6 @@
 """One step of a WGAN-GP critic, with its double backprop, here and in PyTorch.
 
-    L = E[D(fake)] - E[D(real)] + 10 E[(||dD/dx (a real + (1 - a) fake)|| - 1)^2],   a ~ U[0, 1), one an image
+    L = E[D(fake)] - E[D(real)] + 10 E[(||dD/dx (a real + (1 - a) fake)|| - 1)^2],   a ~ U[0, 1), one per image
 
 (Gulrajani et al. 2017). The penalty is made of a gradient, so the step differentiates a derivative. 64 real and 64
 fake images of 3 x 32 x 32; real and fake may go through the critic together or each by themselves, and on either side
@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import common
 import numpy as np
-from common import FORMATS, TINYGEN
+from common import PEERS, TINYGEN, Peer
 
 import tinygen as tg
 from tinygen import nn, optim
@@ -22,9 +22,9 @@ FORMS = {" (one pass)": True, " (two passes)": False}  # real and fake images to
 
 
 def batches() -> tuple[np.ndarray, np.ndarray]:
-    """Real and fake images: chance will do, the time does not depend on it."""
-    chance = np.random.default_rng(0)
-    return tuple(chance.uniform(-1, 1, (BATCH, 3, 32, 32)).astype(np.float32) for _ in range(2))  # type: ignore
+    """Real and fake images: random numbers, since the time does not depend on them."""
+    rng = np.random.default_rng(0)
+    return tuple(rng.uniform(-1, 1, (BATCH, 3, 32, 32)).astype(np.float32) for _ in range(2))  # type: ignore
 
 
 def critic() -> nn.Sequential:
@@ -71,16 +71,16 @@ def build(name: str) -> Callable[[], float]:
         step = critic_step(critic(), together=together)
     else:
         twins = common.pytorch_side()
-        twin = twins.exchanged(twins.critic(), critic().state_dict(), FORMATS[side])
-        step = twins.critic_step(twin, FORMATS[side], together=together)
+        twin = twins.exchanged(twins.critic(), critic().state_dict(), PEERS[side])
+        step = twins.critic_step(twin, PEERS[side], together=together)
     return lambda: step(real, fake)
 
 
 def compare_losses() -> None:
     """Three steps from the same weights on the same images and interpolates."""
     twins, (real, fake), network = common.pytorch_side(), batches(), critic()
-    twin = twins.exchanged(twins.critic(), network.state_dict(), "contiguous_format")
-    step, twin_step = critic_step(network, together=True), twins.critic_step(twin, "contiguous_format", together=False)
+    twin = twins.exchanged(twins.critic(), network.state_dict(), Peer())
+    step, twin_step = critic_step(network, together=True), twins.critic_step(twin, Peer(), together=False)
     ours, theirs = [], []
     for seed in range(3):
         tg.manual_seed(seed)
@@ -95,7 +95,7 @@ def main() -> None:
     """Agreement, time and memory, the ratio."""
     common.describe_machine()
     compare_losses()
-    contestants = [side + form for side in (TINYGEN, *FORMATS) for form in FORMS]
+    contestants = [side + form for side in (TINYGEN, *PEERS) for form in FORMS]
     times = common.take_turns({name: build(name) for name in contestants}, seconds=60)
     common.print_table(
         ("a step, batch 64", "ms", "peak MB"), [(name, times[name], common.memory_of(name)) for name in times]

@@ -1,8 +1,8 @@
-"""One training step of each VAE of perceptrons (forward, backward, Adam), here and in PyTorch.
+"""One training step of each VAE of multilayer perceptrons (forward, backward, Adam), here and in PyTorch.
 
 Each model and batch is that of an example: ``vae_mlp_mnist``, ``vae_manifold`` (and ``why_importance_sampling``) with 2
-and with 20 latent numbers, and ``semi_supervised_m1``. The losses of both sides are compared over three steps from the
-same weights with the same noise. The last ratio is the geometric mean of the models'.
+and with 20 latent variables, and ``semi_supervised_m1``. The losses of both sides are compared over three steps from
+the same weights with the same noise. The last ratio is the geometric mean of the models'.
 """
 
 import math
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import common
 import numpy as np
-from common import PYTORCH, TINYGEN
+from common import PEERS_WITHOUT_IMAGES, TINYGEN, Peer
 
 import tinygen as tg
 from tinygen import nn
@@ -47,7 +47,7 @@ def twin(case: Case, weights: dict[str, np.ndarray]) -> Any:
     """PyTorch's side of a case, with ``weights``."""
     twins = common.pytorch_side()
     vae = twins.MLPVAE(case.latent_size, case.hidden, case.activation.__name__)
-    return twins.exchanged(vae, weights, "contiguous_format")
+    return twins.exchanged(vae, weights, Peer())
 
 
 def images(case: Case) -> np.ndarray:
@@ -56,7 +56,7 @@ def images(case: Case) -> np.ndarray:
 
 
 def vae_step(vae: MLPVAE) -> Callable[[np.ndarray], float]:
-    """One training step: ``step(batch)`` -> the loss, the negative ELBO an image."""
+    """One training step: ``step(batch)`` -> the loss, the negative ELBO per image."""
     optimizer = Adam(vae.parameters(), lr=3e-4)
 
     def step(batch: np.ndarray) -> float:
@@ -77,14 +77,14 @@ def build(name: str, place: int) -> Callable[[], float]:
     if name == TINYGEN:
         step = vae_step(vae)
     else:
-        step = common.pytorch_side().vae_step(twin(case, vae.state_dict()), "contiguous_format")
+        step = common.pytorch_side().vae_step(twin(case, vae.state_dict()), PEERS_WITHOUT_IMAGES[name])
     return lambda: step(batch)
 
 
 def compare_losses(case: Case) -> None:
     """Three steps from the same weights on the same images with the same noise."""
     twins, batch, vae = common.pytorch_side(), images(case), model(case)
-    step, twin_step = vae_step(vae), twins.vae_step(twin(case, vae.state_dict()), "contiguous_format")
+    step, twin_step = vae_step(vae), twins.vae_step(twin(case, vae.state_dict()), Peer())
     ours, theirs = [], []
     for seed in range(3):
         tg.manual_seed(seed)
@@ -101,10 +101,12 @@ def main() -> None:
     rows, ratios = [], []
     for place, (name, case) in enumerate(CASES.items()):
         compare_losses(case)
-        times = common.take_turns({side: build(side, place) for side in (TINYGEN, PYTORCH)}, seconds=12)
-        memory = {side: common.memory_of(side, place) for side in times}
+        times = common.take_turns({side: build(side, place) for side in (TINYGEN, *PEERS_WITHOUT_IMAGES)}, seconds=12)
+        common.print_times(name, times)
+        best = [common.fastest(side, times) for side in (TINYGEN, common.PYTORCH)]
+        memory = [common.memory_of(side, place) for side in best]
         ratios.append(common.ratio(times))
-        rows.append((f"{name}, batch {case.batch}", *times.values(), *memory.values(), ratios[-1]))
+        rows.append((f"{name}, batch {case.batch}", *(times[side] for side in best), *memory, ratios[-1]))
     print()
     common.print_table(("a step", "tinygen ms", "PyTorch ms", "tinygen MB", "PyTorch MB", "ratio"), rows)
     common.conclude(math.prod(ratios) ** (1 / len(ratios)), GOAL)

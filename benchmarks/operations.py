@@ -1,8 +1,8 @@
 """Each operation of the convolutional VAE at the shapes of its training step, here and in PyTorch.
 
-Every layer is given the input that it meets in the model, again and again, and its pieces are timed apart: the value,
-the gradient of its input, the gradient of its weights. For a convolution these are the three members of its triad.
-PyTorch runs with its images contiguous and channels-last, and for every single number the faster of the two counts.
+Every layer is given its input in the model, repeatedly, and its parts are timed separately: the value, the gradient of
+its input, the gradient of its weights. PyTorch runs with contiguous and with channels-last images, not compiled, since
+single operations leave nothing to fuse; for every number the faster of the two counts.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from typing import Any
 
 import common
 import numpy as np
-from common import FORMATS, PYTORCH, TINYGEN
+from common import EAGER, PYTORCH, TINYGEN
 from vae_step import LATENT, adam_times, batch, layer_name, vae_chain
 
 import tinygen as tg
@@ -48,9 +48,9 @@ def main() -> None:
     like = lambda y, value: tg.Tensor(np.full_like(y.data, value))  # noqa: E731
     contestants = {TINYGEN: pieces(chain, tg.tensor(images), tg.grad, like)}
     keeping = partial(twins.grad, retain_graph=True)
-    for name, memory_format in FORMATS.items():
-        twin = twins.exchanged(twins.ConvVAE(LATENT), vae.state_dict(), memory_format)
-        x = twins.images(images, memory_format)
+    for name, peer in EAGER.items():
+        twin = twins.exchanged(twins.ConvVAE(LATENT), vae.state_dict(), peer)
+        x = twins.images(images, peer)
         contestants[name] = pieces(twins.vae_chain(twin, x), x, keeping, twins.torch.full_like)
     rows, total = [], np.zeros(2)
     for place, layer in enumerate(chain):

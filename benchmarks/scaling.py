@@ -1,7 +1,7 @@
-"""Cost grows as the work does: a training step of the VAE from batch 8 to 512 and from images of 28 x 28 to 128 x 128.
+"""Scaling: a training step of the VAE from batch 8 to 512 and from images of 28 x 28 to 128 x 128.
 
-The model is the convolutional VAE with its linear layers applied at each place (as kernels of one pixel), so that
-images of any side that 4 divides go through; at 28 x 28 it is the same model. Time and memory beside PyTorch's, as a
+The model is the convolutional VAE with its linear layers applied at each position (as 1 x 1 convolutions), so that
+the side may be any multiple of 4; at 28 x 28 it is the same model. Time and memory beside PyTorch's, as a
 table and as docs/figures/scaling.png; the ratio is the geometric mean over all sizes.
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import common
 import numpy as np
-from common import FORMATS, PYTORCH, TINYGEN
+from common import PEERS, PYTORCH, TINYGEN
 from matplotlib import pyplot as plt
 from vae_step import LATENT, vae_step
 
@@ -23,7 +23,7 @@ FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "scaling.png"
 
 
 class FullyConvolutionalVAE(models.ConvVAE):
-    """The convolutional VAE with a latent vector for each place."""
+    """The convolutional VAE with a latent vector for each position."""
 
     def __init__(self, latent_size: int = LATENT) -> None:
         super().__init__(latent_size)
@@ -40,13 +40,14 @@ def build(name: str, size: int, side: int) -> Callable[[], float]:
     else:
         twins = common.pytorch_side()
         weights = FullyConvolutionalVAE().state_dict()
-        step = twins.vae_step(twins.exchanged(twins.FullyConvolutionalVAE(), weights, FORMATS[name]), FORMATS[name])
+        step = twins.vae_step(twins.exchanged(twins.FullyConvolutionalVAE(), weights, PEERS[name]), PEERS[name])
     return lambda: step(images)
 
 
 def measure(size: int, side: int) -> tuple[float, float, float, float]:
-    """Milliseconds, then peak MB, of tinygen and of PyTorch in its faster format."""
-    times = common.take_turns({name: build(name, size, side) for name in (TINYGEN, *FORMATS)}, seconds=4)
+    """Milliseconds, then peak MB, of tinygen and of PyTorch's fastest configuration."""
+    times = common.take_turns({name: build(name, size, side) for name in (TINYGEN, *PEERS)}, seconds=4)
+    common.print_times(f"{size} x {side} x {side}", times)
     theirs = common.fastest(PYTORCH, times)
     return times[TINYGEN], times[theirs], common.memory_of(TINYGEN, size, side), common.memory_of(theirs, size, side)
 

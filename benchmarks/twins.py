@@ -1,7 +1,7 @@
 """PyTorch's side of the benchmarks: models with the structure of tinygen's, so that weights can be exchanged.
 
-Each is written as a user of PyTorch would write it who wants it fast. ``memory_format`` is PyTorch's choice between
-images that lie in memory as (N, C, H, W) and as (N, H, W, C) ("channels last").
+They are written for speed. A ``Peer`` gives the memory format, images as (N, C, H, W) or as (N, H, W, C) ("channels
+last"), and whether the loss is compiled by ``torch.compile``; Adam is fused.
 """
 
 import math
@@ -11,8 +11,9 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-import torch._dynamo  # PyTorch's optimisers import it when the first is made: an import, not memory that a step needs
+import torch._dynamo  # PyTorch's first optimiser imports it: its memory belongs to the imports, not to a step
 import torch.nn.functional as F
+from common import Peer
 from torch import nn
 
 from tinygen.kernels.cpu.parallel import threads
@@ -23,29 +24,48 @@ torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False 
 grad = torch.autograd.grad
 
 
-def exchanged(model: nn.Module, weights: Mapping[str, np.ndarray], memory_format: str) -> nn.Module:
-    """``model`` with the weights of a tinygen model's ``state_dict``, of their type, in the memory format."""
+def exchanged(model: nn.Module, weights: Mapping[str, np.ndarray], peer: Peer) -> nn.Module:
+    """``model`` with the weights of a tinygen model's ``state_dict``, of their type, in the peer's memory format."""
     given = {name: torch.from_numpy(array) for name, array in weights.items()}
     model = model.to(next(iter(given.values())).dtype)
     model.load_state_dict({name: value for name, value in model.state_dict().items() if "tracked" in name} | given)
-    return model.to(memory_format=getattr(torch, memory_format))
+    return model.to(memory_format=getattr(torch, peer.memory_format))
 
 
-def images(batch: np.ndarray, memory_format: str, device: str | torch.device = "cpu") -> torch.Tensor:
-    """A batch (N, C, H, W) as PyTorch's tensor in the memory format."""
-    return torch.from_numpy(batch).to(device).contiguous(memory_format=getattr(torch, memory_format))
+def images(batch: np.ndarray, peer: Peer, device: str | torch.device = "cpu") -> torch.Tensor:
+    """A batch (N, C, H, W) as a tensor in the peer's memory format; points (N, D) as they are."""
+    x = torch.from_numpy(batch).to(device)
+    return x.contiguous(memory_format=getattr(torch, peer.memory_format)) if x.ndim == 4 else x
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Where a model's parameters live."""
+    """The device of a model's parameters."""
     return next(model.parameters()).device
 
 
+def prepared(loss: Callable[..., torch.Tensor], peer: Peer) -> Callable[..., torch.Tensor]:
+    """The function ``loss``, compiled if the peer says so."""
+    return torch.compile(loss) if peer.compiled else loss
+
+
+def adam(model: nn.Module, lr: float = 3e-4, betas: tuple[float, float] = (0.9, 0.999)) -> torch.optim.Adam:
+    """The fused optimiser of ``model``."""
+    return torch.optim.Adam(model.parameters(), lr=lr, betas=betas, fused=True)
+
+
+def optimise(loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> float:
+    """One step of the optimiser; returns the loss."""
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
 class VAE(nn.Module):
-    """What the twins of ``models.VAE`` share; each has its ``encoder`` and ``decoder``."""
+    """The base class of the twins of ``models.VAE``; each has an ``encoder`` and a ``decoder``."""
 
     def draw(self, encoded: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
-        """One latent for each image from its q(z|x)."""
+        """One sample of q(z|x) per image."""
         mean, logvar = encoded.chunk(2, dim=1)
         return mean + torch.exp(0.5 * logvar) * (torch.randn_like(mean) if noise is None else noise)
 
@@ -56,15 +76,15 @@ class VAE(nn.Module):
         return 0.5 * (logvar.exp() + mean * mean - 1 - logvar).sum()
 
     @staticmethod
-    def surprise(logits: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    def reconstruction_loss(logits: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """-log p(x|z), summed over the batch."""
         return F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
 
     def loss(self, x: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
-        """The negative ELBO, an image."""
+        """The negative ELBO per image."""
         encoded = self.encoder(x)
         logits = self.decoder(self.draw(encoded, noise))
-        return (self.surprise(logits, x) + self.divergence(encoded)) / len(x)
+        return (self.reconstruction_loss(logits, x) + self.divergence(encoded)) / len(x)
 
 
 class ConvVAE(VAE):
@@ -105,9 +125,11 @@ class MLPVAE(VAE):
 
     def __init__(self, latent_size: int, hidden: Sequence[int], activation: str) -> None:
         super().__init__()
-        bend = getattr(nn, activation)
-        self.encoder = nn.Sequential(nn.Flatten(), *perceptron((784, *hidden, 2 * latent_size), bend))
-        self.decoder = nn.Sequential(*perceptron((latent_size, *hidden[::-1], 784), bend), nn.Unflatten(1, (1, 28, 28)))
+        layer = getattr(nn, activation)
+        self.encoder = nn.Sequential(nn.Flatten(), *perceptron((784, *hidden, 2 * latent_size), layer))
+        self.decoder = nn.Sequential(
+            *perceptron((latent_size, *hidden[::-1], 784), layer), nn.Unflatten(1, (1, 28, 28))
+        )
 
 
 class FullyConvolutionalVAE(ConvVAE):
@@ -119,29 +141,20 @@ class FullyConvolutionalVAE(ConvVAE):
         self.decoder = nn.Sequential(nn.Conv2d(latent_size, 256, 1), *self.decoder[1:2], *self.decoder[3:])
 
 
-def adam(vae: VAE) -> torch.optim.Adam:
-    """The optimiser of the VAE."""
-    return torch.optim.Adam(vae.parameters(), lr=3e-4)
-
-
-def vae_step(vae: VAE, memory_format: str) -> Callable[..., float]:
+def vae_step(vae: VAE, peer: Peer, lr: float = 3e-4, betas: tuple[float, float] = (0.9, 0.999)) -> Callable[..., float]:
     """One training step: ``step(batch, noise=None)`` -> the loss."""
-    optimizer, device = adam(vae), device_of(vae)
+    optimizer, device, loss = adam(vae, lr, betas), device_of(vae), prepared(vae.loss, peer)
 
     def step(batch: np.ndarray, noise: np.ndarray | None = None) -> float:
-        x = images(batch, memory_format, device)
-        loss = vae.loss(x, None if noise is None else torch.from_numpy(noise).to(device))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.item()
+        x = images(batch, peer, device)
+        return optimise(loss(x, None if noise is None else torch.from_numpy(noise).to(device)), optimizer)
 
     return step
 
 
 def vae_chain(vae: VAE, x: torch.Tensor) -> list[Callable]:
-    """The functions that a step goes through, one after the other, from images to the loss (but for the KL)."""
-    return [*vae.encoder, vae.draw, *vae.decoder, lambda logits: vae.surprise(logits, x)]
+    """The functions of a step in order, from images to the loss without the KL."""
+    return [*vae.encoder, vae.draw, *vae.decoder, lambda logits: vae.reconstruction_loss(logits, x)]
 
 
 def critic() -> nn.Sequential:
@@ -171,31 +184,36 @@ def critic_of_points(width: int) -> nn.Sequential:
     return perceptron((2, *(width,) * 3, 1), partial(nn.LeakyReLU, 0.2))
 
 
-def gradient_penalty(critic: nn.Module, x: torch.Tensor, y: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-    """The mean of (slope - 1)^2 at the interpolates that are placed by ``share`` (N, 1, ...)."""
-    between = (share * x + (1 - share) * y).requires_grad_()
-    (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-    norm = torch.sqrt((slope * slope).sum(dim=tuple(range(1, x.ndim))) + 1e-12)
+def gradient_penalty(critic: nn.Module, x: torch.Tensor, y: torch.Tensor, a: torch.Tensor, peer: Peer) -> torch.Tensor:
+    """The mean of (||grad critic|| - 1)^2 at a x + (1 - a) y, a (N, 1, ...). ``torch.compile`` differentiates
+    ``torch.func.grad`` once more, but not ``torch.autograd.grad``, which is the usual form without it."""
+    between = a * x + (1 - a) * y
+    if peer.compiled:
+        gradient = torch.func.grad(lambda points: critic(points).sum())(between)
+    else:
+        (gradient,) = torch.autograd.grad(critic(between.requires_grad_()).sum(), between, create_graph=True)
+    norm = torch.sqrt((gradient * gradient).sum(dim=tuple(range(1, x.ndim))) + 1e-12)
     return ((norm - 1) ** 2).mean()
 
 
 def critic_step(
-    critic: nn.Module, memory_format: str, *, together: bool, betas: tuple[float, float] = (0.5, 0.9)
+    critic: nn.Module, peer: Peer, *, together: bool, betas: tuple[float, float] = (0.5, 0.9)
 ) -> Callable[..., float]:
     """One step of a critic of images or points: ``step(real, fake, a=None)`` -> the loss; real and fake ``together`` in
-    one pass or each in its own. ``a`` (N, 1, ...) places the interpolates."""
-    optimizer, device = torch.optim.Adam(critic.parameters(), lr=1e-4, betas=betas), device_of(critic)
+    one pass or each in its own. The penalty is at a real + (1 - a) fake, a (N, 1, ...)."""
+    optimizer, device = adam(critic, 1e-4, betas), device_of(critic)
+
+    def loss(x: torch.Tensor, y: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
+        scores = critic(torch.cat([x, y])).split(len(x)) if together else (critic(x), critic(y))
+        return scores[1].mean() - scores[0].mean() + 10 * gradient_penalty(critic, x, y, a, peer)
+
+    loss = prepared(loss, peer)
 
     def step(real: np.ndarray, fake: np.ndarray, a: np.ndarray | None = None) -> float:
-        x, y = (images(each, memory_format, device) for each in (real, fake))
-        scores = critic(torch.cat([x, y])).split(len(x)) if together else (critic(x), critic(y))
-        places = (len(x), *(1,) * (x.ndim - 1))
-        share = torch.rand(places, device=device) if a is None else torch.from_numpy(a).to(device)
-        loss = scores[1].mean() - scores[0].mean() + 10 * gradient_penalty(critic, x, y, share)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.item()
+        x, y = (images(each, peer, device) for each in (real, fake))
+        shape = (len(x), *(1,) * (x.ndim - 1))
+        drawn = torch.rand(shape, device=device) if a is None else torch.from_numpy(a).to(device)
+        return optimise(loss(x, y, drawn), optimizer)
 
     return step
 
@@ -254,36 +272,20 @@ class ColourVAE(ConvVAE):
         self.encoder, self.decoder = Critic(2 * latent_size), Generator(latent_size)
 
     @staticmethod
-    def surprise(means: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    def reconstruction_loss(means: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """-log N(x; means, I), summed over the batch."""
         return 0.5 * (F.mse_loss(means, x, reduction="sum") + x.numel() * math.log(2 * math.pi))
 
 
-def house_number_vae_step(vae: ColourVAE, batch: np.ndarray, memory_format: str) -> Callable[..., float]:
-    """One training step on ``batch``: ``step(noise=None)`` -> the loss."""
-    optimizer = torch.optim.Adam(vae.parameters(), lr=1e-4, betas=(0.0, 0.9))
-
-    def step(noise: np.ndarray | None = None) -> float:
-        loss = vae.loss(images(batch, memory_format), None if noise is None else torch.from_numpy(noise))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.item()
-
-    return step
-
-
-def generator_step(generator: nn.Module, critic: nn.Module, batch: int, latent_size: int) -> Callable[..., float]:
+def generator_step(
+    generator: nn.Module, critic: nn.Module, batch: int, latent_size: int, peer: Peer
+) -> Callable[..., float]:
     """One step of a WGAN's generator: ``step(z=None)`` -> the loss."""
-    optimizer = torch.optim.Adam(generator.parameters(), lr=1e-4, betas=(0.0, 0.9))
+    optimizer, loss = adam(generator, 1e-4, (0.0, 0.9)), prepared(lambda z: -critic(generator(z)).mean(), peer)
     critic.requires_grad_(False)
 
     def step(z: np.ndarray | None = None) -> float:
-        loss = -critic(generator(torch.randn(batch, latent_size) if z is None else torch.from_numpy(z))).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.item()
+        return optimise(loss(torch.randn(batch, latent_size) if z is None else torch.from_numpy(z)), optimizer)
 
     return step
 
@@ -319,9 +321,9 @@ class GreyCritic(nn.Module):
     def __init__(self, width: int = 64, normalised: bool = True) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *reading(1, width, 5, normalised),
-            *reading(width, 2 * width, 5, normalised),
-            *reading(2 * width, 4 * width, 5, normalised),
+            *down_block(1, width, 5, normalised),
+            *down_block(width, 2 * width, 5, normalised),
+            *down_block(2 * width, 4 * width, 5, normalised),
             nn.Flatten(),
             nn.Linear(4 * width * 4 * 4, 1),
         )
@@ -341,9 +343,9 @@ class DCGANGenerator(nn.Module):
             nn.Unflatten(1, (8 * width, 4, 4)),
             nn.BatchNorm2d(8 * width),
             nn.LeakyReLU(0.2),
-            *drawing(8 * width, 4 * width),
-            *drawing(4 * width, 2 * width),
-            *drawing(2 * width, width),
+            *up_block(8 * width, 4 * width),
+            *up_block(4 * width, 2 * width),
+            *up_block(2 * width, width),
             nn.ConvTranspose2d(width, 1, 4, stride=2, padding=1),
             nn.Tanh(),
         )
@@ -359,10 +361,10 @@ class DCGANCritic(nn.Module):
     def __init__(self, width: int = 128) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *reading(1, width, 4),
-            *reading(width, 2 * width, 4),
-            *reading(2 * width, 4 * width, 4),
-            *reading(4 * width, 8 * width, 4),
+            *down_block(1, width, 4),
+            *down_block(width, 2 * width, 4),
+            *down_block(2 * width, 4 * width, 4),
+            *down_block(4 * width, 8 * width, 4),
             nn.Flatten(),
             nn.Linear(8 * width * 4 * 4, 1),
         )
@@ -372,12 +374,12 @@ class DCGANCritic(nn.Module):
         return self.layers(x)
 
 
-def drawing(inputs: int, outputs: int) -> list[nn.Module]:
+def up_block(inputs: int, outputs: int) -> list[nn.Module]:
     """A layer of the DCGAN's generator."""
     return [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)]
 
 
-def reading(inputs: int, outputs: int, kernel: int, normalised: bool = True) -> list[nn.Module]:
+def down_block(inputs: int, outputs: int, kernel: int, normalised: bool = True) -> list[nn.Module]:
     """A layer of the grey images' critics."""
     convolution = nn.Conv2d(inputs, outputs, kernel, stride=2, padding=(kernel - 1) // 2)
     return [convolution, *([nn.BatchNorm2d(outputs)] if normalised else []), nn.LeakyReLU(0.2)]
@@ -394,49 +396,48 @@ def noisy_labels(n: int) -> torch.Tensor:
     return torch.where(torch.rand(n, 1) < 0.05, flipped, usual)
 
 
-def game_round(
+def gan_step(
     generator: nn.Module,
     critic: nn.Module,
     latent_size: int,
-    memory_format: str,
+    peer: Peer,
     labels: Callable[[int], torch.Tensor] | None,
 ) -> Callable[..., float]:
-    """A critic's step and a generator's of the non-saturating game, whose real examples have ``labels``, or without
-    any of WGAN-GP; both by Adam at 2e-4. ``round(real, chance=None)`` -> the two losses, summed.
+    """A critic's step and a generator's step of the non-saturating GAN, whose real examples have ``labels``, or without
+    labels of the WGAN-GP; both by Adam at 2e-4. ``step(real, given=None)`` -> the sum of both losses.
 
-    ``chance``: the critic's latents, labels (N, 1) or interpolates' places (N, 1, 1, 1), the generator's latents.
+    ``given``: the random numbers, which are the critic's latents, its labels (N, 1) or interpolation weights
+    (N, 1, 1, 1), and the generator's latents.
     """
-    of_generator, of_critic = (
-        torch.optim.Adam(player.parameters(), lr=2e-4, betas=(0.5, 0.999)) for player in (generator, critic)
-    )
-    entropy, device = F.binary_cross_entropy_with_logits, device_of(critic)
+    of_generator, of_critic = (adam(network, 2e-4, (0.5, 0.999)) for network in (generator, critic))
+    cross_entropy, device = F.binary_cross_entropy_with_logits, device_of(critic)
 
     def drawn(n: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        between = torch.rand(n, 1, 1, 1) if labels is None else labels(n)
-        return torch.randn(n, latent_size), between, torch.randn(n, latent_size)
+        second = torch.rand(n, 1, 1, 1) if labels is None else labels(n)
+        return torch.randn(n, latent_size), second, torch.randn(n, latent_size)
 
-    def round(real: np.ndarray, chance: Sequence[np.ndarray] | None = None) -> float:
-        x = images(real, memory_format, device)
-        drawn_here = drawn(len(x)) if chance is None else map(torch.from_numpy, chance)
-        z, given, next_z = (each.to(device) for each in drawn_here)
-        with torch.no_grad():
-            fake = generator(z)
+    def critic_loss(x: torch.Tensor, fake: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         on_real, on_fake = critic(x), critic(fake)
         if labels is None:
-            critic_loss = on_fake.mean() - on_real.mean() + 10 * gradient_penalty(critic, x, fake, given)
-        else:
-            critic_loss = entropy(on_real, given) + entropy(on_fake, torch.zeros_like(on_fake))
-        of_critic.zero_grad()
-        critic_loss.backward()
-        of_critic.step()
+            return on_fake.mean() - on_real.mean() + 10 * gradient_penalty(critic, x, fake, second, peer)
+        return cross_entropy(on_real, second) + cross_entropy(on_fake, torch.zeros_like(on_fake))
 
+    def generator_loss(z: torch.Tensor) -> torch.Tensor:
+        scores = critic(generator(z))
+        return -scores.mean() if labels is None else cross_entropy(scores, torch.ones_like(scores))
+
+    critic_loss, generator_loss = prepared(critic_loss, peer), prepared(generator_loss, peer)
+
+    def step(real: np.ndarray, given: Sequence[np.ndarray] | None = None) -> float:
+        x = images(real, peer, device)
+        numbers = drawn(len(x)) if given is None else map(torch.from_numpy, given)
+        z, second, next_z = (each.to(device) for each in numbers)
+        with torch.no_grad():
+            fake = generator(z)
+        first = optimise(critic_loss(x, fake, second), of_critic)
         critic.requires_grad_(False)
-        scores = critic(generator(next_z))
-        loss = -scores.mean() if labels is None else entropy(scores, torch.ones_like(scores))
-        of_generator.zero_grad()
-        loss.backward()
-        of_generator.step()
+        last = optimise(generator_loss(next_z), of_generator)
         critic.requires_grad_(True)
-        return critic_loss.item() + loss.item()
+        return first + last
 
-    return round
+    return step

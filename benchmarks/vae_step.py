@@ -10,7 +10,7 @@ from typing import Any
 
 import common
 import numpy as np
-from common import FORMATS, PYTORCH, TINYGEN
+from common import EAGER, PEERS, PYTORCH, TINYGEN, Peer
 
 import tinygen as tg
 from tinygen import models, nn, optim
@@ -25,7 +25,7 @@ def batch(size: int = BATCH) -> np.ndarray:
 
 
 def vae_step(vae: models.VAE, device: str = "cpu") -> Callable[[np.ndarray], float]:
-    """One training step: ``step(batch)`` -> the loss, the negative ELBO an image."""
+    """One training step: ``step(batch)`` -> the loss, the negative ELBO per image."""
     optimizer = optim.Adam(vae.parameters(), lr=3e-4)
 
     def step(batch: np.ndarray) -> float:
@@ -39,7 +39,7 @@ def vae_step(vae: models.VAE, device: str = "cpu") -> Callable[[np.ndarray], flo
 
 
 def vae_chain(vae: models.ConvVAE, x: tg.Tensor) -> list[Callable]:
-    """The functions that a step goes through, one after the other, from images to the loss (but for the KL)."""
+    """The functions of a step in order, from images to the loss without the KL."""
 
     def draw(encoded: tg.Tensor) -> tg.Tensor:
         mean, logvar = tg.split(encoded, 2, axis=1)
@@ -49,7 +49,7 @@ def vae_chain(vae: models.ConvVAE, x: tg.Tensor) -> list[Callable]:
 
 
 def layer_name(layer: Callable) -> str:
-    """A layer of the chain, in a few words."""
+    """A short description of a layer of the chain."""
     if isinstance(layer, nn.Conv2d):
         return f"Conv2d {layer.in_channels}-{layer.out_channels} k{layer.kernel_size[0]}"
     if isinstance(layer, nn.Linear):
@@ -64,19 +64,19 @@ def build(name: str) -> Callable[[], float]:
         step = vae_step(models.ConvVAE(LATENT))
     else:
         twins = common.pytorch_side()
-        vae = twins.exchanged(twins.ConvVAE(LATENT), models.ConvVAE(LATENT).state_dict(), FORMATS[name])
-        step = twins.vae_step(vae, FORMATS[name])
+        vae = twins.exchanged(twins.ConvVAE(LATENT), models.ConvVAE(LATENT).state_dict(), PEERS[name])
+        step = twins.vae_step(vae, PEERS[name])
     return lambda: step(images)
 
 
 def compare_losses() -> None:
-    """Three steps from the same weights on the same images with the same noise, PyTorch in either format."""
+    """Three steps from the same weights on the same images with the same noise, with every peer."""
     twins, images, vae = common.pytorch_side(), batch(), models.ConvVAE(LATENT)
-    step, losses = vae_step(vae), {name: [] for name in (TINYGEN, *FORMATS)}
+    step, losses = vae_step(vae), {name: [] for name in (TINYGEN, *PEERS)}
     weights = vae.state_dict()
     twin_steps = {
-        name: twins.vae_step(twins.exchanged(twins.ConvVAE(LATENT), weights, memory_format), memory_format)
-        for name, memory_format in FORMATS.items()
+        name: twins.vae_step(twins.exchanged(twins.ConvVAE(LATENT), weights, peer), peer)
+        for name, peer in PEERS.items()
     }
     for seed in range(3):
         tg.manual_seed(seed)
@@ -85,15 +85,15 @@ def compare_losses() -> None:
         losses[TINYGEN].append(step(images))
         for name, twin_step in twin_steps.items():
             losses[name].append(twin_step(images, noise))
-    for name in FORMATS:
+    for name in PEERS:
         common.check_agreement(losses[TINYGEN], losses[name])
 
 
 def take_apart(chain: Sequence[Callable], x: Any, grad: Callable) -> list[tuple[float, float]]:
     """Milliseconds forward and backward of each function of a chain from ``x`` to the loss, in one pass there and back.
 
-    Every function begins a graph of its own, so that the way back can be timed link by link: ``grad`` is ``tg.grad``
-    or PyTorch's. Nobody asks for the gradient of ``x`` itself.
+    Every function starts a new graph, so that the backward pass can be timed function by function: ``grad`` is
+    ``tg.grad`` or PyTorch's. The gradient of ``x`` itself is not computed.
     """
     forward, backward, links, gradient = [], [], [], None
     for function in chain:
@@ -121,11 +121,11 @@ def adam_times(vae: models.VAE, x: tg.Tensor, twin: Any, twin_x: Any) -> dict[st
     return common.take_turns({TINYGEN: optimizer.step, PYTORCH: twin_optimizer.step}, seconds=2)
 
 
-def print_layers(memory_format: str, repetitions: int = 50) -> None:
-    """Where the time goes: medians over steps taken apart, each side twice in its turn, of which the second counts."""
+def print_layers(peer: Peer, repetitions: int = 50) -> None:
+    """The times of the layers: medians over repetitions, each side twice in its turn, of which the second counts."""
     twins, images, vae = common.pytorch_side(), batch(), models.ConvVAE(LATENT)
-    twin = twins.exchanged(twins.ConvVAE(LATENT), vae.state_dict(), memory_format)
-    x, twin_x = tg.tensor(images), twins.images(images, memory_format)
+    twin = twins.exchanged(twins.ConvVAE(LATENT), vae.state_dict(), peer)
+    x, twin_x = tg.tensor(images), twins.images(images, peer)
     chain, twin_chain = vae_chain(vae, x), twins.vae_chain(twin, twin_x)
     passes = []
     for _ in range(repetitions):
@@ -144,11 +144,11 @@ def main() -> None:
     """Agreement, time and memory, the layers, the ratio."""
     common.describe_machine()
     compare_losses()
-    times = common.take_turns({name: build(name) for name in (TINYGEN, *FORMATS)})
+    times = common.take_turns({name: build(name) for name in (TINYGEN, *PEERS)})
     common.print_table(
         ("a step, batch 64", "ms", "peak MB"), [(name, times[name], common.memory_of(name)) for name in times]
     )
-    print_layers(FORMATS[common.fastest(PYTORCH, times)])
+    print_layers(PEERS[common.fastest(PYTORCH, {name: times[name] for name in EAGER})])
     common.conclude(common.ratio(times), GOAL)
 
 

@@ -1,17 +1,18 @@
-"""A density that nobody wrote down, read off a discriminator.
+"""Density estimation with a discriminator.
 
     python examples/density_estimation.py
 
-A network learns to tell samples of distribution 4 from those of a standard Gaussian (IFT6135 (2019), assignment 3,
-problem 1.4). The best such network says D(x) = f1(x) / (f0(x) + f1(x)), and f0 is known, so f1(x) = f0(x) D(x) /
-(1 - D(x)) is an estimate of the other density, made of samples alone. It is compared with the exact one on [-5, 5]:
-the L1 distance, and whether it integrates to 1.
+A network is trained to distinguish samples of distribution 4 from those of a standard Gaussian (IFT6135 (2019),
+assignment 3, problem 1.4). The optimal discriminator is D(x) = f1(x) / (f0(x) + f1(x)), and f0 is known, so f1(x) =
+f0(x) D(x) / (1 - D(x)) estimates the other density from samples alone. It is compared with the exact density on
+[-5, 5]: the L1 distance, and the integral, which should be 1.
 
-The training is the Jensen-Shannon bound, on fresh samples at every step. How exact the ratio becomes is decided by the
-noise of the last steps, so their rate falls to 0.
+The objective is the Jensen-Shannon bound, on new samples at every step. The accuracy of the density ratio is limited
+by the noise of the last steps, so the learning rate falls to 0.
 """
 
 import argparse
+from typing import Any
 
 import numpy as np
 from scipy import integrate
@@ -21,51 +22,50 @@ from tinygen import divergences, objectives, plotting
 from tinygen.data import samplers
 from tinygen.models import MLP
 from tinygen.optim import Adam, cosine_schedule
-from tinygen.training import Reference, Run, conduct, sampler_arguments, train
+from tinygen.training import Reference, Run, common_arguments, conduct, train
 
 TITLE = "A density from a discriminator"
-STEPS = 100  # an epoch
+STEPS = 100  # per epoch
 LEARNING_RATE = 0.01
 LOW, HIGH = -5.0, 5.0
+EXACT = divergences.jensen_shannon_by_quadrature(
+    samplers.distribution4_density, samplers.standard_gaussian_density, -9, 9
+)
 REFERENCES = [
-    Reference("density_l1_distance", 0.05, "what the example promises"),
+    Reference("density_l1_distance", 0.05, "upper bound set by this example"),
     Reference("density_integral", 1.0, "exact"),
-    Reference(
-        "jensen_shannon",
-        divergences.jensen_shannon_by_quadrature(
-            samplers.distribution4_density, samplers.standard_gaussian_density, -9, 9
-        ),
-        "exact, by quadrature",
-    ),
+    Reference("jensen_shannon", EXACT, "exact, by quadrature"),
 ]
 
 
 def arguments() -> argparse.Namespace:
     """The common options."""
-    return sampler_arguments(
+    return common_arguments(
         TITLE,
         data="distribution4",
+        datasets=("distribution4",),
         epochs=15,
+        batch_size=512,
         out="runs/density",
         epochs_help=f"times {STEPS} training steps",
+        batch_help="samples of each distribution per training step",
         limit_help="train for the first N steps of each epoch only",
     ).parse_args()
 
 
 def main() -> None:
-    """The options, and the experiment that they describe."""
+    """Parse the options and run the experiment."""
     conduct(experiment, arguments(), limit=1)
 
 
 def experiment(options: argparse.Namespace, run: Run) -> None:
     """Samples, discriminator, density, figures."""
-    tg.manual_seed(options.seed)
     discriminator = MLP(1, zero_init_last=True).to(options.device)
     optimizer = Adam(discriminator.parameters(), LEARNING_RATE, betas=(0.9, 0.99))
     steps = min(STEPS, options.limit or STEPS)
 
     def bound(n: int) -> tg.Tensor:
-        """The Jensen-Shannon bound on n new samples of each."""
+        """The Jensen-Shannon bound on n new samples of each distribution."""
         x, y = (tg.tensor(p(n), device=options.device) for p in (samplers.distribution4, samplers.standard_gaussian))
         return objectives.F_DIVERGENCES["jensen_shannon"].bound(discriminator(x), discriminator(y))
 
@@ -81,7 +81,7 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
         with tg.no_grad():
             return {"jensen_shannon": bound(20_000).item()}
 
-    parts = {"discriminator": discriminator, "optimizer": optimizer}
+    parts: dict[str, Any] = {"discriminator": discriminator, "optimizer": optimizer}
     train(run, range(steps), step, epochs=options.epochs, parts=parts, evaluate=evaluate)
 
     x = np.linspace(LOW, HIGH, 4001)
@@ -93,43 +93,21 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
         "jensen_shannon": run.rows[-1]["jensen_shannon"],
     }
     draw(run, x, exact, estimate)
-    run.finish(
-        TITLE,
-        results,
-        seed=options.seed,
-        device=options.device,
-        references=REFERENCES,
-        text=__doc__.split("\n\n", 2)[2],
-    )
+    run.finish(TITLE, results, references=REFERENCES, text=__doc__)
 
 
 def draw(run: Run, x: np.ndarray, exact: np.ndarray, estimate: np.ndarray) -> None:
-    """The discriminator's output, and the estimated beside the true density."""
+    """The discriminator's output, and the estimated and the exact density."""
     base = samplers.standard_gaussian_density(x)
-    path = run.figure("density.png", "What the discriminator says, and the density that follows from it.")
-    parts = [
-        plotting.Panel(
-            "The discriminator",
-            "x",
-            "D(x)",
-            {"trained": (x, estimate / (base + estimate))},
-            {"best possible": (x, exact / (base + exact))},
-            markers=False,
-        ),
-        plotting.Panel(
-            "The density",
-            "x",
-            "density",
-            {"estimated": (x, estimate), "standard Gaussian": (x, base)},
-            {"exact": (x, exact)},
-            markers=False,
-        ),
+    trained, optimal = {"trained": (x, estimate / (base + estimate))}, {"optimal": (x, exact / (base + exact))}
+    densities = {"estimated": (x, estimate), "standard Gaussian": (x, base)}
+    panels = [
+        plotting.Panel("The discriminator", "x", "D(x)", trained, optimal, markers=False),
+        plotting.Panel("The density", "x", "density", densities, {"exact": (x, exact)}, markers=False),
     ]
-    plotting.panels(parts, path)
-    path = run.figure("curves.png", "The Jensen-Shannon bound on fresh samples, epoch by epoch.")
-    plotting.curves(
-        run.rows, path, names={"jensen_shannon": "bound"}, ylabel="nats", references={"exact": REFERENCES[2].value}
-    )
+    plotting.panels(panels, run.figure("density.png", "The discriminator, and the density computed from it."))
+    path = run.figure("curves.png", "The Jensen-Shannon bound on new samples, epoch by epoch.")
+    plotting.curves(run.rows, path, names={"jensen_shannon": "bound"}, ylabel="nats", references={"exact": EXACT})
 
 
 if __name__ == "__main__":

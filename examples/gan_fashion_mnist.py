@@ -1,29 +1,28 @@
-"""Three games between the same two networks, on clothes: what each constraint does to the images and to the curves.
+"""Three GANs with the same networks on images of clothes: the effect of each objective on samples and curves.
 
-    python examples/gan_fashion_mnist.py                                all three games, one after the other
+    python examples/gan_fashion_mnist.py                                all three, one after the other
     python examples/gan_fashion_mnist.py --game wasserstein-gp          one of them
-    python examples/gan_fashion_mnist.py --resume                       go on; a game that is over is only judged again
+    python examples/gan_fashion_mnist.py --resume                       continue; a finished one is only evaluated again
     python examples/gan_fashion_mnist.py --steps 90000 --width 64 --device gpu          as long as published runs
-    python examples/gan_fashion_mnist.py --data strokes --limit 2000    embedded digits: nothing to download, minutes
+    python examples/gan_fashion_mnist.py --data strokes --limit 2000    embedded digits, no download, minutes
 
-A generator of three transposed convolutions draws images of 28 x 28 from 128 numbers; a critic of three convolutions
-scores them. All games begin with the same weights, none depends on which others are played, and each sees as many real
-images: where the critic makes five steps to one, the generator makes a fifth of the steps. A classifier that was
-trained on the same images sorts the samples, says of which it is least sure and whether a class is missing, and its
-features measure FID and KID. Samples are drawn with an average of the generator's weights.
+A generator of three transposed convolutions maps 128 latent variables to images of 28 x 28; the critic has three
+convolutions. All GANs start from the same weights, none depends on which others are trained, and each uses as many real
+images: with five critic's steps per generator's step, the generator makes a fifth of the steps. A classifier trained on
+the same images predicts the classes of the samples and how often each occurs; its features give FID and KID. Samples
+are drawn with a moving average of the generator's weights.
 
-Non-saturating: the critic is a discriminator, whose loss is the surprise at which images are real. It begins near
-log 4 = 1.39, that of one who knows nothing, and goes towards 0 in the first hundreds of steps, as the discriminator
-learns to tell the samples; the generator's loss, the surprise that its samples are taken for fake, climbs at the same
-time. Then the two stay about where they are, while the samples get better: at its best this game would end at log 4 and
-log 2, and it does not get there.
+Non-saturating: the critic is a discriminator whose loss is the cross entropy of real and generated. It starts near
+log 4 = 1.39, the loss of D = 1/2, and falls towards 0 in the first hundreds of steps; the generator's loss rises at the
+same time. Then both stay nearly constant while the samples improve: at the optimum the losses are log 4 and log 2,
+which are not reached.
 
-Wasserstein with weights clipped at 0.1: the loss is minus the gap between the scores of real and fake images. It falls
-fast, while the critic learns to tell them apart, and then climbs slowly toward 0 as the generator closes the gap. The
-climb is the good news. The gap has no unit: it is the distance times a slope that the box allows, and nobody knows it.
+Wasserstein with weights clipped at 0.1: the loss is minus the gap between the scores of real and generated images. It
+falls fast while the critic learns to separate them, and then rises slowly toward 0 as the generator closes the gap.
+The gap has no unit: it is the distance times the Lipschitz constant that clipping allows, which is unknown.
 
-Wasserstein with gradient penalty: the same curve, fast down and slowly up, after a first moment in which slopes far
-from 1 cost the critic more than the gap gains. Slopes near 1 give the gap a unit, that of the pixels.
+Wasserstein with gradient penalty: the same shape, after a few first steps in which gradient norms far from 1 cost the
+critic more than the gap gains. Gradient norms near 1 give the gap the unit of the pixels.
 """
 
 import argparse
@@ -34,22 +33,22 @@ from typing import NamedTuple
 import numpy as np
 
 import tinygen as tg
-from tinygen import backend, data, evaluation, plotting
+from tinygen import data, evaluation, plotting
 from tinygen.models import DigitClassifier, GreyCritic, GreyGenerator
 from tinygen.objectives import GAMES as TABLE
 from tinygen.optim import Adam, ExponentialMovingAverage
-from tinygen.training import Players, Run, Snapshots, common_arguments, conduct, load_splits, say, train
+from tinygen.training import GAN, Run, Snapshots, common_arguments, conduct, fixed_latents, load_splits, say, train
 from tinygen.training.classifier import probabilities
-from tinygen.training.options import positive, real, user_path, whole
+from tinygen.training.options import real, whole
 
-TITLE = "Three games on grey images"
+TITLE = "Three GANs on grey images"
 GAMES = {
     "non-saturating": TABLE["non_saturating"],
     "wasserstein-clip": replace(TABLE["wasserstein_clip"], clip=0.1),
     "wasserstein-gp": replace(TABLE["wasserstein_gradient"], n_critic=1),
 }
 LATENT_SIZE = 128
-LOOKS = 50  # times that a training is looked at: rows of metrics, grids of samples
+ROWS = 50  # rows of metrics, and grids of samples, per training run
 CLASSES = {
     "fashion-mnist": "T-shirt, trousers, pullover, dress, coat, sandal, shirt, sneaker, bag, ankle boot",
     "strokes": "the digits from 0 to 9",
@@ -57,202 +56,167 @@ CLASSES = {
 }
 
 
-class Played(NamedTuple):
-    """What a game leaves to be judged: its metrics, pictures of the way, and samples, uint8 (N, 1, 28, 28)."""
+class Trained(NamedTuple):
+    """A trained GAN: its run, samples during training, and final samples, uint8 (N, 1, 28, 28)."""
 
-    rows: list[dict[str, float]]
+    run: Run
     snapshots: Snapshots
     samples: np.ndarray
 
 
 def arguments() -> argparse.Namespace:
-    """The common options, and the games'."""
+    """The common options, and those of the GANs."""
     parser = common_arguments(
         TITLE,
         data="fashion-mnist",
-        epochs=6,
-        out="runs/gan_fashion_mnist",
-        batch_size=32,
         datasets=tuple(CLASSES),
-        batch_help="real images a critic's step",
+        epochs=6,
+        batch_size=32,
+        batch_help="real images per step of the critic",
+        learning_rate=2e-4,
+        classifier=True,
+        out="runs/gan_fashion_mnist",
     )
-    parser.add_argument(
-        "--game", nargs="+", choices=GAMES, default=list(GAMES), metavar="NAME", help=f"of {', '.join(GAMES)} (all)"
-    )
-    parser.add_argument(
-        "--steps",
-        type=whole(1),
-        metavar="N",
-        help="the generator's steps in each game, in place of --epochs; 6 epochs are 10,000, or 2,000 where the critic "
-        "makes five to its one",
-    )
-    parser.add_argument(
-        "--n-critic", type=whole(1), metavar="N", help="critic's steps a round (1; wasserstein-clip: 5)"
-    )
-    parser.add_argument("--learning-rate", type=positive, default=2e-4, metavar="X", help="of both (%(default)s)")
-    parser.add_argument("--beta1", type=real(0, 1), default=0.5, metavar="X", help="Adam's, of both (%(default)s)")
-    parser.add_argument(
-        "--width",
-        type=whole(1),
-        default=32,
-        metavar="N",
-        help="channels beside the image (%(default)s; on a GPU rather 64)",
-    )
-    parser.add_argument(
-        "--classifier",
-        type=user_path,
-        metavar="FILE",
-        help="what judges samples: the classifier's checkpoint of an earlier run on the same data; else one is trained",
-    )
-    return parser.parse_args()
+    add = parser.add_argument
+    add("--game", nargs="+", choices=GAMES, default=list(GAMES), metavar="NAME", help=f"of {', '.join(GAMES)} (all)")
+    steps = "steps of the generator, in place of --epochs; 6 epochs are 10,000, or 2,000 with five critic's steps each"
+    add("--steps", type=whole(1), metavar="N", help=steps)
+    add("--n-critic", type=whole(1), metavar="N", help="critic's steps per generator's step (1; wasserstein-clip: 5)")
+    add("--beta1", type=real(0, 1), default=0.5, metavar="X", help="Adam's, for both networks (%(default)s)")
+    width = "channels of the layer nearest to the image (%(default)s; recommended on a GPU: 64)"
+    add("--width", type=whole(1), default=32, metavar="N", help=width)
+    options = parser.parse_args()
+    options.game = list(dict.fromkeys(options.game))  # each once
+    return options
 
 
 def main() -> None:
-    """The options, and the experiment that they describe."""
+    """Parse the options and run the experiment."""
     options = arguments()
     n_critic = options.n_critic or max(GAMES[name].n_critic for name in options.game)
     conduct(experiment, options, limit=max(32, options.batch_size * n_critic), steps=1)
 
 
 def experiment(options: argparse.Namespace, run: Run) -> None:
-    """Data, games, the judge, figures, results."""
+    """Data, GANs, evaluation by a classifier, figures, results."""
     train_set, valid_set, test_set = load_splits(options)
-    say(f"{TITLE}: {options.data}, {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
-    games = {name: play(name, options, run, train_set, len(test_set)) for name in options.game}
+    gans = {name: fit(name, options, run, train_set, len(test_set)) for name in options.game}
 
-    tg.manual_seed(options.seed)
+    tg.manual_seed(options.seed)  # the classifier does not depend on which GANs were trained
     classifier = evaluation.obtain_classifier(
-        options.classifier,
-        run,
-        train_set,
-        valid_set,
-        make=DigitClassifier,
-        epochs=5,
-        device=options.device,
+        options.classifier, run, train_set, valid_set, make=DigitClassifier, epochs=5, device=options.device
     )
     results = {}
-    for name, game in games.items():
-        found = evaluation.judge_samples(classifier, game.samples, test_set)
-        results["classifier_accuracy"] = found.pop("classifier_accuracy")
-        results |= {f"{name.replace('-', '_')}_{what.removeprefix('samples_')}": each for what, each in found.items()}
+    for name, gan in gans.items():
+        scores = evaluation.judge_samples(classifier, gan.samples, test_set)
+        results["classifier_accuracy"] = scores.pop("classifier_accuracy")
+        prefix = name.replace("-", "_")
+        results |= {f"{prefix}_{score.removeprefix('samples_')}": value for score, value in scores.items()}
     real = evaluation.judge_samples(classifier, train_set.images[: len(test_set)], test_set)
-    results |= {f"training_images_{what}": real[what] for what in ("fid", "kid", "kid_standard_error")}
-    chances = {name: probabilities(classifier, game.samples) for name, game in games.items()}
-    draw(run, games, chances, test_set, CLASSES[options.data])
-    run.finish(
-        f"{TITLE}: {options.data}",
-        results,
-        seed=options.seed,
-        device=options.device,
-        text="\n\n".join(__doc__.split("\n\n")[2:]),
-        columns=len(games),
+    results |= {f"training_images_{score}": real[score] for score in ("fid", "kid", "kid_standard_error")}
+    predicted = {name: probabilities(classifier, gan.samples) for name, gan in gans.items()}
+    draw_samples_and_curves(run, gans)
+    draw_classes(run, gans, predicted, test_set, CLASSES[options.data])
+    run.finish(f"{TITLE}: {options.data}", results, text=__doc__, columns=len(gans))
+
+
+def fit(name: str, options: argparse.Namespace, parent: Run, train_set: data.Dataset, count: int) -> Trained:
+    """Train one GAN in the subfolder ``name`` of the folder of ``parent``, and draw ``count`` samples."""
+    gan = new_gan(name, options)
+    loader = data.DataLoader(
+        train_set, options.batch_size * gan.game.n_critic, shuffle=True, drop_last=True, transform=data.centred
     )
-
-
-def play(name: str, options: argparse.Namespace, parent: Run, train_set: data.Dataset, count: int) -> Played:
-    """Play one game to its end, in a folder of its name within that of ``parent``, and draw ``count`` samples."""
-    game = GAMES[name] if options.n_critic is None else replace(GAMES[name], n_critic=options.n_critic)
-    tg.manual_seed(options.seed)
-    generator = GreyGenerator(LATENT_SIZE, options.width).to(options.device)
-    critic = GreyCritic(options.width, normalised=game.slope_penalty is None).to(options.device)
-    optimizers = [
-        Adam(player.parameters(), options.learning_rate, (options.beta1, 0.999)) for player in (generator, critic)
-    ]
-    average = ExponentialMovingAverage(generator, 0.999)
-    players = Players(game, generator, critic, LATENT_SIZE, *optimizers, average)
-
-    batch = options.batch_size * game.n_critic
-    loader = data.DataLoader(train_set, batch, shuffle=True, drop_last=True, transform=data.centred)
     steps = options.steps or options.epochs * len(loader)
-    rounds = math.ceil(steps / LOOKS)  # from one look to the next
-    looks = math.ceil(steps / rounds)
-    say(f"{name}: {looks * rounds:,} steps of the generator, {game.n_critic} of the critic to each")
+    interval = math.ceil(steps / ROWS)  # steps per row
+    rows = math.ceil(steps / interval)
+    say(f"{name}: {rows * interval:,} steps of the generator, each with {gan.game.n_critic} of the critic")
     run, snapshots = parent.part(name), Snapshots()
-    with backend.fixed_seed(0):
-        z = players.latents(max(count, 100))  # the same in every game, so that grids can be compared
+    z = fixed_latents(max(count, 100), LATENT_SIZE, options.device)
 
     def step(batch: tuple[np.ndarray, np.ndarray | None], index: int) -> dict[str, float]:
-        for optimizer in optimizers:
-            optimizer.lr = options.learning_rate
-        return players.round(tg.tensor(batch[0], device=options.device))
+        gan.generator_optimizer.lr = gan.critic_optimizer.lr = options.learning_rate
+        return gan.train_step(batch[0])
 
     def evaluate() -> dict[str, float]:
-        done = (len(run.rows) + 1) * rounds
-        images = data.as_bytes(players.generate(z[:100]))
+        done = (len(run.rows) + 1) * interval
+        images = data.as_bytes(gan.generate(z[:100]))
         snapshots[done] = images[:10]
-        plotting.image_grid(images, run.progress_figure("look"), columns=10)
+        plotting.image_grid(images, run.progress_figure("row"), columns=10)
         return {"generator_steps": done}
 
-    parts = {**players.parts, "snapshots": snapshots}
-    train(run, data.Repeated(loader, rounds), step, epochs=looks, parts=parts, evaluate=evaluate)
-    with average.applied():
-        tg.save(run.file("model.h5"), generator=generator.state_dict(), critic=critic.state_dict())
-    return Played(run.rows, snapshots, data.as_bytes(players.generate(z))[:count])
+    parts = {**gan.parts, "snapshots": snapshots}
+    train(run, data.Repeated(loader, interval), step, epochs=rows, parts=parts, evaluate=evaluate)
+    with gan.averaged():
+        tg.save(run.file("model.h5"), generator=gan.generator.state_dict(), critic=gan.critic.state_dict())
+    return Trained(run, snapshots, data.as_bytes(gan.generate(z))[:count])
 
 
-def draw(
-    run: Run, games: dict[str, Played], chances: dict[str, np.ndarray], test_set: data.Dataset, classes: str
-) -> None:
-    """One kind of figure after the other, each for all games, side by side in the report."""
-    for name, game in games.items():
+def new_gan(name: str, options: argparse.Namespace) -> GAN:
+    """A GAN with the initial weights that all of them share."""
+    tg.manual_seed(options.seed)
+    game = GAMES[name] if options.n_critic is None else replace(GAMES[name], n_critic=options.n_critic)
+    generator = GreyGenerator(LATENT_SIZE, options.width).to(options.device)
+    critic = GreyCritic(options.width, normalised=game.slope_penalty is None).to(options.device)
+    rate, betas = options.learning_rate, (options.beta1, 0.999)
+    of_generator, of_critic = (Adam(network.parameters(), rate, betas) for network in (generator, critic))
+    average = ExponentialMovingAverage(generator, 0.999)
+    return GAN(game, generator, critic, LATENT_SIZE, of_generator, of_critic, average)
+
+
+def draw_samples_and_curves(run: Run, gans: dict[str, Trained]) -> None:
+    """Samples, curves, and samples of ten latents during training; one kind of figure after the other, so that the
+    report has one column per GAN."""
+    for name, gan in gans.items():
         path = run.figure(f"{name}-samples.png", f"{name}: samples.")
-        plotting.image_grid(game.samples[:100], path, columns=10)
-    for name, game in games.items():
-        plotting.panels(curves(game.rows), run.figure(f"{name}-curves.png", f"{name}: the game's curves."))
-    for name, game in games.items():
-        moments, images = game.snapshots.rows(10)
-        caption = f"{name}: the same ten latents after {', '.join(f'{moment:,}' for moment in moments)} steps."
+        plotting.image_grid(gan.samples[:100], path, columns=10)
+    for name, gan in gans.items():
+        plotting.panels(curves(gan.run), run.figure(f"{name}-curves.png", f"{name}: learning curves."))
+    for name, gan in gans.items():
+        steps, images = gan.snapshots.rows(10)
+        caption = f"{name}: the same ten latents after {', '.join(f'{step:,}' for step in steps)} steps."
         path = run.figure(f"{name}-progress.png", caption)
         plotting.image_grid(images.reshape(-1, *images.shape[2:]), path, columns=10)
-    real = evaluation.sort_by_class(test_set.images, np.eye(10)[test_set.labels], 6)
-    for name, game in games.items():
-        made = evaluation.sort_by_class(game.samples, chances[name], 6)
-        rows = np.concatenate([made, np.full_like(made[:, :1], 255), real], axis=1)
-        caption = f"{name}: samples by class, as the classifier sorts them, and on the right real ones: {classes}."
-        plotting.image_grid(rows.reshape(-1, *rows.shape[2:]), run.figure(f"{name}-classes.png", caption), columns=13)
-    for name, game in games.items():
-        least = evaluation.least_recognisable(game.samples, chances[name], 40)
-        caption = f"{name}: the samples of which the classifier is least sure."
-        plotting.image_grid(least, run.figure(f"{name}-least-recognisable.png", caption), columns=10)
-    path = run.figure("shares.png", f"How often each class is drawn: {classes}.")
-    plotting.panels([shares(chances, test_set)], path)
 
 
-def curves(rows: list[dict[str, float]]) -> list[plotting.Panel]:
-    """What both players pay; the gap between the scores; the slopes, where they are paid for."""
-    steps = [row["generator_steps"] for row in rows]
-
-    def column(name: str) -> tuple[list[float], list[float]]:
-        return steps, [row[name] for row in rows]
-
-    losses = {"critic": column("critic_loss"), "generator": column("generator_loss")}
+def curves(run: Run) -> list[plotting.Panel]:
+    """Both losses; the gap between the scores; the gradient norms, where they are penalised."""
+    x, label = "generator_steps", "steps of the generator"
+    losses = {"critic": run.curve("critic_loss", x), "generator": run.curve("generator_loss", x)}
+    gap = {"gap": run.curve("score_gap", x)}
     panels = [
-        plotting.Panel("The losses", "steps of the generator", "loss", losses, markers=False),
-        plotting.Panel(
-            "The gap between the scores",
-            "steps of the generator",
-            "E[T(real)] - E[T(fake)]",
-            {"gap": column("score_gap")},
-            markers=False,
-        ),
+        plotting.Panel("The losses", label, "loss", losses, markers=False),
+        plotting.Panel("Score gap", label, "E[T(real)] - E[T(fake)]", gap, markers=False),
     ]
-    if "slope" in rows[0]:
-        one = {"1": ([steps[0], steps[-1]], [1.0, 1.0])}
-        slope = {"slope": column("slope")}
-        panels.append(plotting.Panel("The slopes", "steps of the generator", "E ||grad T||", slope, one, markers=False))
+    if "slope" in run.rows[0]:
+        norms, one = {"gradient norm": run.curve("slope", x)}, {"1": run.level(1.0, x)}
+        panels.append(plotting.Panel("Gradient norms", label, "E ||grad T||", norms, one, markers=False))
     return panels
 
 
-def shares(chances: dict[str, np.ndarray], test_set: data.Dataset) -> plotting.Panel:
-    """How often each class is drawn, beside how often it is real."""
-    classes = np.arange(10)
+def draw_classes(
+    run: Run, gans: dict[str, Trained], predicted: dict[str, np.ndarray], test_set: data.Dataset, classes: str
+) -> None:
+    """Samples by predicted class, those with the lowest maximal probability, and the frequencies of the classes."""
+    real = evaluation.sort_by_class(test_set.images, np.eye(10)[test_set.labels], 6)
+    for name, gan in gans.items():
+        generated = evaluation.sort_by_class(gan.samples, predicted[name], 6)
+        rows = np.concatenate([generated, np.full_like(generated[:, :1], 255), real], axis=1)
+        caption = f"{name}: samples by predicted class, and on the right real images: {classes}."
+        plotting.image_grid(rows.reshape(-1, *rows.shape[2:]), run.figure(f"{name}-classes.png", caption), columns=13)
+    for name, gan in gans.items():
+        least = evaluation.least_recognisable(gan.samples, predicted[name], 40)
+        caption = f"{name}: the samples with the lowest maximal class probability."
+        plotting.image_grid(least, run.figure(f"{name}-least-recognisable.png", caption), columns=10)
 
-    def share(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return classes, np.bincount(chosen, minlength=10) / len(chosen)
+    def frequencies(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.arange(10), np.bincount(chosen, minlength=10) / len(chosen)
 
-    drawn = {name: share(each.argmax(axis=1)) for name, each in chances.items()}
-    real, title = {"real": share(test_set.labels)}, "Shares of the classes"
-    return plotting.Panel(title, "class", "share of samples", drawn, real, from_zero=True, xticks=classes.tolist())
+    measured = {name: frequencies(each.argmax(axis=1)) for name, each in predicted.items()}
+    real_ones, ticks = {"real": frequencies(test_set.labels)}, list(range(10))
+    panel = plotting.Panel(
+        "Frequencies of the classes", "class", "fraction of samples", measured, real_ones, from_zero=True, xticks=ticks
+    )
+    plotting.panels([panel], run.figure("shares.png", f"The frequency of each class: {classes}."))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""A variational autoencoder in one page: data, model, loss, backward, step, one figure.
+"""A variational autoencoder on one page: data, model, loss, backward, step, one figure (Kingma and Welling 2014).
 
-    python examples/minimal_vae.py      digits drawn by the library; some two minutes on two cores; writes vae.png
+    python examples/minimal_vae.py      digits drawn by the library; about two minutes on two cores; writes vae.png
 
-Run it, change it, copy it. ``vae_mnist.py`` is the same experiment with options, checkpoints, likelihoods and a report.
+``vae_mnist.py`` is the same experiment with options, checkpoints, likelihoods and a report.
 """
 
 import tinygen as tg
@@ -37,9 +37,9 @@ for epoch in range(EPOCHS):
     for step, (images, _) in enumerate(batches):
         x = tg.tensor(images, dtype="float32")
         mean, logvar = tg.split(encoder(x), 2, axis=1)
-        z = mean + tg.exp(logvar / 2) * tg.randn_like(mean)  # z ~ q(z|x), differentiable in mean and logvar
+        z = mean + tg.exp(logvar / 2) * tg.randn_like(mean)  # z ~ q(z|x), reparametrised
         reconstruction = F.binary_cross_entropy_with_logits(decoder(z), x, reduction="sum") / len(x)
-        kl = (tg.exp(logvar) + mean * mean - 1 - logvar).sum() / 2 / len(x)
+        kl = (tg.exp(logvar) + mean**2 - 1 - logvar).sum() / 2 / len(x)  # KL(q(z|x) || N(0, I))
         loss = reconstruction + kl  # the negative ELBO, nats per image
         optimizer.zero_grad()
         loss.backward()

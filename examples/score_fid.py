@@ -1,12 +1,12 @@
-"""How far is a folder of images from SVHN's test set? The Fréchet distance between a classifier's features of both.
+"""The Frechet distance (FID) between a folder of images and SVHN's test set, by the features of a classifier.
 
     python examples/score_fid.py --model svhn_classifier.pt path/to/sample_directory/
     python examples/score_fid.py --data street path/to/sample_directory/
     python examples/score_fid.py --data street --samples runs/wgan_gp_svhn/model.h5 --save-samples DIR
 
-All that path/to/sample_directory/ holds is a folder samples/ of images (or the images themselves), of any size: they
-are resized to 32 x 32. --model is the classifier: the assignment's file, or the checkpoint of
-examples/classify_svhn.py. The score depends on the classifier, the test set and the number of images: compare equals.
+path/to/sample_directory/ holds a folder samples/ of images, or the images themselves, of any size: they are resized to
+32 x 32. --model is the classifier: the assignment's file, or the checkpoint of examples/classify_svhn.py. The distance
+depends on the classifier, the test set and the number of images: compare only distances that share all three.
 """
 
 import argparse
@@ -24,40 +24,30 @@ LATENT_SIZE = 100
 
 
 def arguments() -> argparse.Namespace:
-    """What to score, and by what."""
+    """The images, the classifier and the test set."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", type=user_path, nargs="?", metavar="PATH", help="a folder of images")
-    parser.add_argument("--samples", type=user_path, metavar="FILE", help="score what the generator in model.h5 makes")
-    parser.add_argument(
-        "--save-samples", type=user_path, metavar="DIR", help="write its samples to an empty folder, as PNG"
-    )
-    parser.add_argument(
-        "--count", type=whole(20), default=1000, metavar="N", help="how many samples it makes (%(default)s)"
-    )
-    parser.add_argument(
-        "--model",
-        type=user_path,
-        default=Path("runs/classify_svhn/checkpoint.h5"),
-        metavar="FILE",
-        help="the classifier's weights (%(default)s)",
-    )
-    parser.add_argument("--data", default="svhn", choices=("svhn", "street"), help="whose test set (%(default)s)")
-    parser.add_argument("--data-root", type=user_path, metavar="DIR", help="the folder of the data")
-    parser.add_argument("--limit", type=whole(20), metavar="N", help="use the first N images of the test set only")
-    parser.add_argument(
-        "--device", type=device, default="cpu", metavar="cpu|gpu", help="where to compute (%(default)s)"
-    )
-    parser.add_argument("--seed", type=whole(0), default=0, metavar="N", help="where chance starts (%(default)s)")
+    add = parser.add_argument
+    add("path", type=user_path, nargs="?", metavar="PATH", help="a folder of images")
+    add("--samples", type=user_path, metavar="FILE", help="evaluate samples of the generator in model.h5")
+    add("--save-samples", type=user_path, metavar="DIR", help="write its samples to an empty folder, as PNG")
+    add("--count", type=whole(20), default=1000, metavar="N", help="number of its samples (%(default)s)")
+    weights = Path("runs/classify_svhn/checkpoint.h5")
+    add("--model", type=user_path, default=weights, metavar="FILE", help="the classifier's weights (%(default)s)")
+    add("--data", default="svhn", choices=("svhn", "street"), help="whose test set (%(default)s)")
+    add("--data-root", type=user_path, metavar="DIR", help="folder of the data")
+    add("--limit", type=whole(20), metavar="N", help="use the first N images of the test set only")
+    add("--device", type=device, default="cpu", metavar="cpu|gpu", help="where to compute (%(default)s)")
+    add("--seed", type=whole(0), default=0, metavar="N", help="of all random numbers (%(default)s)")
     options = parser.parse_args()
     if (options.path is None) == (options.samples is None):
         parser.error("expected a folder of images, or a generator's file in --samples, one of the two")
     if options.save_samples is not None and options.samples is None:
-        parser.error("--save-samples writes what the generator in --samples makes: there is none")
+        parser.error("--save-samples writes samples of the generator in --samples, which is missing")
     return options
 
 
 def main() -> None:
-    """What to score, and the score; what does not fit is said in one sentence."""
+    """Parse the options and print the score; errors of options and files end the program with one sentence."""
     options = arguments()
     with interruptible(), refusing():
         score(options)
@@ -69,13 +59,14 @@ def score(options: argparse.Namespace) -> None:
     classifier = evaluation.load_classifier(options.model).to(options.device)
     (test_set,) = load_splits(options, "test")
     images = evaluation.read_images(options.path) if options.samples is None else draw_samples(options)
-    say(f"{len(images):,} images against the {len(test_set):,} of {options.data}'s test set, by {options.model}")
-
-    found, real = (np.concatenate(list(evaluation.image_features(classifier, x))) for x in (images, test_set.images))
-    kid, kid_standard_error = evaluation.calculate_kid_score(found, real)
+    say(f"{len(images):,} images, compared with the test set by the features of {options.model}")
+    generated, real = (
+        np.concatenate(list(evaluation.image_features(classifier, x))) for x in (images, test_set.images)
+    )
+    kid, kid_standard_error = evaluation.calculate_kid_score(generated, real)
     results = {
-        "fid": evaluation.calculate_fid_score(found, real),
-        "fid_standard_error": evaluation.fid_standard_error(found, real),
+        "fid": evaluation.calculate_fid_score(generated, real),
+        "fid_standard_error": evaluation.fid_standard_error(generated, real),
         "kid": kid,
         "kid_standard_error": kid_standard_error,
     }
@@ -83,7 +74,7 @@ def score(options: argparse.Namespace) -> None:
 
 
 def draw_samples(options: argparse.Namespace) -> np.ndarray:
-    """``count`` images of the generator in a model.h5, as bytes, and in files where that is asked for."""
+    """``count`` samples of the generator in a model.h5, as bytes; with ``--save-samples`` also written to files."""
     generator = Generator(LATENT_SIZE)
     evaluation.load_weights(generator, options.samples, "generator")
     z = tg.randn(options.count, LATENT_SIZE)

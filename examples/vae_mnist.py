@@ -1,13 +1,13 @@
-"""A convolutional VAE learns to draw digits, and says how likely it finds digits that it has never seen.
+"""A convolutional VAE of digits, and its log-likelihood on validation and test images.
 
     python examples/vae_mnist.py                        the fixed binarised MNIST, the better recipe, 20 epochs
-    python examples/vae_mnist.py --recipe plain         Adam at 3e-4 throughout, as the assignment has it
-    python examples/vae_mnist.py --data strokes         the embedded digits, nothing to download
+    python examples/vae_mnist.py --recipe plain         Adam at 3e-4 throughout, as in the assignment
+    python examples/vae_mnist.py --data strokes         the embedded digits, no download
     python examples/vae_mnist.py --device gpu           on a GPU, unchanged
 
-The model is the one of IFT6135 (2019), assignment 3, problem 2: 100 latent numbers, decoded into the probabilities of
+The model is that of IFT6135 (2019), assignment 3, problem 2: 100 latent variables, decoded into the probabilities of
 784 pixels. It is trained on the ELBO; then log p(x) of the validation and test images is estimated by importance
-sampling. Where the data have labels, a classifier trained on the same data reads the samples.
+sampling. Where the data have labels, a classifier trained on the same data evaluates the samples.
 """
 
 import argparse
@@ -16,11 +16,10 @@ from functools import partial
 
 import numpy as np
 
-import tinygen as tg
 from tinygen import data, evaluation, plotting
 from tinygen.models import ConvVAE, DigitClassifier
 from tinygen.optim import Adam, cosine_schedule
-from tinygen.training import Reference, Run, common_arguments, conduct, load_splits, say, train_vae
+from tinygen.training import Reference, Run, common_arguments, conduct, likelihood_arguments, load_splits, train_vae
 from tinygen.training.classifier import probabilities, train_classifier
 from tinygen.training.options import positive, real, whole
 
@@ -28,7 +27,7 @@ TITLE = "A convolutional VAE"
 
 REFERENCES = {
     "binarized-mnist": [
-        Reference("valid_elbo", -96.0, "the assignment's bar"),
+        Reference("valid_elbo", -96.0, "required by the assignment"),
         Reference("valid_elbo", -93.96, "PyTorch, plain recipe, seed 0"),
         Reference("test_elbo", -93.39, "PyTorch, plain recipe, seed 0"),
         Reference("valid_log_likelihood", -88.80, "PyTorch, plain recipe, K = 200"),
@@ -40,14 +39,14 @@ REFERENCES = {
 
 @dataclass
 class Recipe:
-    """How to train: each field is an option of the command line, too."""
+    """Settings of the training; each field is also an option of the command line."""
 
     learning_rate: float
-    schedule: str  # "constant", or "cosine": up a line over ``warmup`` steps, then down to 0 at the last step
+    schedule: str  # "constant", or "cosine": a linear rise over ``warmup`` steps, then half a cosine down to 0
     warmup: int
-    beta2: float  # the decay of Adam's average of squared gradients
-    output_bias: bool  # the decoder's last bias begins at the log-odds of a pixel of the training images
-    path_gradient: bool  # the KL's gradient takes the path through the draw alone, which is less noisy
+    beta2: float  # the decay rate of Adam's average of squared gradients
+    output_bias: bool  # initialise the decoder's last bias with the log-odds of a pixel of the training images
+    path_gradient: bool  # the gradient of the KL through the sample alone, whose variance is lower
 
 
 RECIPES = {
@@ -57,31 +56,23 @@ RECIPES = {
 
 
 def arguments() -> argparse.Namespace:
-    """The common options, and the recipe's; an option that is not given is what the recipe says."""
+    """The common options, and those of the recipe, whose values are the defaults."""
     parser = common_arguments(
         TITLE,
         data="binarized-mnist",
+        datasets=("binarized-mnist", "mnist", "fashion-mnist", "strokes"),
         epochs=20,
         out="runs/vae_mnist",
-        datasets=("binarized-mnist", "mnist", "fashion-mnist", "strokes"),
     )
-    parser.add_argument("--recipe", choices=list(RECIPES), default="better", help="how to train (%(default)s)")
-    parser.add_argument("--learning-rate", type=positive, metavar="X", help="Adam's learning rate at its peak")
-    parser.add_argument("--schedule", choices=("constant", "cosine"), help="the learning rate over time")
-    parser.add_argument(
-        "--warmup", type=whole(0), metavar="N", help="steps over which the learning rate rises (cosine)"
-    )
-    parser.add_argument("--beta2", type=real(0, 1), metavar="X", help="Adam's decay of squared gradients")
-    parser.add_argument("--output-bias", action=argparse.BooleanOptionalAction, help="begin at the data's log-odds")
-    parser.add_argument(
-        "--path-gradient", action=argparse.BooleanOptionalAction, help="a less noisy gradient of the KL"
-    )
-    parser.add_argument(
-        "--importance-samples", type=whole(1), default=200, metavar="K", help="draws per image (%(default)s)"
-    )
-    parser.add_argument(
-        "--likelihood-images", type=whole(2), metavar="N", help="estimate log p(x) of N images of each split"
-    )
+    add, switch = parser.add_argument, argparse.BooleanOptionalAction
+    add("--recipe", choices=list(RECIPES), default="better", help="settings of the training (%(default)s)")
+    add("--learning-rate", type=positive, metavar="X", help="Adam's learning rate at its peak")
+    add("--schedule", choices=("constant", "cosine"), help="of the learning rate")
+    add("--warmup", type=whole(0), metavar="N", help="steps over which the learning rate rises (cosine)")
+    add("--beta2", type=real(0, 1), metavar="X", help="Adam's decay rate of squared gradients")
+    add("--output-bias", action=switch, help="initialise the last bias with the data's log-odds")
+    add("--path-gradient", action=switch, help="a lower-variance gradient of the KL")
+    likelihood_arguments(parser)
     options = parser.parse_args()
     for name, value in vars(RECIPES[options.recipe]).items():
         if getattr(options, name) is None:
@@ -89,89 +80,73 @@ def arguments() -> argparse.Namespace:
     return options
 
 
-def begin_at_log_odds(model: ConvVAE, images: np.ndarray) -> None:
-    """Set the bias of the decoder's last layer so that, before it has learned anything, each pixel is as often 1 as
-    the average pixel of ``images``."""
-    share = float(images.mean())
-    last = model.decoder[-1]
-    last.bias.data = np.full_like(last.bias.data, np.log(share / (1 - share)))
-
-
 def main() -> None:
-    """The options, and the experiment that they describe."""
+    """Parse the options and run the experiment."""
     options = arguments()
     conduct(experiment, options, limit=max(32, options.batch_size), importance_samples=2)
 
 
 def experiment(options: argparse.Namespace, run: Run) -> None:
-    """Data, model, objective, training, likelihoods, figures, results."""
-    tg.manual_seed(options.seed)
-
+    """Data, model, training, likelihoods, figures, results."""
     train_set, valid_set, test_set = (split.binarized() for split in load_splits(options))
-    say(f"{TITLE} on {options.data}: {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
     loader = data.DataLoader(train_set, options.batch_size, shuffle=True)
 
     model = ConvVAE(latent_size=100)
     if options.output_bias:
-        begin_at_log_odds(model, train_set.images)
+        set_log_odds(model, train_set.images)
     model.to(options.device)
     optimizer = Adam(model.parameters(), lr=options.learning_rate, betas=(0.9, options.beta2))
-
-    cosine = partial(
-        cosine_schedule, total=options.epochs * len(loader), peak=options.learning_rate, warmup=options.warmup
-    )
+    total, peak = options.epochs * len(loader), options.learning_rate
+    cosine = partial(cosine_schedule, total=total, peak=peak, warmup=options.warmup)
     train_vae(
         run,
         model,
         loader,
         optimizer,
         epochs=options.epochs,
-        schedule=cosine if options.schedule == "cosine" else lambda step: options.learning_rate,
+        learning_rate=cosine if options.schedule == "cosine" else options.learning_rate,
         path_gradient=options.path_gradient,
         evaluate=lambda: {"valid_elbo": evaluation.elbo(model, valid_set.images)},
     )
 
-    results = evaluation.measure_likelihoods(
-        model,
-        {"valid": valid_set.images, "test": test_set.images},
-        options.importance_samples,
-        options.likelihood_images,
-    )
+    splits = {"valid": valid_set.images, "test": test_set.images}
+    results = evaluation.measure_likelihoods(model, splits, options.importance_samples, options.likelihood_images)
     if train_set.labels is not None:
-        results |= read_samples(model, run, options.device, train_set, valid_set)
+        results |= classify_samples(model, run, options.device, train_set, valid_set)
     draw(run, model, test_set)
-    run.finish(
-        f"{TITLE} on {options.data}",
-        results,
-        seed=options.seed,
-        device=options.device,
-        references=REFERENCES.get(options.data, ()),
-        text=__doc__.partition("\n\n")[0],
-    )
+    run.finish(f"{TITLE} on {options.data}", results, references=REFERENCES.get(options.data, ()), text=__doc__)
 
 
-def read_samples(
+def set_log_odds(model: ConvVAE, images: np.ndarray) -> None:
+    """Set the bias of the decoder's last layer to log(p / (1 - p)), where p is the mean pixel of ``images``
+    (N, 1, 28, 28): the initial model then has the right mean."""
+    p = float(images.mean())
+    bias = model.decoder[-1].bias
+    bias.data = np.full_like(bias.data, np.log(p / (1 - p)))
+
+
+def classify_samples(
     model: ConvVAE, run: Run, device: str, train_set: data.Dataset, valid_set: data.Dataset
 ) -> dict[str, float]:
-    """What a classifier, trained on the same images, makes of 1,000 samples."""
+    """Statistics of the predictions of a classifier, trained on the same images, for 1,000 samples."""
     classifier = DigitClassifier().to(device)
     accuracy = train_classifier(run.part("classifier"), classifier, train_set, valid_set, epochs=1)
-    chances = probabilities(classifier, model.sample(1000).numpy())
+    predicted = probabilities(classifier, model.sample(1000).numpy())
     return {
         "classifier_accuracy": accuracy,
-        "samples_mean_top_probability": chances.max(axis=1).mean(),
-        "samples_distinct_digits": len(np.unique(chances.argmax(axis=1))),
+        "samples_mean_top_probability": predicted.max(axis=1).mean(),
+        "samples_distinct_digits": len(np.unique(predicted.argmax(axis=1))),
     }
 
 
 def draw(run: Run, model: ConvVAE, test_set: data.Dataset) -> None:
-    """Samples, reconstructions, a way through latent space, and the training curves."""
+    """Samples, reconstructions, interpolations, and the learning curves."""
     images = data.spread(test_set.images, 20)
     samples = model.sample(100).numpy()
     plotting.image_grid(samples, run.figure("samples.png", "Samples from the prior: the pixels' means."), columns=10)
     path = run.figure("reconstructions.png", "Test images, and below each its reconstruction.")
     plotting.pairs_grid(images, evaluation.reconstruct(model, images), path)
-    path = run.figure("interpolation.png", "From one test image to another, straight through latent space.")
+    path = run.figure("interpolation.png", "Linear interpolations in latent space, from one test image to another.")
     half = len(images) // 2
     plotting.interpolation_grid(evaluation.interpolate(model, images[:half], images[half : 2 * half]), path)
     path = run.figure("curves.png", "The ELBO, epoch by epoch.")

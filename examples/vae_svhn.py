@@ -1,13 +1,14 @@
-"""A variational autoencoder learns to draw house numbers in colour, with the generator that the GAN has.
+"""A VAE of house numbers in colour, whose decoder is the generator network of the WGAN-GP.
 
-    python examples/vae_svhn.py                         the embedded house numbers, nothing to download
+    python examples/vae_svhn.py                         the embedded house numbers, no download
     python examples/vae_svhn.py --data svhn             SVHN
     python examples/vae_svhn.py --variance learned      one variance for all pixels, learned rather than 1
     python examples/vae_svhn.py --device gpu            on a GPU, unchanged
 
 Pixels lie in [-1, 1] and p(x|z) = N(x; g(z), variance). At variance 1 most of an image counts as noise, and few of the
-100 latents are worth their nats; where the variance is learned it comes to what the reconstructions leave, and all of
-them can be (Rybkin et al. 2021). Pictures show means. ``progress`` holds a grid of the same latents an epoch.
+100 latents reduce the reconstruction error by more than their KL; a learned variance converges to the mean squared
+error of the reconstructions, and all latents can be active (Rybkin et al. 2021). Figures show means. ``progress`` holds
+a grid of samples of the same latents per epoch.
 """
 
 import argparse
@@ -17,59 +18,76 @@ from functools import partial
 import numpy as np
 
 import tinygen as tg
-from tinygen import backend, data, evaluation, plotting
+from tinygen import data, evaluation, plotting
 from tinygen.models import ColourVAE, GaussianPixels
 from tinygen.optim import Adam, ExponentialMovingAverage, linear_schedule
-from tinygen.training import Run, common_arguments, conduct, load_splits, say, train_vae
-from tinygen.training.options import positive, user_path
+from tinygen.training import Run, common_arguments, conduct, fixed_latents, load_splits, train_vae
 
 TITLE = "A VAE of colour images"
 LATENT_SIZE = 100
 
 
 def arguments() -> argparse.Namespace:
-    """The common options, and the model's."""
-    parser = common_arguments(TITLE, data="street", epochs=14, out="runs/vae_svhn", datasets=("street", "svhn"))
-    parser.add_argument("--variance", choices=("one", "learned"), default="one", help="of the pixels (%(default)s)")
-    parser.add_argument("--learning-rate", type=positive, default=1e-3, metavar="X", help="Adam's (%(default)s)")
-    parser.add_argument(
-        "--classifier",
-        type=user_path,
-        metavar="FILE",
-        help="what judges samples: the checkpoint of examples/classify_svhn.py on the same data; else one is trained",
+    """The common options, and the variance of the pixels."""
+    parser = common_arguments(
+        TITLE,
+        data="street",
+        datasets=("street", "svhn"),
+        epochs=14,
+        learning_rate=1e-3,
+        classifier=True,
+        out="runs/vae_svhn",
     )
+    variance = "of the pixels (%(default)s)"
+    parser.add_argument("--variance", choices=("one", "learned"), default="one", help=variance)
     return parser.parse_args()
 
 
 def main() -> None:
-    """The options, and the experiment that they describe."""
+    """Parse the options and run the experiment."""
     options = arguments()
     conduct(experiment, options, limit=max(32, options.batch_size))
 
 
 def experiment(options: argparse.Namespace, run: Run) -> None:
-    """Data, model, training, figures, results."""
-    tg.manual_seed(options.seed)
-
+    """Data, model, training, evaluation, figures, results."""
     train_set, valid_set, test_set = load_splits(options)
-    say(f"{TITLE} on {options.data}: {len(train_set):,} / {len(valid_set):,} / {len(test_set):,} images")
-    loader = data.DataLoader(train_set, options.batch_size, shuffle=True, drop_last=True, transform=data.centred)
-
     pixels = GaussianPixels(learned=options.variance == "learned")
     model = ColourVAE(LATENT_SIZE, pixels).to(options.device)
-    optimizer = Adam(model.parameters(), options.learning_rate)
+    z = fixed_latents(10_000, LATENT_SIZE, options.device)
+    fit(options, run, model, pixels, z[:100], train_set, data.centred(valid_set.images[:2000]))
+
+    tg.save(run.file("model.h5"), model=model.state_dict(), generator=model.decoder.state_dict())
+    draw(run, model, z[:100], data.centred(test_set.images[:20]))
+    results = {
+        "valid_elbo": evaluation.elbo(model, data.centred(valid_set.images)),
+        "test_elbo": evaluation.elbo(model, data.centred(test_set.images)),
+    } | {name: run.rows[-1][name] for name in ("train_kl", "active_units", "pixel_standard_deviation")}
+    classifier = evaluation.obtain_classifier(options.classifier, run, train_set, valid_set, device=options.device)
+    results |= evaluation.judge_samples(classifier, evaluation.generate(model.decoder, z[: len(test_set)]), test_set)
+    run.finish(f"{TITLE} on {options.data}", results, text=__doc__)
+
+
+def fit(
+    options: argparse.Namespace,
+    run: Run,
+    model: ColourVAE,
+    pixels: GaussianPixels,
+    z: tg.Tensor,
+    train_set: data.Dataset,
+    valid: np.ndarray,
+) -> None:
+    """Train ``model``, whose weights become their moving average; samples of z and the validation ELBO per epoch."""
+    loader = data.DataLoader(train_set, options.batch_size, shuffle=True, drop_last=True, transform=data.centred)
     average = ExponentialMovingAverage(model, 0.999)
-    with backend.fixed_seed(0):
-        z = tg.randn(10_000, LATENT_SIZE).to(options.device)  # the same in every run, so that grids can be compared
-    unseen = data.centred(valid_set.images[:2000])
 
     def evaluate() -> dict[str, float]:
         with average.applied():
-            drawn = evaluation.generate(model.decoder, z[:100])
-            plotting.image_grid(drawn, run.progress_figure(), columns=10, value_range=model.pixel_range)
+            samples = evaluation.generate(model.decoder, z)
+            plotting.image_grid(samples, run.progress_figure(), columns=10, value_range=model.pixel_range)
             return {
-                "valid_elbo": evaluation.elbo(model, unseen),
-                "active_units": evaluation.active_units(model, unseen),
+                "valid_elbo": evaluation.elbo(model, valid),
+                "active_units": evaluation.active_units(model, valid),
                 "pixel_standard_deviation": math.sqrt(pixels.variance),
             }
 
@@ -77,54 +95,31 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
         run,
         model,
         loader,
-        optimizer,
+        Adam(model.parameters()),
         epochs=options.epochs,
-        schedule=partial(linear_schedule, total=options.epochs * len(loader), peak=options.learning_rate),
+        learning_rate=partial(linear_schedule, total=options.epochs * len(loader), peak=options.learning_rate),
         average=average,
         evaluate=evaluate,
     )
-
     with average.applied():
-        state = model.state_dict()
-    model.load_state_dict(state)
-    tg.save(run.file("model.h5"), model=state, generator=model.decoder.state_dict())
-    draw(run, model, z, data.centred(test_set.images[:20]))
-    results = {
-        "valid_elbo": evaluation.elbo(model, data.centred(valid_set.images)),
-        "test_elbo": evaluation.elbo(model, data.centred(test_set.images)),
-        "train_kl": run.rows[-1]["train_kl"],
-        "active_units": run.rows[-1]["active_units"],
-        "pixel_standard_deviation": run.rows[-1]["pixel_standard_deviation"],
-    }
-    classifier = evaluation.obtain_classifier(options.classifier, run, train_set, valid_set, device=options.device)
-    results |= evaluation.judge_samples(classifier, evaluation.generate(model.decoder, z[: len(test_set)]), test_set)
-    run.finish(
-        f"{TITLE} on {options.data}",
-        results,
-        seed=options.seed,
-        device=options.device,
-        text=__doc__.split("\n\n")[2],
-    )
+        averaged = model.state_dict()
+    model.load_state_dict(averaged)
 
 
 def draw(run: Run, model: ColourVAE, z: tg.Tensor, images: np.ndarray) -> None:
-    """Samples, reconstructions, and what was watched while they came to be."""
+    """Samples, reconstructions, and the learning curves."""
     path = run.figure("samples.png", "Samples from the prior: the pixels' means.")
-    plotting.image_grid(evaluation.generate(model.decoder, z[:100]), path, columns=10, value_range=model.pixel_range)
+    plotting.image_grid(evaluation.generate(model.decoder, z), path, columns=10, value_range=model.pixel_range)
     path = run.figure("reconstructions.png", "Test images, and below each its reconstruction.")
     plotting.pairs_grid(images, evaluation.reconstruct(model, images), path, value_range=model.pixel_range)
-    epochs = [row["epoch"] for row in run.rows]
-
-    def column(name: str) -> tuple[list[float], list[float]]:
-        return epochs, [row[name] for row in run.rows]
-
-    reconstruction = [row["train_elbo"] + row["train_kl"] for row in run.rows]
-    elbo = {"training": column("train_elbo"), "validation": column("valid_elbo")}
+    elbo = {"training": run.curve("train_elbo"), "validation": run.curve("valid_elbo")}
+    epochs, kl = run.curve("train_kl")
+    reconstruction = {"training": (epochs, np.add(kl, elbo["training"][1]))}
     panels = [
-        plotting.Panel("The ELBO", "epoch", "nats an image", elbo),
-        plotting.Panel("Reconstruction: log p(x|z)", "epoch", "nats an image", {"training": (epochs, reconstruction)}),
-        plotting.Panel("KL(q(z|x) || p(z))", "epoch", "nats an image", {"training": column("train_kl")}),
-        plotting.Panel("Latents in use", "epoch", "active units", {"of 100": column("active_units")}),
+        plotting.Panel("The ELBO", "epoch", "nats per image", elbo),
+        plotting.Panel("Reconstruction: log p(x|z)", "epoch", "nats per image", reconstruction),
+        plotting.Panel("KL(q(z|x) || p(z))", "epoch", "nats per image", {"training": (epochs, kl)}),
+        plotting.Panel("Active latents", "epoch", "active units", {"of 100": run.curve("active_units")}),
     ]
     plotting.panels(panels, run.figure("curves.png", "Training, epoch by epoch."))
 

@@ -1,20 +1,20 @@
-"""Why log p(x) of a VAE is not estimated with draws from the prior.
+"""Importance sampling of log p(x): why samples of a VAE's prior do not suffice.
 
     python examples/why_importance_sampling.py                      the fixed binarised MNIST
-    python examples/why_importance_sampling.py --data strokes       the embedded digits, nothing to download
+    python examples/why_importance_sampling.py --data strokes       the embedded digits, no download
 
-p(x) is the mean of p(x|z) over the prior, so drawing z from the prior and averaging is right. But hardly any z explains
-a given image, and fewer still the more latent numbers there are. The encoder proposes z that do; importance sampling
-weighs each draw by how much too often it was proposed, and the same mean comes out of far fewer draws.
+p(x) is the mean of p(x|z) over the prior, so the mean over samples z of the prior is an unbiased estimate. But p(x|z)
+is negligible for nearly all z of the prior, more so in more dimensions. The encoder q(z|x) proposes z with a high
+p(x|z); importance sampling weights each sample by p(z) / q(z|x), and estimates the same mean from far fewer samples.
 
-Two VAEs, one with 2 latent numbers and one with 20, are asked for log p(x) of test images with K = 1 to 10,000 draws of
-each kind. An effective sample size says how many of the draws count. In the plane there is a third way: the integral
-as a sum over a fine grid, which is the truth that the estimates have to meet.
+For two VAEs, with 2 and with 20 latent variables, log p(x) of test images is estimated with K = 1 to 10,000 samples of
+each proposal. The effective sample size measures how many of them contribute. In the plane there is a third method: the
+integral as a sum over a fine grid, an exact reference for the estimates.
 
-The encoder's normal can leave out a part of the plane that explains the image too. It will hardly ever draw there, so
-its estimate is too low, and its standard error, which knows only what was drawn, too small. To draw every other z from
-the prior insures against that: weighed as draws from the mixture of the two, none weighs more than twice what it does
-as a draw from either (Hesterberg 1995), and the price is at most half of the draws.
+The encoder's normal distribution can miss a part of the posterior. It hardly ever proposes samples there, so its
+estimate is too low, and its standard error, computed from the samples alone, too small. Drawing every other z from the
+prior prevents this: with the weights of a mixture proposal no weight exceeds twice that under either component
+(Hesterberg 1995), at the cost of at most half of the samples.
 """
 
 import argparse
@@ -35,166 +35,146 @@ from tinygen.training.options import whole
 
 TITLE = "Why importance sampling"
 LATENT_SIZES = (2, 20)
-DRAWS = 10_000  # an image, of each kind
+DRAWS = 10_000  # per image and proposal
 COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)  # divisors of DRAWS
-REACH, SPACING = 6.0, 0.025  # of the grid: from -6 to 6 in either direction
+EXTENT, SPACING = 6.0, 0.025  # of the grid: from -6 to 6 in both directions
 
 
 def arguments() -> argparse.Namespace:
-    """The common options, and how many test images are asked about."""
+    """The common options, and the number of test images."""
     parser = common_arguments(
         TITLE,
         data="binarized-mnist",
+        datasets=("binarized-mnist", "mnist", "fashion-mnist", "strokes"),
         epochs=10,
         batch_size=128,
         out="runs/why_importance_sampling",
-        datasets=("binarized-mnist", "mnist", "fashion-mnist", "strokes"),
     )
-    parser.add_argument(
-        "--images", type=whole(1), default=50, metavar="N", help="test images asked about (%(default)s)"
-    )
+    parser.add_argument("--images", type=whole(1), default=50, metavar="N", help="number of test images (%(default)s)")
     return parser.parse_args()
 
 
+def main() -> None:
+    """Parse the options and run the experiment."""
+    options = arguments()
+    conduct(experiment, options, limit=max(32, options.batch_size), images=1)
+
+
+def experiment(options: argparse.Namespace, run: Run) -> None:
+    """Data, two models, log-weights, quadrature in the plane, one figure."""
+    train_set, test_set = (split.binarized() for split in load_splits(options, "train", "test"))
+    images = data.spread(test_set.images, options.images)
+    results: dict[str, float] = {}
+    weights, bounds = {}, {}
+    for size in LATENT_SIZES:
+        model = fit(options, run, size, train_set)
+        weights[size] = weights_of(model, images, f"{DRAWS:,} samples per image, {size} latents")
+        bounds[size] = weights[size]["encoder"].mean()  # the mean of log w is the ELBO
+        results[f"elbo_{size}"] = bounds[size]
+        for name, each in weights[size].items():
+            results[f"{name}_{size}"] = estimates(each, DRAWS).mean()
+            results[f"{name}_{size}_effective_sample_size"] = effective_draws(each, DRAWS)
+        if size == 2:
+            exact = by_quadrature(model, images)
+            coarse = by_quadrature(model, images, 2 * SPACING)
+            results["quadrature_2"] = exact.mean()
+            results["quadrature_2_change_on_twice_the_spacing"] = abs(coarse - exact).max()
+            for name, each in weights[2].items():
+                deviations = (estimates(each, DRAWS)[:, 0] - exact) / standard_errors(each)
+                results[f"{name}_2_within_two_standard_errors"] = (abs(deviations) < 2).mean()
+    draw(run, weights, bounds, exact.mean())
+    run.finish(f"{TITLE}, {options.data}", results, text=__doc__)
+
+
 def fit(options: argparse.Namespace, run: Run, latent_size: int, train_set: data.Dataset) -> MLPVAE:
-    """Train one of the two models, in a folder of its own."""
+    """Train one of the two models in a subfolder of the run's folder."""
     tg.manual_seed(options.seed)
     model = MLPVAE(latent_size, hidden=(500,), activation=ReLU).to(options.device)
     loader = data.DataLoader(train_set, options.batch_size, shuffle=True)
-    say(f"{latent_size} latent numbers")
-    own = run.part(f"latent-{latent_size}")
-    train_vae(own, model, loader, Adam(model.parameters(), lr=1e-3), epochs=options.epochs)
+    say(f"{latent_size} latents")
+    train_vae(run.part(f"latent-{latent_size}"), model, loader, Adam(model.parameters()), epochs=options.epochs)
     return model
 
 
 @tg.no_grad()
 def weights_of(model: MLPVAE, images: np.ndarray, description: str) -> dict[str, np.ndarray]:
-    """The logarithms of DRAWS weights of each image (N, DRAWS): of draws from the prior, from the encoder, and from
-    both in turn, which are weighed as draws from their mixture."""
-    found: dict[str, list[np.ndarray]] = {"prior": [], "encoder": [], "both": []}
+    """The log-weights (N, DRAWS) of samples for each image of ``images`` (N, 1, 28, 28): from the prior, from the
+    encoder, and alternately from both, with the weights of their mixture."""
+    logs: dict[str, list[np.ndarray]] = {"prior": [], "encoder": [], "both": []}
     for image in progress(images, description):
         x = tg.tensor(image[None], dtype="float32", device=model.parameters()[0].device)
         mean, logvar = (tg.broadcast_to(each, (DRAWS, model.latent_size)) for each in model.encode(x))
         origin = tg.zeros_like(mean)
         of_mixture = []
-        for name, (center, spread) in {"prior": (origin, origin), "encoder": (mean, logvar)}.items():
-            z = center + tg.exp(spread * 0.5) * tg.randn_like(center)
+        for name, (mu, log_variance) in {"prior": (origin, origin), "encoder": (mean, logvar)}.items():
+            z = mu + tg.exp(log_variance * 0.5) * tg.randn_like(mu)
             excess = log_likelihood_normal(mean, logvar, z) - log_likelihood_normal(origin, origin, z)  # q over prior
-            # With the prior for q the two cancel: log p(x|z).
+            # log p(x|z): with the prior as q, p(z) / q(z|x) = 1
             given_z = evaluation.log_weights(model, x, tg.expand_dims(z, 0), origin[:1], origin[:1])[0]
-            found[name].append((given_z - excess if name == "encoder" else given_z).numpy())
+            logs[name].append((given_z - excess if name == "encoder" else given_z).numpy())
             of_mixture.append((given_z - F.softplus(excess) + math.log(2)).numpy()[: DRAWS // 2])
-        found["both"].append(np.stack(of_mixture, axis=1).reshape(-1))
-    return {name: np.array(rows, np.float64) for name, rows in found.items()}
+        logs["both"].append(np.stack(of_mixture, axis=1).reshape(-1))
+    return {name: np.array(rows, np.float64) for name, rows in logs.items()}
 
 
 def estimates(weights: np.ndarray, count: int) -> np.ndarray:
-    """log p(x) from ``count`` draws at a time: (N, DRAWS) -> (N, DRAWS / count), each from draws of its own."""
+    """Estimates of log p(x) from ``count`` samples each: log-weights (N, DRAWS) -> (N, DRAWS / count)."""
     blocks = weights.reshape(-1, count)
     return log_mean_exp(tg.tensor(blocks)).numpy().reshape(len(weights), -1)
 
 
 def standard_errors(weights: np.ndarray) -> np.ndarray:
-    """Of the estimate from all K draws, to first order: the deviation of w / mean(w), over sqrt(K): (N, K) -> (N,)."""
+    """Standard errors of the estimates from all K samples, to first order: the standard deviation of w / mean(w) over
+    sqrt(K); log-weights (N, K) -> (N,)."""
     ratios = np.exp(weights - logsumexp(weights, axis=1, keepdims=True) + math.log(weights.shape[1]))
-    return ratios.std(axis=1, ddof=1) / math.sqrt(weights.shape[1])
+    errors: np.ndarray = ratios.std(axis=1, ddof=1) / math.sqrt(weights.shape[1])
+    return errors
 
 
 @tg.no_grad()
 def by_quadrature(model: MLPVAE, images: np.ndarray, spacing: float = SPACING) -> np.ndarray:
     """log p(x) of 0/1 images (N, 1, 28, 28) as a sum over a grid in the latent plane -> (N,), nats.
 
-    For a pixel with logit l, log p(x|z) = x l - log(1 + e^l): a matrix product serves all images at once. A sum of
-    equal steps is very exact for a smooth function that vanishes at both ends, once the step is below its width.
+    For a pixel with logit l, log p(x|z) = x l - log(1 + e^l), so one matrix product gives all images. The trapezoidal
+    rule converges exponentially for a smooth function that vanishes at both ends.
     """
     flat = images.reshape(len(images), -1).astype(np.float32)
     device = model.parameters()[0].device
-    line = np.arange(-REACH, REACH + spacing / 2, spacing)
+    line = np.arange(-EXTENT, EXTENT + spacing / 2, spacing)
     parts = []
     for z_1 in progress(line, "quadrature"):
         z = np.stack([np.full_like(line, z_1), line], axis=1)
         logits = model.decode(tg.tensor(z, dtype="float32", device=device)).numpy().reshape(len(z), -1)
         given_z = logits @ flat.T - np.logaddexp(0, logits).sum(axis=1, dtype=np.float64)[:, None]  # (z, N)
         parts.append(logsumexp(given_z - 0.5 * (z**2).sum(axis=1)[:, None], axis=0))
-    return logsumexp(parts, axis=0) + 2 * math.log(spacing) - math.log(2 * math.pi)
-
-
-def main() -> None:
-    """The options, and the experiment that they describe."""
-    options = arguments()
-    conduct(experiment, options, limit=max(32, options.batch_size), images=1)
-
-
-def experiment(options: argparse.Namespace, run: Run) -> None:
-    """Data, two models, weights, the truth in the plane, one figure."""
-    train_set, test_set = (split.binarized() for split in load_splits(options, "train", "test"))
-    images = data.spread(test_set.images, options.images)
-    say(f"{TITLE}, {options.data}: {len(train_set):,} images to learn from, {len(images)} to ask about")
-
-    results: dict[str, float] = {}
-    weights, bounds = {}, {}
-    for size in LATENT_SIZES:
-        model = fit(options, run, size, train_set)
-        weights[size] = weights_of(model, images, f"{DRAWS:,} draws an image, {size} latent numbers")
-        bounds[size] = weights[size]["encoder"].mean()  # log w on average is the ELBO
-        results[f"elbo_{size}"] = bounds[size]
-        for name, each in weights[size].items():
-            results[f"{name}_{size}"] = estimates(each, DRAWS).mean()
-            sizes = evaluation.effective_sample_size(tg.tensor(each)).numpy()
-            results[f"{name}_{size}_effective_sample_size"] = np.median(sizes)
-        if size == 2:
-            truth = by_quadrature(model, images)
-            results["quadrature_2"] = truth.mean()
-            results["quadrature_2_change_on_twice_the_spacing"] = abs(
-                by_quadrature(model, images, 2 * SPACING) - truth
-            ).max()
-            for name, each in weights[2].items():
-                deviations = (estimates(each, DRAWS)[:, 0] - truth) / standard_errors(each)
-                results[f"{name}_2_within_two_standard_errors"] = (abs(deviations) < 2).mean()
-
-    draw(run, weights, bounds, truth.mean())
-    run.finish(
-        f"{TITLE}, {options.data}",
-        results,
-        seed=options.seed,
-        device=options.device,
-        text="\n\n".join(__doc__.split("\n\n")[2:]),
-    )
-
-
-def draw(
-    run: Run, weights: dict[int, dict[str, np.ndarray]], bounds: dict[int, float], truth_in_the_plane: float
-) -> None:
-    """The estimates against K above, the effective sample sizes below; latent sizes side by side."""
-    labels = {
-        "encoder": "draws from the encoder",
-        "prior": "draws from the prior",
-        "both": "half from either",
-    }
-    above, below = [], []
-    for size, by_name in weights.items():
-        means = {
-            labels[name]: (COUNTS, [estimates(by_name[name], count).mean() for count in COUNTS]) for name in labels
-        }
-        known: dict[str, plotting.Curve] = {"ELBO": (COUNTS, [bounds[size]] * len(COUNTS))}
-        if size == 2:
-            known["_quadrature"] = (COUNTS, [truth_in_the_plane] * len(COUNTS))
-        floor = min(bounds[size], means[labels["prior"]][1][-1]) - 150
-        means = {label: (x, np.where(np.array(y) < floor, np.nan, y)) for label, (x, y) in means.items()}
-        title = f"{size} latent numbers" + (" (upper dashes: quadrature)" if size == 2 else "")
-        above.append(plotting.Panel(title, "draws K", "log p(x), nats an image", means, known, False, "log"))
-        effective = {
-            labels[name]: (COUNTS, [effective_draws(by_name[name], count) for count in COUNTS]) for name in labels
-        }
-        ideal: dict[str, plotting.Curve] = {"all of them": (COUNTS, COUNTS)}
-        below.append(plotting.Panel("", "draws K", "effective sample size", effective, ideal, False, "log", "log"))
-    caption = "The mean estimate from K draws, and how many of the K draws count."
-    plotting.panels(above + below, run.figure("why_importance_sampling.png", caption))
+    log_p: np.ndarray = logsumexp(parts, axis=0) + 2 * math.log(spacing) - math.log(2 * math.pi)
+    return log_p
 
 
 def effective_draws(weights: np.ndarray, count: int) -> float:
-    """The median effective sample size among ``count`` draws, over images and repetitions."""
+    """The median effective sample size of ``count`` samples, over images and repetitions; log-weights (N, DRAWS)."""
     return float(np.median(evaluation.effective_sample_size(tg.tensor(weights.reshape(-1, count))).numpy()))
+
+
+def draw(run: Run, weights: dict[int, dict[str, np.ndarray]], bounds: dict[int, float], exact: float) -> None:
+    """The estimates against K above, the effective sample sizes below; a column per number of latents."""
+    labels = {"encoder": "samples of the encoder", "prior": "samples of the prior", "both": "half of each"}
+    above, below = [], []
+    for size, by_name in weights.items():
+        means = {name: [estimates(by_name[name], count).mean() for count in COUNTS] for name in labels}
+        floor = min(bounds[size], means["prior"][-1]) - 150  # lower values would compress the axis
+        curves = {labels[name]: (COUNTS, np.where(np.less(y, floor), np.nan, y)) for name, y in means.items()}
+        levels: dict[str, plotting.Curve] = {"ELBO": (COUNTS, [bounds[size]] * len(COUNTS))}
+        title = f"{size} latents"
+        if size == 2:
+            levels["_quadrature"] = (COUNTS, [exact] * len(COUNTS))
+            title += " (upper dashes: quadrature)"
+        above.append(plotting.Panel(title, "samples K", "log p(x), nats per image", curves, levels, False, "log"))
+        sizes = {labels[name]: (COUNTS, [effective_draws(by_name[name], count) for count in COUNTS]) for name in labels}
+        ideal: dict[str, plotting.Curve] = {"K": (COUNTS, COUNTS)}
+        below.append(plotting.Panel("", "samples K", "effective sample size", sizes, ideal, False, "log", "log"))
+    caption = "The mean estimate from K samples, and the effective sample size of K samples."
+    plotting.panels(above + below, run.figure("why_importance_sampling.png", caption))
 
 
 if __name__ == "__main__":

@@ -121,9 +121,10 @@ CASES = {  # a right call of each: the function -> its arguments, or a function 
     objectives.gradient_norms: {"critic": models.MLP(2), "x": POINTS.astype("f")},
     objectives.gradient_penalty: {"critic": models.MLP(2), "real": POINTS.astype("f"), "fake": POINTS.astype("f")},
     objectives.lipschitz_penalty: {"critic": models.MLP(2), "real": POINTS.astype("f"), "fake": POINTS.astype("f")},
-    training.Players: players,
-    training.Players(**players()).round: {"real": POINTS},
-    training.Players(**players()).generate: {"z": np.zeros((2, 3)), "averaged": True, "batch_size": 2},
+    training.fixed_latents: {"n": 2, "latent_size": 3},
+    training.GAN: players,
+    training.GAN(**players()).train_step: {"real": POINTS},
+    training.GAN(**players()).generate: {"z": np.zeros((2, 3)), "averaged": True, "batch_size": 2},
     training.Snapshots().__setitem__: {"moment": 1, "images": GREYS},
     training.train_vae: vae_training,
     as_input: {"images": GREYS, "model": models.DigitClassifier()},
@@ -234,7 +235,8 @@ CASES = {  # a right call of each: the function -> its arguments, or a function 
 }
 
 OTHERS = {  # public names without a case here: the loop, a run's folder and the options have tests of their own
-    *("Reference", "Run", "common_arguments", "load_splits", "print_results", "progress", "sampler_arguments", "train"),
+    *("Reference", "Run", "common_arguments", "likelihood_arguments", "load_splits", "print_results", "print_table"),
+    *("progress", "train"),
     *("FDivergence", "CriticTerms", "Snapshots", "obtain_classifier", "conduct", "interruptible", "refusing", "say"),
 }
 WRONG = {

@@ -16,7 +16,7 @@ from tinygen import backend, checkpoint, evaluation, models, nn, optim
 from tinygen.data import Dataset
 from tinygen.models import ColourVAE, ConvVAE, DigitClassifier, GaussianPixels, Generator, SVHNClassifier
 from tinygen.objectives import GAMES, NoisyLabels
-from tinygen.training import Players, Run, train_vae
+from tinygen.training import GAN, Run, train_vae
 from tinygen.training.classifier import train_classifier
 
 
@@ -150,14 +150,14 @@ def test_a_vae_of_colour_images_trains_along_the_same_losses(gpu, numbers, learn
     assert_same(state, expected, rtol=1e-3, atol=1e-5)
 
 
-def test_a_round_of_wgan_gp_on_colour_images_gives_the_same_numbers(gpu, numbers):
+def test_a_training_step_of_wgan_gp_on_colour_images_gives_the_same_numbers(gpu, numbers):
     images = numbers.uniform(-1, 1, (8, 3, 32, 32))
 
     def train(device):
         generator, critic = (
             model.to(device).astype("float64") for model in (Generator(3, width=2), models.Critic(width=2))
         )
-        players = Players(
+        gan = GAN(
             replace(GAMES["wasserstein_gradient"], n_critic=2),
             generator,
             critic,
@@ -166,10 +166,10 @@ def test_a_round_of_wgan_gp_on_colour_images_gives_the_same_numbers(gpu, numbers
             optim.Adam(critic.parameters(), 1e-3, (0.0, 0.9)),
             optim.ExponentialMovingAverage(generator, 0.9),
         )
-        rounds = [players.round(tg.tensor(images, device=device)) for _ in range(2)]
+        steps = [gan.train_step(tg.tensor(images, device=device)) for _ in range(2)]
         for model in (generator, critic):
             assert_on("cpu" if device == "cpu" else "gpu:0", model)
-        return [list(told.values()) for told in rounds], [players.generate(players.latents(2)), *everything_of(critic)]
+        return [list(metrics.values()) for metrics in steps], [gan.generate(gan.latents(2)), *everything_of(critic)]
 
     (there, state), (here, expected) = on_both(gpu, train)
     np.testing.assert_allclose(there, here, rtol=1e-6)
@@ -190,7 +190,7 @@ GREY_GAMES = {
 
 
 @pytest.mark.parametrize("name", GREY_GAMES)
-def test_a_round_of_a_game_on_grey_images_gives_the_same_numbers(gpu, numbers, name):
+def test_a_training_step_of_a_game_on_grey_images_gives_the_same_numbers(gpu, numbers, name):
     game, options, make_generator, make_critic, side = GREY_GAMES[name]
     images = numbers.uniform(-1, 1, (6, 1, side, side))
 
@@ -199,12 +199,12 @@ def test_a_round_of_a_game_on_grey_images_gives_the_same_numbers(gpu, numbers, n
             model.to(device).astype("float64") for model in (make_generator(3, width=1), make_critic(width=1))
         )
         optimizers = [optim.Adam(player.parameters(), 1e-3, (0.5, 0.999)) for player in (generator, critic)]
-        players = Players(replace(GAMES[game], **options), generator, critic, 3, *optimizers)
-        rounds = [players.round(tg.tensor(images, device=device)) for _ in range(2)]
+        gan = GAN(replace(GAMES[game], **options), generator, critic, 3, *optimizers)
+        steps = [gan.train_step(tg.tensor(images, device=device)) for _ in range(2)]
         for model in (generator, critic):
             assert_on("cpu" if device == "cpu" else "gpu:0", model)
-        ways = evaluation.interpolate_latents(generator, players.latents(1), players.latents(1), 3, spherical=True)
-        return [list(told.values()) for told in rounds], [ways, *(p.data for p in critic.parameters())]
+        ways = evaluation.interpolate_latents(generator, gan.latents(1), gan.latents(1), 3, spherical=True)
+        return [list(metrics.values()) for metrics in steps], [ways, *(p.data for p in critic.parameters())]
 
     (there, state), (here, expected) = on_both(gpu, train)
     np.testing.assert_allclose(there, here, rtol=1e-6)

@@ -1,24 +1,29 @@
-"""The book is true: every block of code in it runs and asserts something, what it prints is what the page says, every
-link leads somewhere, every figure is the one that the named command draws, and the index names every public name."""
+"""The documentation is tested: every block of code runs, makes an assertion and prints what the page shows; links and
+figures exist; index, glossary and the line counts of README.md are up to date; docstrings state errors and shapes."""
 
+import ast
 import contextlib
 import functools
+import importlib
 import importlib.util
+import inspect
 import io
 import os
 import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import code_lines
 import numpy as np
 import pytest
 from PIL import Image
 
 import tinygen as tg
-import tinygen.functional  # defines the operations that are not the page's own to forget
+import tinygen.functional  # defines its operations before those of a page
 from tinygen.autograd.operation import operations
 from tinygen.operations import elementwise
 
@@ -71,7 +76,7 @@ def script(name: str) -> ModuleType:
 
 @pytest.fixture
 def restored():
-    """Operations that a page defines are forgotten again, and chance goes on as before."""
+    """Afterwards the operations that a page defines are removed, and the random numbers restored."""
     before, state = dict(operations), tg.get_rng_state()
     yield
     operations.clear()
@@ -102,7 +107,7 @@ def test_the_code_of_a_page_runs_and_every_block_asserts_something(page, restore
 
 
 @pytest.mark.parametrize("page", PAGES, ids=in_project)
-def test_every_link_and_figure_of_a_page_leads_somewhere(page):
+def test_every_link_and_figure_of_a_page_exists(page):
     dead = []
     for _, _, target in LINK.findall(prose(page)):
         if re.match(r"https?:", target):
@@ -128,11 +133,11 @@ def test_every_command_on_a_page_names_a_script_and_options_that_it_has():
 def known_options(path: str) -> set[str]:
     """The options that ``python path --help`` lists."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    told = subprocess.run([sys.executable, ROOT / path, "--help"], env=environment, capture_output=True, check=True)
-    return set(re.findall(r"--[a-z-]+", told.stdout.decode()))
+    printed = subprocess.run([sys.executable, ROOT / path, "--help"], env=environment, capture_output=True, check=True)
+    return set(re.findall(r"--[a-z-]+", printed.stdout.decode()))
 
 
-def test_every_figure_is_shown_and_says_in_words_what_is_to_be_seen():
+def test_every_figure_is_shown_and_described_in_words():
     shown = {}
     for page in PAGES:
         for is_figure, words, target in LINK.findall(prose(page)):
@@ -163,6 +168,54 @@ def test_the_index_names_every_public_name_and_where_it_lives():
     assert (found - kept, kept - found) == (set(), set()), "write it anew: python docs/names.py"
 
 
+NAMES = script("names")
+PUBLIC = {
+    f"{called}.{name}": member
+    for path, (called, _) in NAMES.SECTIONS.items()
+    for name, member in NAMES.members(importlib.import_module(path))
+}
+ARRAYS = re.compile(r"\b(Tensor|ndarray|Array|Images|Pictures|Latents|Bytes|Chances)\b")
+SHAPE = re.compile(  # "(N, C, H, W)", "(..., n)", "any shape", "for each element"
+    r"\((?:[A-Z0-9.n]|batch|samples|latent_size)[\w.*/+ -]*,[\w ,./*+-]*\)|shapes?\b|\belements?\b|scalar"
+)
+
+
+def documentation(member: type | Callable) -> tuple[str, set[str], list[str]]:
+    """The docstring of a public callable, the errors that its own body raises, and its array arguments; those of a
+    class are its constructor's."""
+    bodies, called, text = [inspect.unwrap(member)], member, inspect.getdoc(member) or ""
+    if inspect.isclass(member):
+        bodies = [vars(member)[name] for name in ("__init__", "__post_init__") if name in vars(member)]
+        called = bodies[0] if bodies else None
+        text += "".join(inspect.getdoc(body) or "" for body in bodies)
+    raised, arrays = set(), []
+    for body in bodies:
+        for node in ast.walk(source_tree(body)):
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+                raised.add(ast.unparse(node.exc.func).rpartition(".")[2])
+    for parameter in inspect.signature(inspect.unwrap(called)).parameters.values() if called else ():
+        annotation = f"{getattr(parameter.annotation, '__name__', '')} {parameter.annotation}"
+        if ARRAYS.search(annotation) and "Callable" not in annotation:
+            arrays.append(parameter.name)
+    return text, raised, arrays
+
+
+def source_tree(function: Callable) -> ast.AST:
+    """The syntax tree of a function; an empty one where there is no source, as of a generated constructor."""
+    try:
+        return ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
+    except (OSError, TypeError):
+        return ast.Module([], [])
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_docstring_names_the_errors_that_the_body_raises_and_the_shapes_of_arrays(name):
+    text, raised, arrays = documentation(PUBLIC[name])
+    assert text
+    assert {error for error in raised if error not in text} == set()
+    assert not arrays or SHAPE.search(text), f"no shape of {', '.join(arrays)}"
+
+
 def test_an_operation_is_added_in_ten_lines(restored):
     """CONTRIBUTING.md's example, put on the page where it says that it belongs, is an operation to second order."""
     page = ROOT / "CONTRIBUTING.md"
@@ -183,3 +236,46 @@ def test_contributing_names_files_that_exist():
     named = re.findall(r"`((?:tinygen|tests|docs)/[\w./-]+)`", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
     assert named
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_first_script_of_the_readme_is_the_minimal_vae():
+    shown = [code for language, code, _ in blocks(ROOT / "README.md") if language == "py"]
+    source = (ROOT / "examples" / "minimal_vae.py").read_text(encoding="utf-8")
+    assert shown == [source.split('"""\n\n', 1)[1]]
+
+
+def test_the_lines_of_code_in_the_readme_are_those_counted():
+    """Within five per cent: ``python tests/code_lines.py`` prints the figures to update."""
+    figures = list(code_lines.stated())
+    assert len(figures) > 8
+    assert [each for each in figures if abs(each[1] - each[2]) > max(0.05 * each[2], 5)] == []
+
+
+GLOSSARY = re.findall(
+    r"^\| (.+) \| .+ \| \[.+\]\((.+)\)(.*) \|$", (DOCS / "glossary.md").read_text("utf-8"), re.MULTILINE
+)
+
+
+@pytest.mark.parametrize(("term", "path", "names"), GLOSSARY, ids=lambda each: each.split(",")[0])
+def test_a_term_of_the_glossary_is_implemented_where_it_says(term, path, names):
+    file = (DOCS / path).resolve()
+    defined = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            defined.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            defined |= {target.id for target in targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.ImportFrom) and file.name == "__init__.py":
+            defined |= {alias.asname or alias.name for alias in node.names}
+    assert set(re.findall(r"`(\w+)`", names)) <= defined
+
+
+def test_the_glossary_has_one_line_per_term_in_alphabetical_order():
+    text = (DOCS / "glossary.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    headers = 2 * text.count("\n## ")
+    assert len(GLOSSARY) == len(rows) - headers
+    for section in text.split("\n## ")[1:]:
+        terms = [line.split(" | ")[0].lower() for line in section.splitlines() if line.startswith("| ")][2:]
+        assert terms == sorted(terms)

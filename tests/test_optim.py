@@ -280,3 +280,15 @@ def test_half_precision_and_gradients_that_are_no_tensors_are_refused(make):
         make([parameter]).step()
     with pytest.raises(TypeError, match="clip_grad_norm: a parameter's grad must be a Tensor or None, got ndarray"):
         optim.clip_grad_norm([parameter], 1.0)
+
+
+def test_a_state_without_the_moments_of_its_steps_is_refused():
+    """Adam's bias correction would count steps that its moments have not seen."""
+    w = tg.zeros(1, requires_grad=True)
+    w.grad = tg.ones(1)
+    plain = optim.SGD([w], lr=0.1)
+    plain.step()
+    adam = optim.Adam([w])
+    with pytest.raises(ValueError, match=r"load_state_dict: state of \[\], Adam expects \['mean', 'square'\]"):
+        adam.load_state_dict(plain.state_dict())
+    adam.load_state_dict(optim.Adam([w]).state_dict())

@@ -281,7 +281,7 @@ PLAIN = {
 
 Converter = Callable[[str, str, Any], Any]  # (function, argument, value) -> the converted value
 
-CONVERSIONS: dict[frozenset, Converter] = {  # by the parts of an annotation without None
+CONVERSIONS: dict[frozenset[Any], Converter] = {  # by the parts of an annotation without None
     frozenset({tuple[int, ...]}): whole_numbers,
     frozenset({int, tuple[int, ...]}): one_or_several,
     frozenset({int, Sequence[int]}): one_or_several,

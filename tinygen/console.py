@@ -1,7 +1,7 @@
-"""What a run prints: results, tables, and how far it is.
+"""Output of a run: text, tables, progress.
 
-Printing never ends a run. A character that the terminal's encoding does not have is printed as an escape, and where
-nobody reads the output any more, nothing is printed.
+Printing never ends a run. A character outside the terminal's encoding is printed as an escape sequence, and after the
+reading end of a pipe is closed, or the disk of a redirected output is full, nothing is printed.
 """
 
 import os
@@ -16,37 +16,40 @@ Item = TypeVar("Item")
 
 
 def say(text: str = "", *, file: TextIO | None = None) -> None:
-    """Print ``text`` and a newline to ``file`` (default: standard output), whatever its encoding can express."""
+    """Print ``text`` and a newline to ``file`` (default: standard output)."""
     file = sys.stdout if file is None else file
+    if file is None:  # closed by the shell
+        return
     encoding = getattr(file, "encoding", None) or "utf-8"
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=file, flush=True)
-    except BrokenPipeError:  # the reading end is closed: the run goes on, and what it prints goes nowhere
+    except OSError:  # a closed pipe, a full disk: the run continues, and its output is discarded
         os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
 
 
-def align(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a table, its columns aligned."""
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print ``rows``, all of the same length, with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    for row in rows:
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def progress(items: Iterable[Item], description: str, total: int | None = None, every: float = 10.0) -> Iterator[Item]:
-    """``items``, one by one, while telling how far they are: a bar on a terminal, else a line every ``every`` seconds.
+    """Yield ``items`` and show the progress: a bar on a terminal, else a line every ``every`` seconds.
 
-    ``total`` is the number of items, where ``items`` has no length of its own.
+    ``total`` is the number of items, default: ``len(items)`` where it exists.
     """
     if total is None and isinstance(items, Sized):
         total = len(items)
-    if sys.stderr.isatty():
+    if sys.stderr is not None and sys.stderr.isatty():
         yield from tqdm(items, description, total, leave=False, dynamic_ncols=True)
         return
-    started = told = time.monotonic()
+    started = printed = time.monotonic()
     for done, item in enumerate(items, 1):
         yield item
         now = time.monotonic()
-        if now - told >= every:
-            told = now
+        if now - printed >= every:
+            printed = now
             say(_progress_line(description, done, total, now - started), file=sys.stderr)
 
 

@@ -8,11 +8,13 @@ contents.
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+NAME_LENGTH = 100  # characters of the name in the temporary file's, which file systems limit to 255 bytes
 _TEMPORARY = re.compile(r"\..*\.[0-9a-f]{32}\.unfinished")
 
 
@@ -21,12 +23,12 @@ class CheckpointError(ValueError):
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """The path of an empty temporary file beside ``path``; when the block ends, it is renamed to ``path``.
 
     If the block raises, ``path`` stays as it was and the temporary file is removed. If the process is killed within the
     block, ``path`` stays as it was and a hidden file ``.<name>.<32 digits>.unfinished`` stays beside it, which
-    ``remove_unfinished`` removes.
+    ``remove_unfinished`` removes. A symbolic link is followed, and an existing file's permissions are kept.
 
     Raises ``FileNotFoundError`` where the folder of ``path`` does not exist, ``IsADirectoryError`` where ``path`` is a
     folder, and ``OSError`` that names ``path`` where it cannot be written, as on a full disk.
@@ -36,13 +38,16 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
         raise FileNotFoundError(f"{path} cannot be written: there is no folder {path.parent}")
     if path.is_dir():
         raise IsADirectoryError(f"{path} cannot be written: it is a folder")
-    unfinished = path.with_name(f".{path.name}.{uuid4().hex}.unfinished")
+    target = Path(os.path.realpath(path))
+    unfinished = target.with_name(f".{target.name[:NAME_LENGTH]}.{uuid4().hex}.unfinished")
     unfinished.touch(exist_ok=False)
     try:
         yield unfinished
         with open(unfinished, "rb+") as file:
             os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        if target.exists():
+            shutil.copymode(target, unfinished)
+        os.replace(unfinished, target)
     except OSError as error:
         if error.errno is None:
             raise
@@ -52,8 +57,8 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
-def remove_unfinished(folder: Path) -> None:
+def remove_unfinished(folder: str | os.PathLike[str]) -> None:
     """Remove the temporary files of killed processes from ``folder``, in which no other process may be writing."""
-    for path in folder.iterdir():
+    for path in Path(folder).iterdir():
         if _TEMPORARY.fullmatch(path.name):
             path.unlink(missing_ok=True)

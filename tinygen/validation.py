@@ -76,7 +76,7 @@ def one_or_several_or_text(function: str, argument: str, value: Any) -> int | tu
     return value if isinstance(value, str) else one_or_several(function, argument, value)
 
 
-def shape_lengths(function: str, argument: str, values: tuple) -> tuple[int, ...]:
+def shape_lengths(function: str, argument: str, values: tuple[Any, ...]) -> tuple[int, ...]:
     """``*values``: whole numbers one by one, or one tuple of them; none for None."""
     if len(values) == 1:
         values = () if values[0] is None else values[0]
@@ -101,7 +101,7 @@ def number(function: str, argument: str, value: Any) -> float:
     return plain if type(plain) in (int, float) else float(plain)
 
 
-def numbers(function: str, argument: str, values: tuple) -> tuple[float, ...]:
+def numbers(function: str, argument: str, values: tuple[Any, ...]) -> tuple[float, ...]:
     """``*values``, each as a number."""
     return tuple([number(function, argument, value) for value in values])
 
@@ -130,7 +130,7 @@ def state(owner: str, value: Any, keys: Iterable[str] = ()) -> Mapping[str, Any]
 def real_dtype(function: str, argument: str, value: Any) -> np.dtype:
     """``value`` as a dtype of real numbers or truth values."""
     try:
-        found = np.dtype(value)
+        found: np.dtype = np.dtype(value)
     except TypeError:
         found = np.dtype(object)
     if value is None or found.kind not in "biuf":

@@ -575,3 +575,16 @@ def test_whole_numbers_have_no_gradient():
 def test_shapes_that_do_not_meet_are_named():
     with pytest.raises(ValueError, match=r"multiply: shapes \(2,\) and \(3,\) do not broadcast"):
         tg.ones(2) * tg.ones(3)
+
+
+def test_a_view_made_without_a_graph_cannot_change_what_a_graph_holds():
+    x = tg.ones(2, requires_grad=True)
+    with tg.no_grad():
+        view = x.reshape(2, 1)
+    constant = tg.ones(2)
+    other = constant.reshape(2, 1)
+    y = (x * x * constant).sum()
+    for tensor in (view, other):
+        with pytest.raises(ValueError, match="read-only"):
+            tensor.data[:] = 7
+    assert tg.grad(y, x)[0].numpy().tolist() == [2.0, 2.0]

@@ -261,3 +261,22 @@ def test_what_is_no_path_is_refused(function, path):
 def test_a_call_without_a_path_is_refused_by_name():
     with pytest.raises(TypeError, match=r"^save: missing a required argument: 'path'"):
         save(a=1)
+
+
+def test_a_symbolic_link_is_followed_and_permissions_are_kept(tmp_path):
+    target, link = tmp_path / "kept" / "target.h5", tmp_path / "link.h5"
+    target.parent.mkdir()
+    save(target, a=np.zeros(1))
+    target.chmod(0o640)
+    link.symlink_to(target)
+    save(link, a=np.ones(1))
+    assert link.is_symlink()
+    assert load(target)["a"].tolist() == [1]
+    assert target.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_name_as_long_as_the_file_system_allows_can_be_written(tmp_path):
+    path = tmp_path / ("x" * 252 + ".h5")
+    save(path, a=np.ones(1))
+    assert load(path)["a"].tolist() == [1]
+    remove_unfinished(str(tmp_path))

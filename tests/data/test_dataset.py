@@ -148,6 +148,9 @@ def test_labels_that_are_not_whole_numbers_are_refused(digits, labels):
 
 
 def test_an_index_that_is_none_is_told(dataset):
-    for index in ("a", 2.5, 23, (0, 0, 0, 0, 0)):
+    for index in (2.5, 23, (0, 0, 0, 0, 0)):
         with pytest.raises(IndexError, match=r"^Dataset: no image .* among 23"):
+            dataset[index]
+    for index in ("a", None, True, np.False_):
+        with pytest.raises(IndexError, match=r"^Dataset: an index must be a whole number, a slice, indices or a mask"):
             dataset[index]

@@ -131,3 +131,10 @@ def test_an_array_is_no_data_set(dataset):
         TypeError, match=r"^DataLoader: dataset must be a Dataset, as Dataset\(images\) makes, got ndarray of shape"
     ):
         data.DataLoader(dataset.images, 8)
+
+
+@pytest.mark.parametrize("transform", [lambda images: images[:1], lambda images: None])
+def test_a_transform_that_loses_images_is_refused(transform):
+    dataset = data.Dataset(np.zeros((8, 1, 2, 2), "uint8"), np.arange(8))
+    with pytest.raises(ValueError, match="DataLoader: transform must return one image for each of 4, got "):
+        next(iter(data.DataLoader(dataset, 4, transform=transform)))

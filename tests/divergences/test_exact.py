@@ -71,3 +71,16 @@ def test_of_two_lines_all_but_wasserstein_know_only_whether_they_are_the_same(th
     assert div.jensen_shannon_of_lines(theta) == (math.log(2) if apart else 0)
     assert div.squared_hellinger_of_lines(theta) == (2 if apart else 0)
     assert div.wasserstein_of_lines(theta) == abs(theta)
+
+
+@pytest.mark.parametrize(
+    ("p", "low", "high", "points"),
+    [
+        (lambda x: 2 * stats.norm.pdf(x), -9, 9, 20_001),
+        (stats.norm.pdf, 0, 9, 20_001),
+        (stats.norm.pdf, -9, 9, 3),
+    ],
+)
+def test_quadrature_refuses_what_does_not_integrate_to_1(p, low, high, points):
+    with pytest.raises(ValueError, match=r"jensen_shannon_by_quadrature: [pq] must integrate to 1 over \["):
+        div.jensen_shannon_by_quadrature(p, stats.norm.pdf, low, high, points)

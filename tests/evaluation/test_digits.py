@@ -141,3 +141,10 @@ def test_features_do_not_depend_on_the_batches_where_an_image_is_dark():
         np.concatenate(list(evaluation.image_features(classifier, images, batch_size))) for batch_size in (4, 1)
     )
     np.testing.assert_allclose(whole, one_by_one, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("blank", [300, -1, 0.5])
+def test_a_blank_that_the_images_cannot_hold_is_refused(blank):
+    images, probabilities = np.zeros((2, 1, 2, 2), "uint8"), np.eye(2)
+    with pytest.raises(ValueError, match="sort_by_class: blank must be a number that uint8 images can hold"):
+        evaluation.sort_by_class(images, probabilities, 2, blank)

@@ -261,11 +261,11 @@ def test_an_offset_is_added_only_where_the_root_is_not_finite_and_said(monkeypat
 
     monkeypatch.setattr(frechet, "sqrtm", fails_at_first)
     cov_p, cov_q = np.diag([2.0, 6.0]), np.diag([1.0, 3.0])
-    with pytest.warns(UserWarning, match=r"not finite; taken again with 4\.0e-06 and 2\.0e-06 added") as caught:
+    with pytest.warns(UserWarning, match="not finite; taken again with 1e-06 of its mean added") as caught:
         found = frechet_distance(np.zeros(2), cov_p, np.zeros(2), cov_q)
     assert [warning.filename for warning in caught] == [__file__]
     assert len(calls) == 2
-    np.testing.assert_allclose(calls[1], (cov_p + 4e-6 * np.eye(2)) @ (cov_q + 2e-6 * np.eye(2)))
+    np.testing.assert_allclose(calls[1], (cov_p + 4e-6 * np.eye(2)) @ (cov_q + 2e-6 * np.eye(2)) / (8 * 4))
     assert found == pytest.approx((math.sqrt(2) - 1) ** 2 + (math.sqrt(6) - math.sqrt(3)) ** 2, rel=1e-4)
 
     monkeypatch.setattr(frechet, "sqrtm", lambda product: np.full_like(product, np.inf))
@@ -289,3 +289,16 @@ def test_the_root_is_taken_in_one_thread_and_with_one_argument(monkeypatch, numb
     monkeypatch.setattr(frechet, "sqrtm", sqrtm)
     calculate_fid_score(numbers.normal(size=(10, 3)), numbers.normal(size=(10, 3)))
     assert seen == [({1}, 1, {})]
+
+
+@pytest.mark.parametrize("scale", [1e-100, 1e-8, 1.0, 1e8, 1e100])
+def test_the_distance_scales_with_the_square_of_the_features(scale):
+    """Products of covariances below the smallest or above the largest number are never formed."""
+    numbers = np.random.default_rng(3).normal(size=(2, 50, 4)) * [[[1.0]], [[2.0]]]
+    expected = calculate_fid_score(numbers[0], numbers[1])
+    found = calculate_fid_score(numbers[0] * scale, numbers[1] * scale)
+    assert found / scale / scale == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_distance_of_two_tiny_gaussians_is_their_closed_form():
+    assert frechet_distance(0.0, 1e-170, 0.0, 4e-170) == pytest.approx(1e-170, rel=1e-9)

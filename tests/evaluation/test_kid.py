@@ -105,3 +105,9 @@ def test_how_many_blocks_there_are_is_known_before_the_images_are():
             ValueError, match=r"^kid_blocks: the kernel distance needs 4 samples and 4 test images, got"
         ):
             evaluation.kid_blocks(*few)
+
+
+def test_features_whose_kernel_overflows_are_refused():
+    features = np.random.default_rng(0).normal(size=(40, 3))
+    with pytest.raises(ValueError, match="the cubic kernel of these features overflows"), np.errstate(all="ignore"):
+        calculate_kid_score(features * 1e60, features)

@@ -91,3 +91,24 @@ def test_samples_that_have_no_distance_are_refused(images):
         evaluation.nearest(np.full((2, 3, 4, 4), np.nan), images)
     with pytest.raises(ValueError, match=r"^nearest: samples must be bool, uint8 or floating point, got int64"):
         evaluation.nearest(images.astype("int64"), images)
+
+
+def test_distances_small_beside_the_values_are_exact():
+    """|a|^2 - 2 a.b + |b|^2 would cancel all digits in single precision."""
+    values = np.array([1000.0, 1000.01, 1000.02], "float32").reshape(3, 1, 1, 1)
+    index, distance = evaluation.nearest(values, values[::-1])
+    assert index.tolist() == [2, 1, 0]
+    assert distance.tolist() == [0, 0, 0]
+
+    white = np.full((1, 1, 28, 28), 255, "uint8")
+    other = white.copy()
+    other[0, 0, 5, 5] = 254
+    index, distance = evaluation.nearest(white, np.concatenate([other, white]))
+    assert (index.tolist(), distance.tolist()) == ([1], [0])
+    _, distance = evaluation.nearest(white, other)
+    np.testing.assert_allclose(distance, 2 / 255 / 28, rtol=1e-6)
+
+
+def test_distances_whose_squares_overflow_are_refused():
+    with pytest.raises(ValueError, match="nearest: squared distances overflow"), np.errstate(all="ignore"):
+        evaluation.nearest(np.full((1, 1, 2, 2), 1e200), np.full((1, 1, 2, 2), -1e200))

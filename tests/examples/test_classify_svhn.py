@@ -1,35 +1,27 @@
-"""The example that trains a classifier of house numbers, in little: what it writes, also in a run that was resumed."""
+"""The example that trains a classifier of house numbers, at a small scale: its files, also of a resumed run."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.io
 
-import tinygen as tg
 from tinygen import checkpoint
 from tinygen.models import SVHNClassifier
 from tinygen.training import Run
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "classify_svhn.py"
-
 
 @pytest.fixture
-def example(monkeypatch, tmp_path):
-    """Run the example on a few images that are noise, into a folder of its own; returns the folder."""
-    monkeypatch.setattr("os.fsync", lambda file: None)
+def example(monkeypatch, tmp_path, load_example):
+    """Run the example on a few images of noise; returns its output folder."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "data" / "svhn").mkdir(parents=True)
-    drawn = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for split in ("train", "test"):
-        images, labels = drawn.integers(0, 256, (32, 32, 3, 30), np.uint8), drawn.integers(1, 11, (30, 1), np.uint8)
+        images, labels = rng.integers(0, 256, (32, 32, 3, 30), np.uint8), rng.integers(1, 11, (30, 1), np.uint8)
         path = tmp_path / "data" / "svhn" / f"{split}_32x32.mat"
         scipy.io.savemat(path, {"X": images, "y": labels}, do_compression=True)
-    spec = importlib.util.spec_from_file_location("classify_svhn", EXAMPLE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_example("classify_svhn")
 
     def run(out, *options):
         arguments = ["--data-root", tmp_path / "data", "--out", tmp_path / out, "--batch-size", 10, *options]
@@ -37,9 +29,7 @@ def example(monkeypatch, tmp_path):
         module.main()
         return tmp_path / out
 
-    state = tg.get_rng_state()
-    yield run
-    tg.set_rng_state(state)
+    return run
 
 
 def stopping_in_the_second_epoch(run, epoch, log=Run.log, **metrics):
@@ -72,7 +62,7 @@ def test_it_writes_accuracies_figures_and_weights_and_resumes_exactly(example, m
         with pytest.raises(SystemExit) as interrupted:
             example("parts", "--epochs", 2, "--limit", 20)
         assert interrupted.value.code == 130
-        assert capsys.readouterr().err == "classify_svhn.py: interrupted; go on with --resume\n"
+        assert capsys.readouterr().err == "classify_svhn.py: interrupted; continue with --resume\n"
     again = example("parts", "--epochs", 2, "--limit", 20, "--resume")
     for name in ("metrics.csv", "curves.png", "doubtful.png", "checkpoint.h5"):
         assert (again / name).read_bytes() == (whole / name).read_bytes()

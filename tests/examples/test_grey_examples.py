@@ -1,8 +1,6 @@
-"""The examples of games on grey images, in little: what they write, and that a resumed run leaves the same bits."""
+"""The GAN examples on grey images, at a small scale: files, results, and exact resume."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 from training.stopped_runs import Stopped
@@ -11,32 +9,21 @@ import tinygen as tg
 from tinygen.models import DigitClassifier
 from tinygen.training import Run
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-TELLING = ("results.json", "report.html", "run.json", ".lock")  # the time, the command, the process
-IN_LITTLE = ["--data", "strokes", "--limit", 12, "--batch-size", 2, "--width", 1]
-
-
-@pytest.fixture(autouse=True)
-def _as_before(monkeypatch):
-    monkeypatch.setattr("tinygen.files.os.fsync", lambda file: None)
-    state = tg.get_rng_state()
-    yield
-    tg.set_rng_state(state)
+VARYING = ("results.json", "report.html", "run.json", ".lock")  # the time, the command, the process
+SMALL = ["--data", "strokes", "--limit", 12, "--batch-size", 2, "--width", 1]
 
 
 @pytest.fixture
-def example(monkeypatch, tmp_path):
-    """Run an example into a folder of its own, after ``change(module)``; returns the folder."""
+def example(monkeypatch, tmp_path, load_example):
+    """Run an example after ``change(module)``; returns its output folder."""
     tg.manual_seed(0)
-    tg.save(tmp_path / "classifier.h5", model=DigitClassifier().state_dict())  # it knows nothing
+    tg.save(tmp_path / "classifier.h5", model=DigitClassifier().state_dict())  # untrained
 
     def run(name, out, *options, change=lambda *_: None):
-        spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        module = load_example(name)
         with monkeypatch.context() as patch:
             change(module, patch)
-            words = [name, *IN_LITTLE, "--out", tmp_path / out, "--classifier", tmp_path / "classifier.h5", *options]
+            words = [name, *SMALL, "--out", tmp_path / out, "--classifier", tmp_path / "classifier.h5", *options]
             patch.setattr("sys.argv", list(map(str, words)))
             module.main()
         return tmp_path / out
@@ -50,64 +37,64 @@ def stopping(run, what="epoch", progress_figure=Run.progress_figure):
     return progress_figure(run, what)
 
 
-def few_looks(module, monkeypatch):
-    module.LOOKS = 2
+def two_rows(module, monkeypatch):
+    module.ROWS = 2
 
 
 def stop_at_second_grid(module, monkeypatch):
-    if hasattr(module, "LOOKS"):
-        few_looks(module, monkeypatch)
+    if hasattr(module, "ROWS"):
+        two_rows(module, monkeypatch)
 
     monkeypatch.setattr("tinygen.training.run.Run.progress_figure", stopping)
 
 
 def files(folder):
-    """Name -> content, but for what tells the time, the command or the process."""
+    """Name -> content of all files but those with the time, the command or the process."""
     found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    return {name: content for name, content in found.items() if not name.endswith(TELLING)}
+    return {name: content for name, content in found.items() if not name.endswith(VARYING)}
 
 
 def results(folder):
-    """The results, but for the time that they took."""
+    """The results without the duration."""
     return json.loads((folder / "results.json").read_text()) | {"seconds": None}
 
 
 @pytest.mark.filterwarnings("ignore:.*images for 128 features")
-def test_a_game_is_played_judged_and_resumed_to_the_same_bits(example):
+def test_a_gan_is_trained_evaluated_and_resumed_to_the_same_bits(example):
     options = ["--game", "wasserstein-gp", "--n-critic", 2, "--steps", 4]
-    whole = example("gan_fashion_mnist", "whole", *options, change=few_looks)
+    whole = example("gan_fashion_mnist", "whole", *options, change=two_rows)
     with pytest.raises(Stopped):
         example("gan_fashion_mnist", "parts", *options, change=stop_at_second_grid)
-    parts = example("gan_fashion_mnist", "parts", *options, "--resume", change=few_looks)
+    parts = example("gan_fashion_mnist", "parts", *options, "--resume", change=two_rows)
     assert files(parts) == files(whole)
     assert results(parts) == results(whole)
     rows = (whole / "wasserstein-gp" / "metrics.csv").read_text().splitlines()
     assert rows[0].endswith(",generator_steps")
     assert [row.rpartition(",")[2] for row in rows[1:]] == ["2", "4"]
-    assert "climbs slowly" in (whole / "report.html").read_text(encoding="utf-8")
+    assert "rises slowly" in (whole / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.filterwarnings("ignore:.*images for 128 features")
-def test_games_are_played_apart_and_judged_together(example):
-    """Neither depends on the other."""
-    alone = example("gan_fashion_mnist", "alone", "--game", "non-saturating", "--steps", 2, change=few_looks)
+def test_gans_are_trained_separately_and_evaluated_together(example):
+    """None depends on which others are trained."""
+    alone = example("gan_fashion_mnist", "alone", "--game", "non-saturating", "--steps", 2, change=two_rows)
     names = ("wasserstein-clip", "non-saturating")
-    both = example("gan_fashion_mnist", "both", "--game", *names, "--steps", 2, change=few_looks)
+    both = example("gan_fashion_mnist", "both", "--game", *names, "--steps", 2, change=two_rows)
     drawn = files(both)
     for name in ("non-saturating/model.h5", "non-saturating-samples.png"):
         assert files(alone)[name] == drawn[name]
     for name in names:
         kinds = ("samples", "curves", "progress", "classes", "least-recognisable")
         assert {f"{name}-{kind}.png" for kind in kinds} <= drawn.keys()
-        inside = {"model.h5", "checkpoint.h5", "metrics.csv", "progress/look-001.png"}
+        inside = {"model.h5", "checkpoint.h5", "metrics.csv", "progress/row-001.png"}
         assert {f"{name}/{file}" for file in inside} <= drawn.keys()
-        told = {"fid", "kid", "kid_standard_error", "mean_top_probability", "least_share", "share_of_9"}
-        assert {f"{name.replace('-', '_')}_{what}" for what in told} <= results(both).keys()
+        scores = {"fid", "kid", "kid_standard_error", "mean_top_probability", "least_share", "share_of_9"}
+        assert {f"{name.replace('-', '_')}_{score}" for score in scores} <= results(both).keys()
     assert "shares.png" in drawn
 
 
 @pytest.mark.parametrize("option", ["--steps", "--n-critic", "--width"])
-def test_numbers_that_make_no_sense_end_the_program_with_a_sentence(example, option, capsys):
+def test_invalid_numbers_end_the_program_with_a_sentence(example, option, capsys):
     with pytest.raises(SystemExit) as refused:
         example("gan_fashion_mnist", "none", option, 0)
     assert refused.value.code == 2
@@ -115,7 +102,7 @@ def test_numbers_that_make_no_sense_end_the_program_with_a_sentence(example, opt
 
 
 @pytest.mark.filterwarnings("ignore:.*images for 128 features")
-def test_a_dcgan_is_trained_judged_and_resumed_to_the_same_bits(example):
+def test_a_dcgan_is_trained_evaluated_and_resumed_to_the_same_bits(example):
     whole = example("dcgan_mnist", "whole", "--epochs", 2)
     with pytest.raises(Stopped):
         example("dcgan_mnist", "parts", "--epochs", 2, change=stop_at_second_grid)

@@ -1,9 +1,7 @@
-"""The examples of house numbers, in little: what they write, and that a resumed run leaves the same bits."""
+"""The examples of house numbers, at a small scale: files, results, and exact resume."""
 
-import importlib.util
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,27 +12,16 @@ from tinygen.evaluation import write_images
 from tinygen.models import SVHNClassifier
 from tinygen.training import Run
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-TELLING = ("results.json", "report.html", "run.json", ".lock")  # the time, the command, the process
-IN_LITTLE = ["--data", "street", "--limit", 16, "--batch-size", 4]
-
-
-@pytest.fixture(autouse=True)
-def _as_before(monkeypatch):
-    monkeypatch.setattr("tinygen.files.os.fsync", lambda file: None)
-    state = tg.get_rng_state()
-    yield
-    tg.set_rng_state(state)
+VARYING = ("results.json", "report.html", "run.json", ".lock")  # the time, the command, the process
+SMALL = ["--data", "street", "--limit", 16, "--batch-size", 4]
 
 
 @pytest.fixture
-def example(monkeypatch, tmp_path):
-    """Run an example into a folder of its own; returns the folder."""
+def example(monkeypatch, tmp_path, load_example):
+    """Run an example; returns its output folder."""
 
     def run(name, out, *options):
-        spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        module = load_example(name)
         monkeypatch.setattr("sys.argv", [name, *(["--out", str(tmp_path / out)] if out else []), *map(str, options)])
         module.main()
         return tmp_path / (out or ".")
@@ -44,20 +31,20 @@ def example(monkeypatch, tmp_path):
 
 @pytest.fixture
 def classifier(tmp_path):
-    """A file with the weights of a classifier that knows nothing."""
+    """A file with the weights of an untrained classifier."""
     tg.manual_seed(0)
     tg.save(tmp_path / "classifier.h5", model=SVHNClassifier().state_dict())
     return tmp_path / "classifier.h5"
 
 
 def files(folder):
-    """Name -> content, but for what tells the time, the command or the process."""
+    """Name -> content of all files but those with the time, the command or the process."""
     found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    return {name: content for name, content in found.items() if name not in TELLING}
+    return {name: content for name, content in found.items() if name not in VARYING}
 
 
 def results(folder):
-    """The results, but for the time that they took."""
+    """The results without the duration."""
     return json.loads((folder / "results.json").read_text()) | {"seconds": None}
 
 
@@ -72,7 +59,7 @@ def stop_in_second_epoch(run, what="epoch", progress_figure=Run.progress_figure)
     ("name", "own"), [("wgan_gp_svhn", ["--n-critic", 2]), ("vae_svhn", ["--variance", "learned"])]
 )
 def test_a_stopped_and_resumed_run_leaves_the_same_files_and_results(example, classifier, name, own, monkeypatch):
-    options = [*IN_LITTLE, *own, "--epochs", 2, "--classifier", classifier]
+    options = [*SMALL, *own, "--epochs", 2, "--classifier", classifier]
     whole = example(name, "whole", *options)
     with monkeypatch.context() as patch:
         patch.setattr(Run, "progress_figure", stop_in_second_epoch)
@@ -88,7 +75,7 @@ def test_a_stopped_and_resumed_run_leaves_the_same_files_and_results(example, cl
 
 @pytest.mark.filterwarnings("ignore:.*images for 512 features")
 def test_two_models_are_compared_and_their_generators_scored(example, classifier, tmp_path, capsys):
-    options = [*IN_LITTLE, "--classifier", classifier]
+    options = [*SMALL, "--classifier", classifier]
     models = {}
     for name in ("vae_svhn", "wgan_gp_svhn"):
         models[name] = example(name, name, *options, "--epochs", 1) / "model.h5"

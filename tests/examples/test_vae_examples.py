@@ -1,33 +1,17 @@
-"""The examples of VAEs of perceptrons, in little, on embedded digits: what they write, and that they resume exactly."""
+"""The examples of VAEs of MLPs, at a small scale, on embedded digits: their files and results, and exact resume."""
 
 import csv
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
-import tinygen as tg
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-@pytest.fixture(autouse=True)
-def _as_before(monkeypatch):
-    monkeypatch.setattr("os.fsync", lambda file: None)
-    state = tg.get_rng_state()
-    yield
-    tg.set_rng_state(state)
-
 
 @pytest.fixture
-def example(monkeypatch, tmp_path):
-    """Run an example on a few embedded digits into a folder of its own, with some of its constants changed."""
+def example(monkeypatch, tmp_path, load_example):
+    """Run an example on a few embedded digits with some of its constants changed; returns its output folder."""
 
     def run(name, out, *options, epochs=2, limit=40, **constants):
-        spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        module = load_example(name)
         for constant, value in constants.items():
             monkeypatch.setattr(module, constant, value)
         common = ["--data", "strokes", "--limit", limit, "--epochs", epochs, "--batch-size", 16]
@@ -46,7 +30,7 @@ def names_of(out):
     return {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file() and path.name != ".lock"}
 
 
-def test_the_perceptrons_vae_measures_both_splits_and_resumes_exactly(example):
+def test_the_mlp_vae_measures_both_splits_and_resumes_exactly(example):
     whole = example("vae_mlp_mnist", "whole", "--importance-samples", 3, "--likelihood-images", 10)
     results = results_of(whole)
     for split in ("valid", "test"):
@@ -60,7 +44,7 @@ def test_the_perceptrons_vae_measures_both_splits_and_resumes_exactly(example):
         assert (parts / name).read_bytes() == (whole / name).read_bytes(), name
 
 
-def test_the_manifold_writes_both_models_curves_and_what_they_draw_over_time(example):
+def test_the_manifold_writes_curves_and_samples_of_both_models(example):
     whole = example("vae_manifold", "whole", epochs=3, SAMPLES=15)
     results = results_of(whole)
     assert {f"{split}_elbo_{size}" for split in ("valid", "test") for size in (2, 20)} <= results.keys()
@@ -82,7 +66,7 @@ def test_the_manifold_writes_both_models_curves_and_what_they_draw_over_time(exa
     assert results_of(again)["valid_elbo_2"] == results["valid_elbo_2"]
 
 
-def test_why_importance_sampling_compares_the_kinds_of_draws_with_the_truth(example):
+def test_why_importance_sampling_compares_the_proposals_with_the_exact_value(example):
     out = example(
         "why_importance_sampling", "why", "--images", 4, epochs=1, DRAWS=200, COUNTS=(1, 10, 200), SPACING=0.25
     )

@@ -188,3 +188,9 @@ def test_linear_refuses_a_bias_that_would_broadcast(weight, bias):
 def test_an_axis_is_no_dictionary():
     with pytest.raises(TypeError, match="sum: axis must be a whole number, got dict"):
         tg.sum(tg.ones(2, 3), axis={})
+
+
+@pytest.mark.parametrize("running", [(tg.zeros(2), None), (None, tg.ones(2))])
+def test_batch_norm_refuses_one_running_statistic_without_the_other(running):
+    with pytest.raises(ValueError, match="batch_norm: running_mean and running_var must be given together"):
+        F.batch_norm(tg.randn(4, 2), *running)

@@ -260,3 +260,17 @@ def test_no_assignment_removes_a_parameter_from_the_state_without_notice():
     linear.weight = nn.Parameter(np.zeros((3, 2)))
     linear.bias = None
     assert set(linear.state_dict()) == {"weight"}
+
+
+def test_buffers_of_whole_numbers_keep_their_dtype_and_take_no_fractions():
+    class Counting(nn.Module):
+        def __init__(self):
+            self.steps = nn.Buffer(np.array([2**24 + 1]))
+            self.weight = nn.Parameter([1.0])
+
+    module = Counting().astype("float64")
+    assert module.state_dict()["steps"].tolist() == [2**24 + 1]
+    assert (module.steps.dtype, module.weight.dtype) == (np.int64, np.float64)
+    with pytest.raises(ValueError, match="load_state_dict: steps is int64, which cannot hold the numbers given"):
+        module.load_state_dict({"steps": np.array([1.5]), "weight": np.array([2.0])})
+    assert module.weight.numpy().tolist() == [1.0]

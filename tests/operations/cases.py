@@ -471,7 +471,7 @@ def layer(covers: str, module: nn.Module, *inputs: np.ndarray) -> None:
             *path, last = name.split(".")
             for step in path:
                 owner = dict(owner.members())[step]
-            setattr(owner, last, weight)
+            vars(owner)[last] = weight  # a plain tensor, which assignment would refuse
         return module.to(given[0].device)(*given[: len(inputs)])
 
     case(covers, function, *inputs, *weights)

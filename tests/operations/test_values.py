@@ -407,3 +407,36 @@ def test_random_numbers_are_floating_point_and_uniform_ones_stay_below_1():
 def test_a_masked_array_is_refused():
     with pytest.raises(TypeError, match="tensor: expects an array without a mask"):
         tg.tensor(np.ma.array([1.0, 2.0], mask=[False, True]))
+
+
+def test_a_list_beside_a_tensor_takes_its_floating_point_dtype():
+    x = tg.tensor(np.array([1.0]))
+    for found, expected in ((x + [0.1], 1.1), (tg.maximum(x, [0.1]) * 0.1, 0.1), (tg.cat([[0.1], x])[0], 0.1)):
+        assert found.dtype == np.float64
+        assert found.item() == pytest.approx(expected, rel=1e-15)
+    assert (tg.tensor(np.array([1, 2])) + [0.5, 0.5]).dtype == np.float64
+    assert tg.where([True], x, 0.0).dtype == np.float64
+
+
+def test_numpys_truth_values_are_truth_values():
+    whole = tg.tensor(np.array([2**53 + 1]))
+    np.testing.assert_array_equal((whole * np.True_).numpy(), [2**53 + 1], strict=True)
+    assert (tg.tensor([True]) & np.False_).numpy().tolist() == [False]
+
+
+def test_where_refuses_a_number_that_the_other_choice_cannot_hold():
+    small = tg.tensor(np.array([1, 2], "uint8"))
+    for number in (-1, 300, np.int64(1000)):
+        with pytest.raises(OverflowError, match=r"^where: Python integer -?[0-9]+ out of bounds for uint8"):
+            tg.where([True, False], small, number)
+    found = tg.where([False, True], small, 7)
+    assert (found.dtype, found.numpy().tolist()) == (np.uint8, [7, 2])
+
+
+@pytest.mark.parametrize("kind", ["bool", "int64", "uint8"])
+def test_a_result_that_is_not_floating_point_has_no_gradient(kind):
+    x = tg.tensor([1.0, 1.7], requires_grad=True)
+    rounded = x.astype(kind)
+    assert not rounded.requires_grad
+    (gradient,) = tg.grad((rounded * x).sum(), x)
+    assert gradient.numpy().tolist() == [1.0, 1.0]

@@ -289,3 +289,10 @@ def test_a_scatter_refuses_points_of_other_shapes_and_more_labels_than_colours(t
     with pytest.raises(ValueError, match=r"^scatter: there are 11 different labels, expected 10 at most$"):
         scatter(np.zeros((11, 2)), np.arange(11), tmp_path / "s.png")
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("row", [{"epoch": 2}, {"epoch": 2, "loss": "x"}, {"loss": 1.0}])
+def test_curves_name_a_row_without_a_number(tmp_path, row):
+    with pytest.raises(ValueError, match=r"curves: metrics\[1\] must have a number as '(loss|epoch)', got "):
+        curves([{"epoch": 1, "loss": 1.0}, row], tmp_path / "curves.png")
+    assert list(tmp_path.iterdir()) == []

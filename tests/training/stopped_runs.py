@@ -1,7 +1,7 @@
-"""A small training run with everything that has a state, which can be stopped where it hurts.
+"""A small training run with every kind of state, which can be stopped at chosen points.
 
-As a program, ``python stopped_runs.py OUT`` resumes the run in OUT, says each step as it begins, and waits for a line
-before the last one: there is time to kill it.
+As a program, ``python stopped_runs.py OUT`` resumes the run in OUT, prints each step as it begins, and waits for a line
+of input before the last one, so that it can be killed.
 """
 
 import sys
@@ -23,20 +23,20 @@ from tinygen.training import Run, train
 
 OUTCOME = ("metrics.csv", "checkpoint.h5")
 IMAGES = np.random.default_rng(0).integers(0, 2, (18, 1, 2, 3)).astype("uint8")
-STEPS, EPOCHS = 4, 3  # steps an epoch: three batches of five images and one of three
+STEPS, EPOCHS = 4, 3  # steps per epoch: three batches of five images and one of three
 
 
 class Stopped(Exception):
-    """The run ends here, for no reason of its own."""
+    """The interruption of a run."""
 
 
 class NoisyVAE(ToyVAE):
-    """With dropout, whose chance must go on, and batch normalisation, whose averages must."""
+    """With dropout, which draws random numbers, and batch normalisation, which has running averages."""
 
     def __init__(self) -> None:
         super().__init__(latent_size=2, dropout=0.3)
-        # Without a bias in front of the normalisation, whose gradient is 0: of what rounding leaves instead Adam makes
-        # whole steps, different ones on each device.
+        # No bias before the normalisation: its gradient is 0 up to rounding, of which Adam makes steps of full length,
+        # different ones on each device.
         layers = [
             nn.Linear(2, 5, bias=False),
             nn.BatchNorm1d(5),
@@ -63,7 +63,7 @@ class StoppedRun(Run):
 
 
 def parts_and_step(run: StoppedRun, device: str = "cpu") -> tuple[dict[str, Any], Callable]:
-    """The parts that have a state, and the step that trains them."""
+    """The parts with a state, and the step that trains them."""
     model = NoisyVAE().to(device)
     optimizer = Adam(model.parameters())
     average = ExponentialMovingAverage(model, 0.9)
@@ -83,7 +83,7 @@ def parts_and_step(run: StoppedRun, device: str = "cpu") -> tuple[dict[str, Any]
 
 
 def start(out: Path) -> Callable[[np.ndarray, int], dict[str, float]]:
-    """The step alone, of images and an index."""
+    """The step alone, a function of images and an index."""
     _, step = parts_and_step(StoppedRun(out))
     return lambda images, index: step((images, None), index)
 
@@ -97,28 +97,28 @@ def make_run(
     seed: int = 0,
     device: str = "cpu",
     stop: tuple[str, int] = ("", 0),
-    told: Callable[[int], None] = lambda index: None,
+    announce: Callable[[int], None] = lambda index: None,
 ) -> dict[str, Any]:
-    """Train to the end, or to where ``stop`` says: (where, the step or epoch); returns the parts."""
+    """Train to the end, or to ``stop``: (where, the step or epoch); returns the parts."""
     run = StoppedRun(out, resume=resume)
     run.stop = stop
     tg.manual_seed(seed)
     parts, step = parts_and_step(run, device)
 
-    def told_step(batch: tuple[np.ndarray, None], index: int) -> dict[str, float]:
-        told(index)
+    def announced_step(batch: tuple[np.ndarray, None], index: int) -> dict[str, float]:
+        announce(index)
         return step(batch, index)
 
     def evaluate() -> dict[str, float]:
         epoch = len(run.rows) + 1
-        valid_elbo = evaluation.elbo(parts["model"], IMAGES[:4])  # draws, so it is part of the chain of chance
+        valid_elbo = evaluation.elbo(parts["model"], IMAGES[:4])  # draws random numbers
         run.stops("in evaluate", epoch)
         with parts["average"].applied():
             return {"valid_elbo": valid_elbo, "averaged_elbo": evaluation.elbo(parts["model"], IMAGES[:4])}
 
     with half_written_checkpoint(run):
         loader = DataLoader(Dataset(IMAGES), 5, shuffle=True)
-        train(run, loader, told_step, epochs=epochs, parts=parts, evaluate=evaluate, minutes=minutes)
+        train(run, loader, announced_step, epochs=epochs, parts=parts, evaluate=evaluate, minutes=minutes)
     return parts
 
 
@@ -135,12 +135,12 @@ def half_written_checkpoint(run: StoppedRun) -> Iterator[None]:
         yield
 
 
-def say_and_wait(index: int) -> None:
-    """Say the step, and before the last one wait for a line."""
+def print_and_wait(index: int) -> None:
+    """Print the step, and before the last one wait for a line."""
     print("step", index, flush=True)
     if index == STEPS * EPOCHS - 1:
         sys.stdin.readline()
 
 
 if __name__ == "__main__":
-    make_run(Path(sys.argv[1]), resume=True, minutes=0.0, told=say_and_wait)
+    make_run(Path(sys.argv[1]), resume=True, minutes=0.0, announce=print_and_wait)

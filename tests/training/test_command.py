@@ -1,4 +1,4 @@
-"""From a command to its experiment: the rehearsal, and how a command ends."""
+"""From a command to its experiment: the rehearsal, and the exit statuses."""
 
 import errno
 import os
@@ -27,7 +27,7 @@ def options(tmp_path, monkeypatch):
     return parsed
 
 
-def test_an_experiment_is_rehearsed_in_little_in_silence_and_elsewhere_before_it_is_conducted(
+def test_an_experiment_is_rehearsed_at_a_small_scale_without_output_in_another_folder_before_it_is_run(
     options, tmp_path, capsys
 ):
     calls = []
@@ -37,11 +37,10 @@ def test_an_experiment_is_rehearsed_in_little_in_silence_and_elsewhere_before_it
         calls.append((options.epochs, options.limit, options.draws, run.out == tmp_path / "out", tg.rand(1).item()))
         run.log(1, loss=0.0)
 
-    given = options()
+    given = options("--seed", "3")
     given.draws = 9
     tg.manual_seed(3)
     first = tg.rand(1).item()
-    tg.manual_seed(3)
     conduct(experiment, given, limit=7, draws=1)
     assert calls == [(1, 7, 1, False, first), (5, None, 9, True, first)]
     assert capsys.readouterr() == ("in the experiment\n", "")
@@ -56,7 +55,7 @@ def test_a_rehearsal_takes_no_more_images_than_the_experiment(options):
 
 @pytest.mark.parametrize("error", [ValueError("too few"), FileNotFoundError("too few"), tg.DeviceError("too few")])
 @pytest.mark.parametrize("when", ["in the rehearsal", "before the first file"])
-def test_what_does_not_fit_is_refused_with_one_sentence(options, tmp_path, capsys, error, when):
+def test_invalid_input_is_refused_with_one_sentence(options, tmp_path, capsys, error, when):
     def experiment(options, run):
         if when == "in the rehearsal" or run.out == tmp_path / "out":
             raise error
@@ -75,7 +74,7 @@ def test_what_does_not_fit_is_refused_with_one_sentence(options, tmp_path, capsy
         (KeyboardInterrupt(), 130),
     ],
 )
-def test_a_run_that_ends_too_early_says_why_in_one_line_and_how_to_go_on(options, tmp_path, capsys, error, status):
+def test_a_run_that_ends_early_prints_why_and_how_to_continue(options, tmp_path, capsys, error, status):
     def experiment(options, run):
         run.save(rows=[])
         if run.out == tmp_path / "out":
@@ -86,7 +85,7 @@ def test_a_run_that_ends_too_early_says_why_in_one_line_and_how_to_go_on(options
     assert end.value.code == status
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("a_command.py: ")
-    assert line.endswith("; go on with --resume")
+    assert line.endswith("; continue with --resume")
 
 
 def test_an_error_of_the_program_itself_is_not_hidden(options, tmp_path):
@@ -99,7 +98,7 @@ def test_an_error_of_the_program_itself_is_not_hidden(options, tmp_path):
         conduct(experiment, options())
 
 
-def test_settings_are_what_a_checkpoint_can_hold_and_leave_out_where_the_files_are(options):
+def test_settings_can_be_saved_in_a_checkpoint_and_omit_the_paths(options):
     given = options("--limit", "3")
     found = settings(given, "a_command.py")
     assert found == {"example": "a_command.py", "data": "strokes", "epochs": 5, "batch_size": 64} | {
@@ -146,9 +145,9 @@ def test_ctrl_c_ends_a_command_with_one_line_and_leaves_a_checkpoint(tmp_path):
         while not process.stdout.readline().startswith("step 3"):
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGINT)
-        _, told = process.communicate()
+        _, printed = process.communicate()
     assert process.returncode == 130
-    assert told.splitlines() == ["-c: interrupted; go on with --resume"]
+    assert printed.splitlines() == ["-c: interrupted; continue with --resume"]
     assert tg.load(tmp_path / "out" / "checkpoint.h5")["done"] >= 3
 
 
@@ -165,3 +164,38 @@ def test_a_metric_that_is_a_tensor_becomes_a_number_at_once(tmp_path):
     assert tg.load(tmp_path / "checkpoint.h5")["rows"] == rows
     with pytest.raises(TypeError, match=r"^train: the metric loss must be a number, got a list$"):
         train(None, range(2), lambda *_: {"loss": [1.0]}, epochs=1, parts={})
+
+
+def test_a_foreign_file_of_a_name_that_the_run_will_write_is_found_at_the_start(tmp_path, options, capsys):
+    """Not after the training, when the earlier run is gone."""
+
+    def experiment(options, run):
+        run.part("half").log(1, loss=1.0)
+        run.file("late.png").write_bytes(b"")
+
+    conduct(experiment, options())
+    (tmp_path / "out" / "late.png").unlink()
+    manifest = tmp_path / "out" / "run.json"
+    manifest.write_text(manifest.read_text().replace('"late.png"', '"other.png"'))
+    (tmp_path / "out" / "late.png").write_text("mine")
+    with pytest.raises(SystemExit) as ended:
+        conduct(experiment, options("--overwrite"))
+    assert ended.value.code == 2
+    assert "late.png is not of this run, which would write a file of that name" in capsys.readouterr().err
+    assert (tmp_path / "out" / "half" / "metrics.csv").exists()
+
+
+def test_an_interrupt_says_what_there_is_to_go_on_from(tmp_path, options, capsys):
+    def interrupted_in_a_part(options, run):
+        run.part("half").save(weights=np.ones(1))
+        if options.epochs > 1:
+            raise KeyboardInterrupt
+
+    def interrupted_at_once(options, run):
+        raise KeyboardInterrupt
+
+    for experiment, words in ((interrupted_at_once, "nothing was changed"), (interrupted_in_a_part, "--resume")):
+        with pytest.raises(SystemExit) as ended:
+            conduct(experiment, options())
+        assert ended.value.code == 130
+        assert words in capsys.readouterr().err

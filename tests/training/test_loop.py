@@ -24,13 +24,13 @@ from tinygen.training import Run, train
 
 
 def bits(out: Path) -> dict[str, bytes]:
-    """What a run leaves, name -> bytes."""
+    """The files of a run, name -> bytes."""
     return {name: (out / name).read_bytes() for name in OUTCOME}
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory) -> dict[str, bytes]:
-    """A run that nobody stopped."""
+    """A run that was never stopped."""
     out = tmp_path_factory.mktemp("uninterrupted")
     make_run(out)
     return bits(out)
@@ -40,7 +40,7 @@ def uninterrupted(tmp_path_factory) -> dict[str, bytes]:
 
 
 class Counter:
-    """A part with a state: how many steps it has made."""
+    """A part with a state: a count of its steps."""
 
     def __init__(self):
         self.steps = 0
@@ -58,7 +58,7 @@ def loader():
     return DataLoader(Dataset(np.arange(7).reshape(7, 1, 1, 1)), 3, shuffle=True)
 
 
-def test_every_epoch_sees_every_image_once_and_steps_are_counted_from_0(tmp_path, loader):
+def test_every_epoch_uses_every_image_once_and_steps_are_counted_from_0(tmp_path, loader):
     seen, indices = [], []
 
     def step(batch, index):
@@ -84,7 +84,7 @@ def test_metrics_are_the_means_over_the_steps_and_what_evaluate_returns(tmp_path
     assert capsys.readouterr().out == "epoch 1  loss 1  valid_loss 0.5\nepoch 2  loss 4  valid_loss 0.25\n"
 
 
-def test_without_a_run_the_rows_are_all_that_a_training_leaves(tmp_path, monkeypatch, capsys):
+def test_without_a_run_nothing_is_written_or_printed(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     counter = Counter()
     rows = train(None, range(3), lambda i, index: {"loss": i + index}, epochs=2, parts={}, evaluate=counter.state_dict)
@@ -184,7 +184,7 @@ def test_a_run_is_resumed_with_the_parts_that_it_began_with(tmp_path, loader):
     assert (tmp_path / "checkpoint.h5").read_bytes() == before
 
 
-def test_a_run_is_resumed_with_as_many_steps_an_epoch_as_it_began_with(tmp_path, loader):
+def test_a_run_is_resumed_with_as_many_steps_per_epoch_as_it_began_with(tmp_path, loader):
     def stop(batch, index):
         if index == 2:
             raise Stopped
@@ -232,20 +232,20 @@ def test_a_run_stopped_again_and_again_ends_with_the_same_bits(tmp_path, uninter
     assert bits(tmp_path) == uninterrupted
 
 
-def test_a_run_that_ended_early_goes_on_to_more_epochs_as_if_it_had_known(tmp_path, uninterrupted):
+def test_a_finished_run_can_be_continued_for_more_epochs_with_the_same_bits(tmp_path, uninterrupted):
     make_run(tmp_path, epochs=EPOCHS - 2)
     make_run(tmp_path, resume=True)
     assert bits(tmp_path) == uninterrupted
 
 
 @pytest.mark.parametrize("epochs", [EPOCHS, EPOCHS - 1])
-def test_a_run_that_is_over_is_left_as_it_is(tmp_path, uninterrupted, epochs):
+def test_a_finished_run_is_not_changed(tmp_path, uninterrupted, epochs):
     make_run(tmp_path)
     make_run(tmp_path, resume=True, epochs=epochs, stop=("before the update", 0))  # no step is made
     assert bits(tmp_path) == uninterrupted
 
 
-def test_a_resumed_run_says_where_it_goes_on(tmp_path, capsys):
+def test_a_resumed_run_prints_where_it_continues(tmp_path, capsys):
     with pytest.raises(Stopped):
         make_run(tmp_path, stop=("before the update", STEPS + 2), minutes=0.0)
     capsys.readouterr()
@@ -253,16 +253,16 @@ def test_a_resumed_run_says_where_it_goes_on(tmp_path, capsys):
     assert capsys.readouterr().out.startswith("resumed after epoch 1 and 2 steps\n")
 
 
-def test_a_resumed_run_does_not_begin_with_what_chance_was_left_by_others(tmp_path, uninterrupted):
+def test_a_resumed_run_restores_the_random_numbers_of_the_checkpoint(tmp_path, uninterrupted):
     with pytest.raises(Stopped):
         make_run(tmp_path, stop=("before the update", 3), minutes=0.0)
-    make_run(tmp_path, resume=True, seed=12345)  # parameters and chance are the checkpoint's
+    make_run(tmp_path, resume=True, seed=12345)  # parameters and random numbers are the checkpoint's
     assert bits(tmp_path) == uninterrupted
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no kill -9 here")
 def test_a_run_that_was_killed_ends_with_the_same_bits(tmp_path, uninterrupted):
-    """By kill -9, at moments that the clock chooses."""
+    """By kill -9, at arbitrary moments."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(tg.__file__).parents[1]), *sys.path])}
     command = [sys.executable, stopped_runs.__file__, str(tmp_path)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
@@ -281,11 +281,11 @@ def test_a_run_that_was_killed_ends_with_the_same_bits(tmp_path, uninterrupted):
 # What goes on exactly ------------------------------------------------------------------------------------------------
 
 
-def test_the_checkpoint_holds_the_state_of_every_part_and_of_chance(tmp_path):
+def test_the_checkpoint_holds_the_state_of_every_part_and_of_the_random_numbers(tmp_path):
     parts = make_run(tmp_path)
     kept = checkpoint.load(tmp_path / "checkpoint.h5")
     assert list(kept["parts"]) == ["model", "optimizer", "average"]
-    assert kept["chance"] == tg.get_rng_state()
+    assert kept["rng"] == tg.get_rng_state()
     for name, part in parts.items():
         np.testing.assert_equal(kept["parts"][name], part.state_dict())
     assert kept["parts"]["optimizer"]["steps"] == [EPOCHS * STEPS] * len(parts["model"].parameters())
@@ -304,7 +304,7 @@ def test_a_checkpoint_within_an_epoch_is_as_small_as_one_at_its_end(tmp_path):
 # Memory --------------------------------------------------------------------------------------------------------------
 
 
-def test_training_leaves_the_collector_nothing(tmp_path):
+def test_training_leaves_no_reference_cycles(tmp_path):
     make_run(tmp_path / "warm", epochs=1)
     gc.collect()
     gc.disable()
@@ -330,3 +330,33 @@ def test_a_hundred_steps_do_not_grow_memory(tmp_path):
     finally:
         tracemalloc.stop()
     assert after - before < 500_000  # a graph that stays takes 50,000 a step; Python's stores of freed objects the rest
+
+
+# What a caller may get wrong ------------------------------------------------------------------------------------------
+
+
+def test_a_metric_is_averaged_over_the_steps_that_return_it():
+    def step(batch, index):
+        return {"critic": float(index)} | ({} if index % 2 else {"generator": 4.0})
+
+    rows = train(None, range(4), step, epochs=2, parts={"counter": Counter()})
+    assert rows == [{"epoch": 1, "critic": 1.5, "generator": 4.0}, {"epoch": 2, "critic": 5.5, "generator": 4.0}]
+
+
+@pytest.mark.parametrize("taken", ["loss", "epoch"])
+def test_evaluation_does_not_replace_a_metric_of_the_epoch(taken):
+    with pytest.raises(ValueError, match=rf"train: evaluate must return other names .*, got \['{taken}'\]"):
+        train(None, range(2), lambda *_: {"loss": 1.0}, epochs=1, parts={}, evaluate=lambda: {taken: 9.0})
+
+
+@pytest.mark.parametrize(
+    ("loader", "step", "parts", "message"),
+    [
+        (iter([1]), lambda *_: {}, {}, "loader must have a length and an iterator"),
+        ([1], lambda *_: None, {}, "step must return a dict of metrics, got None"),
+        ([1], lambda *_: {}, {"x": 5}, r"parts\['x'\] must have state_dict and load_state_dict, got 5"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused_by_name(loader, step, parts, message):
+    with pytest.raises(TypeError, match=f"^train: {message}"):
+        train(None, loader, step, epochs=1, parts=parts)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import os
 import re
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from tinygen import backend
 from tinygen.checkpoint import CheckpointError
 from tinygen.console import progress, say
+from tinygen.training.lock import FolderLock
 from tinygen.training.options import common_arguments, load_splits
 from tinygen.training.report import Reference
 from tinygen.training.run import Run, command, print_results
@@ -23,7 +25,7 @@ METRICS = [{"train_elbo": -100 / (epoch + 1 / 3), "steps": epoch * 7} for epoch 
 
 def train(out, first, last, resume=False):
     """Epochs ``first`` to ``last`` of a training that writes a checkpoint after each, and the end if they are all."""
-    run = Run(out, resume=resume)
+    run = Run(out, resume=resume, settings={"seed": 3, "device": "cpu"}, may_change=("device",))
     if run.resumed:
         run.restore(run.load()["rows"])
     for epoch in range(first, last + 1):
@@ -31,7 +33,7 @@ def train(out, first, last, resume=False):
         run.save(rows=run.rows)
     if last == len(METRICS):
         run.figure("samples.png", "Samples").write_bytes(b"png")
-        run.finish("A run", {"elbo": -1.5}, seed=3, device="cpu", text="Why.")
+        run.finish("A run", {"elbo": -1.5}, text="Why.")
     return run
 
 
@@ -52,7 +54,7 @@ def test_a_resumed_run_leaves_the_same_files_as_one_that_never_stopped(tmp_path,
     monkeypatch.setattr("sys.argv", ["vae.py", "--epochs", "4"])
     train(tmp_path / "whole", 1, 4)
     train(tmp_path / "stopped", 1, 2)
-    stopped = Run(tmp_path / "stopped", resume=True)
+    stopped = Run(tmp_path / "stopped", resume=True, settings={"seed": 3, "device": "cpu"})
     stopped.restore(stopped.load()["rows"])
     stopped.log(3, train_elbo=0.0, steps=0)  # killed before the checkpoint that belongs to this row
     unfinished = tmp_path / "stopped" / f".checkpoint.h5.{'0' * 32}.unfinished"
@@ -140,7 +142,15 @@ def test_a_run_does_not_replace_a_file_that_is_not_its_own(tmp_path):
     assert (tmp_path / "samples.png").read_text() == "mine"
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"files": ["../mine.txt"], "command": ""}', '{"files": 3, "command": ""}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        '{"files": ["../mine.txt"], "commands": [""], "settings": {}}',
+        '{"files": 3, "commands": [""], "settings": {}}',
+    ],
+)
 def test_a_list_of_files_that_cannot_be_right_removes_nothing(tmp_path, text):
     (tmp_path / "mine.txt").write_text("mine")
     (tmp_path / "run").mkdir()
@@ -156,19 +166,19 @@ SETTINGS = {"data": "strokes", "learning_rate": 0.1, "limit": None, "game": ["a"
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"data": "mnist"}, "data is 'mnist', the checkpoint's is 'strokes'"),
+        ({"data": "mnist"}, "data is 'mnist', the run's is 'strokes'"),
         (
             {"limit": 5, "game": ["a"]},
-            "limit is 5, the checkpoint's is None; game is ['a'], the checkpoint's is ['a', 'b']",
+            "limit is 5, the run's is None; game is ['a'], the run's is ['a', 'b']",
         ),
-        ({"width": 3}, "width is 3, the checkpoint's is None"),
+        ({"width": 3}, "width is 3, the run's is None"),
     ],
 )
 def test_a_run_is_resumed_with_its_own_settings_or_refused_by_name_with_both_values(tmp_path, changed, message):
     Run(tmp_path, settings=SETTINGS).save(rows=[])
     assert Run(tmp_path, resume=True, settings=SETTINGS).resumed
     before = (tmp_path / "checkpoint.h5").read_bytes()
-    with pytest.raises(ValueError, match=r"checkpoint.h5 cannot be resumed with other settings: " + re.escape(message)):
+    with pytest.raises(ValueError, match=r"run.json cannot be resumed with other settings: " + re.escape(message)):
         Run(tmp_path, resume=True, settings=SETTINGS | changed)
     assert (tmp_path / "checkpoint.h5").read_bytes() == before
 
@@ -176,7 +186,7 @@ def test_a_run_is_resumed_with_its_own_settings_or_refused_by_name_with_both_val
 def test_a_setting_that_may_change_is_said_and_recorded(tmp_path, capsys):
     Run(tmp_path, settings=SETTINGS).save(rows=[])
     run = Run(tmp_path, resume=True, settings=SETTINGS | {"learning_rate": 0.2}, may_change=["learning_rate"])
-    assert capsys.readouterr().out == "resumed with another setting: learning-rate is 0.2, the checkpoint's is 0.1\n"
+    assert capsys.readouterr().out == "resumed with another setting: learning-rate is 0.2, the run's is 0.1\n"
     run.save(rows=[])
     assert run.load()["settings"]["learning_rate"] == 0.2
 
@@ -184,7 +194,7 @@ def test_a_setting_that_may_change_is_said_and_recorded(tmp_path, capsys):
 def test_a_run_is_not_resumed_by_another_version_of_the_library(tmp_path, monkeypatch):
     Run(tmp_path).save(rows=[])
     monkeypatch.setattr("tinygen.training.run.versions", lambda: {"tinygen_version": "99"})
-    with pytest.raises(ValueError, match=r"tinygen-version is '99', the checkpoint's is '"):
+    with pytest.raises(ValueError, match=r"tinygen-version is '99', the run's is '"):
         Run(tmp_path, resume=True)
 
 
@@ -202,7 +212,7 @@ def test_a_part_of_a_run_is_resumed_or_overwritten_with_it_and_has_its_settings(
         parts()
     _whole, inner = parts(resume=True)
     assert inner.resumed
-    with pytest.raises(ValueError, match="seed is 3, the checkpoint's is None"):
+    with pytest.raises(ValueError, match="seed is 3, the run's is None"):
         Run(tmp_path / "whole", resume=True, settings=SETTINGS | {"seed": 3}).part("inner")
     _whole, inner = parts(overwrite=True)
     assert not inner.resumed
@@ -263,14 +273,14 @@ def test_results_are_flat_and_say_what_they_depend_on(tmp_path, capsys):
 @pytest.mark.parametrize("value", [float("nan"), np.float32("inf")])
 def test_a_result_that_is_not_finite_is_refused_by_name(tmp_path, value):
     with pytest.raises(ValueError, match=r"finish: the result valid_elbo is (nan|inf)"):
-        Run(tmp_path).finish("A run", {"fid": 1.0, "valid_elbo": value}, seed=0, device="cpu")
+        Run(tmp_path).finish("A run", {"fid": 1.0, "valid_elbo": value})
     assert visible(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ["seed", "seconds", "numpy_version"])
 def test_a_result_may_not_take_the_name_of_a_fact(tmp_path, name):
     with pytest.raises(ValueError, match=f"finish: {name} is not a result's name"):
-        Run(tmp_path).finish("A run", {name: 1.0}, seed=0, device="cpu")
+        Run(tmp_path).finish("A run", {name: 1.0})
 
 
 def test_epochs_come_in_order_and_with_the_same_names(tmp_path):
@@ -415,3 +425,70 @@ def test_splits_are_those_that_the_common_options_ask_for():
     ]
     (alone,) = load_splits(options, "test")
     np.testing.assert_array_equal(alone.images, test.images)
+
+
+def test_an_overwriting_run_removes_its_earlier_parts_at_its_first_file(tmp_path):
+    """Else a run that is stopped and resumed would take the parts of the one before for its own."""
+    run = Run(tmp_path, settings={"seed": 0})
+    for name in ("first", "second"):
+        run.part(name).save(weights=np.zeros(1))
+        run.part(name, resume=True).log(1, loss=1.0)
+    (tmp_path / "second" / "notes.txt").write_text("mine")
+    run = Run(tmp_path, overwrite=True, settings={"seed": 1})
+    run.part("first").save(weights=np.ones(1))
+    assert visible(tmp_path / "second") == ["notes.txt", "run.json"]
+
+    resumed = Run(tmp_path, resume=True, settings={"seed": 1})
+    assert resumed.part("first").load()["weights"].tolist() == [1]
+    second = resumed.part("second")
+    assert not second.resumed
+    second.save(weights=np.ones(1))
+
+
+def test_a_forked_process_does_not_hold_its_parents_lock(tmp_path):
+    run = Run(tmp_path)
+    run.save(weights=np.ones(1))
+    child = os.fork()
+    if child == 0:
+        try:
+            Run(tmp_path, overwrite=True).save(weights=np.zeros(1))
+        except BlockingIOError:
+            os._exit(7)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert run.load()["weights"].tolist() == [1]
+    with pytest.raises(BlockingIOError):
+        FolderLock(tmp_path, "another")
+
+
+def test_a_finished_run_without_its_checkpoint_is_not_started_again_by_a_resume(tmp_path, capsys):
+    train(tmp_path, 1, 4)
+    (tmp_path / "checkpoint.h5").unlink()
+    before = contents(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"checkpoint\.h5 is missing, so the run cannot be resumed"):
+        train(tmp_path, 1, 4, resume=True)
+    assert contents(tmp_path) == before
+
+
+def test_settings_are_compared_without_a_checkpoint_too(tmp_path):
+    Run(tmp_path, settings={"seed": 0, "sizes": (1, 2)}).log(1, loss=1.0)
+    Run(tmp_path, settings={"seed": 0, "sizes": [1, 2]}, resume=True)
+    with pytest.raises(ValueError, match=r"run\.json cannot be resumed with other settings: seed is 9, the run's is 0"):
+        Run(tmp_path, settings={"seed": 9, "sizes": (1, 2)}, resume=True)
+    for wrong in (np.ones(2), math.nan, {1, 2}):
+        with pytest.raises(
+            TypeError, match=r"^Run: settings must be texts, finite numbers, and lists and dicts of them"
+        ):
+            Run(tmp_path / "new", settings={"wrong": wrong})
+
+
+def test_the_report_names_all_commands_of_a_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["example.py", "--epochs", "2"])
+    train(tmp_path, 1, 2)
+    monkeypatch.setattr("sys.argv", ["example.py", "--epochs", "2", "--resume"])
+    train(tmp_path, 3, 2, resume=True)
+    monkeypatch.setattr("sys.argv", ["example.py", "--learning-rate", "0.1", "--epochs", "4", "--resume"])
+    train(tmp_path, 3, 4, resume=True)
+    expected = ["python example.py --epochs 2", "from epoch 3: python example.py --learning-rate 0.1 --epochs 4"]
+    assert json.loads((tmp_path / "run.json").read_text())["commands"] == expected
+    assert "; then ".join(expected) in (tmp_path / "report.html").read_text()

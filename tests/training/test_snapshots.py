@@ -1,4 +1,4 @@
-"""Pictures kept on the way: they come back from a checkpoint, and some of them are chosen evenly."""
+"""Snapshots: they are restored from a checkpoint, and some of them are chosen evenly."""
 
 import numpy as np
 import pytest

@@ -7,16 +7,16 @@ from toy_vae import GaussianVAE, ToyVAE
 import tinygen as tg
 from tinygen import evaluation
 from tinygen.data import DataLoader, Dataset
-from tinygen.optim import SGD, Adam
+from tinygen.optim import SGD, Adam, ExponentialMovingAverage
 from tinygen.training import Run, train_vae
 
 
 @pytest.fixture
 def images():
-    """Images (40, 1, 2, 3) of two kinds, and some noise."""
-    chance = np.random.default_rng(0)
-    kinds = np.array([[1, 0, 1, 1, 0, 1], [0, 1, 0, 0, 1, 0]])[chance.integers(0, 2, 40)]
-    return (kinds ^ (chance.random((40, 6)) < 0.05)).reshape(40, 1, 2, 3).astype("uint8")
+    """Images (40, 1, 2, 3) of two kinds, with noise."""
+    rng = np.random.default_rng(0)
+    kinds = np.array([[1, 0, 1, 1, 0, 1], [0, 1, 0, 0, 1, 0]])[rng.integers(0, 2, 40)]
+    return (kinds ^ (rng.random((40, 6)) < 0.05)).reshape(40, 1, 2, 3).astype("uint8")
 
 
 def trained(images, run=None, model=None, optimizer=Adam, epochs=3, lr=0.05, **options):
@@ -28,7 +28,7 @@ def trained(images, run=None, model=None, optimizer=Adam, epochs=3, lr=0.05, **o
 
 
 @pytest.mark.parametrize("path_gradient", [False, True])
-def test_it_is_the_loop_that_one_would_write_by_hand(images, path_gradient, seeded):
+def test_it_equals_a_loop_written_by_hand(images, path_gradient, seeded):
     model, rows = trained(images, path_gradient=path_gradient)
     tg.manual_seed(0)
     other = ToyVAE(latent_size=2)
@@ -46,23 +46,23 @@ def test_it_is_the_loop_that_one_would_write_by_hand(images, path_gradient, seed
     np.testing.assert_allclose([[row["train_elbo"], row["train_kl"]] for row in rows], means, rtol=1e-6)
 
 
-def test_training_raises_the_bound_on_images_it_has_not_seen(images, seeded):
+def test_training_raises_the_bound_on_other_images(images, seeded):
     model, rows = trained(images[:32], epochs=20)
     untrained, _ = trained(images[:32], epochs=1, lr=1e-9)
     assert rows[-1]["train_elbo"] > rows[0]["train_elbo"] + 0.5
     assert evaluation.elbo(model, images[32:]) > evaluation.elbo(untrained, images[32:]) + 0.5
 
 
-def test_the_schedule_sets_the_rate_of_each_step_and_evaluate_adds_to_the_metrics(images, seeded):
+def test_the_schedule_sets_the_rate_of_each_step_and_evaluate_adds_metrics(images, seeded):
     steps = []
 
     def schedule(step):
         steps.append(step)
         return 0.0 if step >= 5 else 0.1
 
-    after_one, _ = trained(images, optimizer=SGD, epochs=1, schedule=schedule)
+    after_one, _ = trained(images, optimizer=SGD, epochs=1, learning_rate=schedule)
     steps.clear()
-    model, rows = trained(images, optimizer=SGD, schedule=schedule, evaluate=lambda: {"steps": len(steps)})
+    model, rows = trained(images, optimizer=SGD, learning_rate=schedule, evaluate=lambda: {"steps": len(steps)})
     assert steps == list(range(15))
     assert [row["steps"] for row in rows] == [5, 10, 15]
     np.testing.assert_equal(model.state_dict(), after_one.state_dict())  # from step 5 on the rate was 0
@@ -103,3 +103,13 @@ def test_another_likelihood_trains_on_the_same_loop(seeded):
     model, rows = trained(greys, model=GaussianVAE(), epochs=5)
     assert rows[-1]["train_elbo"] > rows[0]["train_elbo"]
     assert np.isfinite(evaluation.elbo(model, greys))
+
+
+def test_an_optimiser_or_average_of_another_model_is_refused():
+    model, other = ToyVAE(), ToyVAE()
+    loader = DataLoader(Dataset(np.zeros((2, 1, 2, 2), bool)), 2)
+    with pytest.raises(ValueError, match="train_vae: optimizer must have parameters of the ToyVAE only"):
+        train_vae(None, model, loader, Adam(other.parameters()), epochs=1)
+    average = ExponentialMovingAverage(other)
+    with pytest.raises(ValueError, match="train_vae: average must be the moving average of the model"):
+        train_vae(None, model, loader, Adam(model.parameters()), epochs=1, average=average)

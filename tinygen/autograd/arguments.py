@@ -17,15 +17,24 @@ from tinygen.autograd.tensor import Tensor, copied
 from tinygen.backend import DeviceError, array_module, device_of, is_array, without_underflow
 from tinygen.validation import described, number
 
+Args = tuple[Any, ...]
+Options = dict[str, Any]
 _NUMBERS = (bool, int, float)
 
 
-def as_tensor(function: str, argument: str, value: Any, device: str | None = None) -> Tensor:
-    """``value`` if it is a tensor, else converted to one on ``device``; ``TypeError`` for anything but numbers."""
+def as_tensor(
+    function: str, argument: str, value: Any, device: str | None = None, dtype: np.dtype | None = None
+) -> Tensor:
+    """``value`` if it is a tensor, else converted to one on ``device``; floating-point numbers without a dtype get
+    ``dtype`` (default: float32). ``TypeError`` for anything but numbers."""
     if isinstance(value, Tensor):
         return value
+    has_dtype = hasattr(value, "dtype") and not isinstance(value, np.generic)
     try:
-        return Tensor(copied(function, value, device=device))
+        made = copied(function, value, device=device)
+        if has_dtype or dtype is None or dtype.kind != "f" or made.dtype.kind != "f":
+            return Tensor(made)
+        return Tensor(copied(function, value, dtype, device))
     except TypeError as error:
         if isinstance(value, (list, tuple)) or hasattr(value, "dtype"):
             raise
@@ -37,10 +46,12 @@ def as_tensors(function: str, argument: str, value: Any) -> list[Tensor]:
     """``value``, a sequence of tensors, arrays or numbers, as a list of tensors."""
     if isinstance(value, (Tensor, np.ndarray, str, dict)) or not isinstance(value, Iterable):
         raise TypeError(f"{function}: {argument} must be a list of tensors, got {described(value)}")
-    return [as_tensor(function, f"{argument}[{i}]", x) for i, x in enumerate(value)]
+    values = list(value)
+    dtype = next((x.dtype for x in values if isinstance(x, Tensor)), None)
+    return [as_tensor(function, f"{argument}[{i}]", x, dtype=dtype) for i, x in enumerate(values)]
 
 
-def one_or_more(function: str, argument: str, value: Any, kind: Any = Tensor) -> list:
+def one_or_more(function: str, argument: str, value: Any, kind: Any = Tensor) -> list[Any]:
     """``value``, a tensor or several, as a list; ``TypeError`` for elements that are not of ``kind``."""
     is_list = isinstance(value, Iterable) and not isinstance(value, (Tensor, str, dict, np.ndarray))
     listed = list(value) if is_list else [value]
@@ -50,11 +61,14 @@ def one_or_more(function: str, argument: str, value: Any, kind: Any = Tensor) ->
     return listed
 
 
-def operand(function: str, argument: str, value: Any, device: str | None = None) -> Any:
-    """``value`` as an operand: numbers as Python's own, which do not change the dtype of the result, else a tensor."""
+def operand(function: str, argument: str, value: Any, device: str | None = None, dtype: np.dtype | None = None) -> Any:
+    """``value`` as an operand: numbers as Python's own, which do not change the dtype of the result, else a tensor, by
+    ``as_tensor``."""
     if isinstance(value, _NUMBERS + (np.generic,)) and getattr(value, "dtype", np.dtype(bool)).kind in "biuf":
+        if isinstance(value, np.bool_):
+            return bool(value)
         return number(function, argument, value) if isinstance(value, np.generic) else value
-    return as_tensor(function, argument, value, device)
+    return as_tensor(function, argument, value, device, dtype)
 
 
 def bare(function: str, value: Any) -> Any:
@@ -101,7 +115,9 @@ class Arguments:
     ``prepare(name, inputs) -> inputs`` is applied to the inputs first, for instance to broadcast them.
     """
 
-    def __init__(self, value: Callable, inputs: int, variadic: bool, prepare: Callable | None) -> None:
+    def __init__(
+        self, value: Callable[..., Any], inputs: int, variadic: bool, prepare: Callable[[str, Args], Args] | None
+    ) -> None:
         self.operation, self.variadic, self.prepare = value.__name__.lstrip("_"), variadic, prepare
         self.signature = inspect.signature(value)
         names = list(self.signature.parameters)
@@ -114,7 +130,7 @@ class Arguments:
         """The name of the input at ``index``."""
         return f"{self.inputs[0]}[{index}]" if self.variadic else self.inputs[index]
 
-    def bind(self, args: tuple, options: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+    def bind(self, args: Args, options: Options) -> tuple[Args, Options]:
         """The inputs as operands, and the options with their defaults."""
         if self.variadic or len(args) == len(self.inputs):
             options = {**self.defaults, **options} if self.options else options
@@ -129,7 +145,7 @@ class Arguments:
         inputs = self._tensors(args)
         return inputs if self.prepare is None else self.prepare(self.operation, inputs), options
 
-    def computed(self, value: Callable, arrays: tuple, options: dict[str, Any]) -> Any:
+    def computed(self, value: Callable[..., Any], arrays: Args, options: Options) -> Any:
         """``value`` of the arrays, with underflows as 0; NumPy's errors are raised with the name of the operation."""
         try:
             return without_underflow(value, *arrays, **options)
@@ -139,7 +155,7 @@ class Arguments:
             kind = next(kind for kind in (TypeError, ValueError, OverflowError) if isinstance(error, kind))
             raise kind(f"{self.operation}: {error}") from error
 
-    def _tensors(self, inputs: tuple) -> tuple:
+    def _tensors(self, inputs: Args) -> Args:
         """Operands as tensors of one device; numbers and None unchanged."""
         first = None
         for index, x in enumerate(inputs):
@@ -152,17 +168,25 @@ class Arguments:
                         f"another on {device_of(first)}; move one with .to(device)"
                     )
             elif type(x) not in _NUMBERS and not (x is None and self.name(index) in self.optional):
-                home = None if hasattr(x, "dtype") else next((y.device for y in inputs if isinstance(y, Tensor)), None)
-                made = operand(self.operation, self.name(index), x, home)
+                beside = None if hasattr(x, "dtype") else next((y for y in inputs if isinstance(y, Tensor)), None)
+                placement = (None, None) if beside is None else (beside.device, beside.dtype)
+                made = operand(self.operation, self.name(index), x, *placement)
                 return self._tensors((*inputs[:index], made, *inputs[index + 1 :]))
         return inputs if first is not None else (as_tensor(self.operation, self.name(0), inputs[0]), *inputs[1:])
+
+
+def of_tensors(signature: inspect.Signature, inputs: Iterable[str]) -> inspect.Signature:
+    """The signature of a function of arrays, as that of a function of tensors: its arguments ``inputs``, its result."""
+    kinds = {p.name: Tensor | None if _may_be_none(p) else Tensor for p in signature.parameters.values()}
+    parameters = [p.replace(annotation=kinds[p.name]) if p.name in inputs else p for p in signature.parameters.values()]
+    return signature.replace(parameters=parameters, return_annotation=Tensor)
 
 
 def _may_be_none(parameter: inspect.Parameter) -> bool:
     return parameter.default is None or type(None) in get_args(parameter.annotation)
 
 
-def _bound(function: str, signature: inspect.Signature, args: tuple, options: dict) -> inspect.BoundArguments:
+def _bound(function: str, signature: inspect.Signature, args: Args, options: Options) -> inspect.BoundArguments:
     """The arguments by name; ``TypeError`` that names ``function`` where they do not fit its signature."""
     try:
         return signature.bind(*args, **options)

@@ -4,15 +4,16 @@ import math
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import chain, islice
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
 from tinygen import backend
 from tinygen.checks import Count, checked
 from tinygen.data.dataset import Dataset
+from tinygen.validation import shown
 
-Batch = tuple[np.ndarray, np.ndarray | None]
+Batch = tuple[np.ndarray, np.ndarray | Any]  # labels may be None
 
 
 class DataLoader:
@@ -23,7 +24,8 @@ class DataLoader:
     smaller; with ``drop_last`` it is left out. ``transform`` is applied to the images of each batch.
 
     Raises ``TypeError`` for a ``dataset`` that is not a ``Dataset`` and a ``batch_size`` that is not a whole number,
-    and ``ValueError`` for a ``batch_size`` below 1 and a data set without a batch.
+    and ``ValueError`` for a ``batch_size`` below 1, a data set without a batch, and a ``transform`` that returns
+    another number of images.
     """
 
     @checked
@@ -62,7 +64,12 @@ class DataLoader:
 
     def _batch(self, indices: np.ndarray) -> Batch:
         images, labels = self.dataset.images[indices], self.dataset.labels
-        return images if self.transform is None else self.transform(images), None if labels is None else labels[indices]
+        if self.transform is not None:
+            images = self.transform(images)
+            if not hasattr(images, "__len__") or len(images) != len(indices):
+                given = shown(images)
+                raise ValueError(f"DataLoader: transform must return one image for each of {len(indices)}, got {given}")
+        return images, None if labels is None else labels[indices]
 
 
 class Repeated:

@@ -37,4 +37,4 @@ from tinygen.evaluation.samples import ModeCoverage as ModeCoverage
 from tinygen.evaluation.samples import mode_coverage as mode_coverage
 from tinygen.evaluation.samples import nearest as nearest
 from tinygen.evaluation.weights import load_weights as load_weights
-from tinygen.training.game import generate as generate
+from tinygen.training.gan import generate as generate

@@ -82,6 +82,8 @@ def sort_by_class(images: Pictures, chances: Chances, count: Count, blank: Finit
         if images.dtype.name not in BLACK_AND_WHITE:
             raise ValueError(f"sort_by_class: {images.dtype} images need a blank, the number that is white")
         _, blank = BLACK_AND_WHITE[images.dtype.name]
+    if images.dtype.kind != "f" and blank not in range(2 if images.dtype == bool else np.iinfo(images.dtype).max + 1):
+        raise ValueError(f"sort_by_class: blank must be a number that {images.dtype} images can hold, got {blank:g}")
     chosen = chances.argmax(axis=1)
     rows = np.full((chances.shape[1], count, *images.shape[1:]), blank, images.dtype)
     for row, each in enumerate(rows):

@@ -62,7 +62,8 @@ def frechet_distance(mu_p: np.ndarray, cov_p: np.ndarray, mu_q: np.ndarray, cov_
     if len(mu_p) != len(mu_q):
         raise ValueError(f"frechet_distance: p has {len(mu_p)} features and q {len(mu_q)}, expected as many")
     delta, traces = mu_p - mu_q, (float(cov_p.trace()), float(cov_q.trace()))
-    root = _trace_of_root(cov_p, cov_q, bound=math.sqrt(traces[0]) * math.sqrt(traces[1]))
+    scale = math.sqrt(traces[0]) * math.sqrt(traces[1])
+    root = scale * _trace_of_root(cov_p / traces[0], cov_q / traces[1]) if scale > 0 else 0.0
     return max(float(delta @ delta) + sum(traces) - 2 * root, 0.0)  # rounding may make it negative
 
 
@@ -97,8 +98,8 @@ def _gaussian(name: str, mu: np.ndarray, cov: np.ndarray) -> tuple[np.ndarray, n
     return mu, cov
 
 
-def _trace_of_root(cov_p: np.ndarray, cov_q: np.ndarray, bound: float) -> float:
-    """``tr (cov_p cov_q)^(1/2)``, which is at most ``bound``, the root of the product of the traces."""
+def _trace_of_root(cov_p: np.ndarray, cov_q: np.ndarray) -> float:
+    """``tr (cov_p cov_q)^(1/2)`` of covariances of trace 1; at most 1."""
     nonconstant = (cov_p.diagonal() > 0) & (cov_q.diagonal() > 0)
     if not nonconstant.all():  # a feature that is constant in one of the sets contributes nothing to the root
         cov_p, cov_q = (cov[np.ix_(nonconstant, nonconstant)] for cov in (cov_p, cov_q))
@@ -107,14 +108,14 @@ def _trace_of_root(cov_p: np.ndarray, cov_q: np.ndarray, bound: float) -> float:
         offsets = [OFFSET * cov.trace() / len(cov) for cov in (cov_p, cov_q)]
         warnings.warn(
             "frechet_distance: the root of the product of the covariances is not finite; taken again with "
-            f"{offsets[0]:.1e} and {offsets[1]:.1e} added to their diagonals",
+            f"{OFFSET:.0e} of its mean added to each diagonal",
             stacklevel=4,
         )
         eye = np.eye(len(cov_p))
         trace = _root(cov_p + offsets[0] * eye, cov_q + offsets[1] * eye).trace()
         if not np.isfinite(trace):
             raise ValueError("frechet_distance: the product of the covariances has no finite root, even with an offset")
-    if abs(trace.imag) > IMAGINARY * bound:
+    if abs(trace.imag) > IMAGINARY:
         raise ValueError(
             f"frechet_distance: the trace of the covariances' root is {trace:.6g}; its imaginary part is not a matter "
             "of rounding, so one of them is no covariance (it has a negative eigenvalue)"

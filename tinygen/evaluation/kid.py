@@ -52,7 +52,8 @@ def calculate_kid_score(
 
     ``sample_features`` and ``test_features`` are iterators of vectors (D,) or batches (B, D), arrays or tensors, or
     arrays (N, D), and are kept in memory. Random numbers are from the library's generator. Raises ``ValueError`` where
-    a block would have fewer than two images, for different numbers of features, and for NaN and infinity.
+    a block would have fewer than two images, for different numbers of features, for NaN and infinity, and where the
+    kernel overflows.
     """
     caller = "calculate_kid_score"
     samples = gather(f"{caller}: sample_features", sample_features, least=2 * blocks)
@@ -60,6 +61,8 @@ def calculate_kid_score(
     check_same_features(caller, samples.shape[1], test.shape[1])
     parts = (np.array_split(generator().permutation(len(every)), blocks) for every in (samples, test))
     estimates = [_squared_discrepancy(samples[xs], test[ys]) for xs, ys in zip(*parts, strict=True)]
+    if not np.isfinite(estimates).all():
+        raise ValueError(f"{caller}: the cubic kernel of these features overflows; scale both sets down alike")
     return float(np.mean(estimates)), float(np.std(estimates, ddof=1) / math.sqrt(blocks))
 
 

@@ -14,7 +14,7 @@ from tinygen.checks import Finite, Latents, NotNegative, Several, axes, checked
 from tinygen.evaluation.pictures import encoded
 from tinygen.models.vae import VAE, image_set
 from tinygen.nn import Module
-from tinygen.training.game import generate
+from tinygen.training.gan import generate
 
 
 @checked

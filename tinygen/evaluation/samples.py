@@ -47,13 +47,13 @@ def nearest(samples: Images, images: Images, value_range: ValueRange = (-1.0, 1.
     root mean square difference of the pixels: (N,) and (N,). A small distance indicates a memorised image.
 
     uint8 and bool images are mapped to ``value_range``; floating-point images are unchanged. Raises ``ValueError`` for
-    no images, for different shapes, for other dtypes, and for NaN and infinity.
+    no images, for different shapes, for other dtypes, for NaN and infinity, and for values whose square overflows.
     """
     if samples.shape[1:] != images.shape[1:]:
         raise ValueError(f"nearest: samples {samples.shape} and images {images.shape} must be of one shape (C, H, W)")
     flat = _numbers(samples, value_range).reshape(len(samples), -1)
     lengths = np.square(flat).sum(axis=1)
-    best, least = np.zeros(len(samples), np.intp), np.full(len(samples), np.inf, np.float32)
+    best, least = np.zeros(len(samples), np.intp), np.full(len(samples), np.inf)
     for first in range(0, len(images), BLOCK):
         block = _numbers(images[first : first + BLOCK], value_range).reshape(-1, flat.shape[1])
         squares = lengths[:, None] - 2 * flat @ block.T + np.square(block).sum(axis=1)
@@ -61,9 +61,13 @@ def nearest(samples: Images, images: Images, value_range: ValueRange = (-1.0, 1.
         found = squares[np.arange(len(samples)), index]
         best = np.where(found < least, first + index, best)
         least = np.minimum(found, least)
-    return best, np.sqrt(least.clip(0) / flat.shape[1])
+    if not np.isfinite(least).all():
+        raise ValueError("nearest: squared distances overflow; scale samples and images down")
+    # |a|^2 - 2 a.b + |b|^2 cancels where a is close to b, so the distances are computed again from the differences.
+    differences = flat - _numbers(images[best], value_range).reshape(flat.shape)
+    return best, np.sqrt(np.square(differences).mean(axis=1))
 
 
 def _numbers(images: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
     check_pixels("nearest", images, None)
-    return as_numbers(images, value_range, np.float32)
+    return as_numbers(images, value_range, np.float64)

@@ -34,7 +34,9 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
 
 @real_operands("x")
 def dropout2d(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
-    """``dropout`` of whole feature maps: x (N, C, ...), all of a channel of an image or nothing of it."""
+    """``dropout`` of whole feature maps: x (N, C, ...), all of a channel of an image or nothing of it.
+
+    Raises ``ValueError`` for fewer than 2 axes and for ``p`` outside [0, 1]."""
     if x.ndim < 2:
         raise ValueError(f"dropout2d: expects images (N, C, H, W), got shape {x.shape}")
     return _drop("dropout2d", x, p, training, (*x.shape[:2], *(1,) * (x.ndim - 2)))

@@ -30,9 +30,11 @@ def batch_norm(
 
     In ``training`` (or without running statistics) by the batch's own mean and variance, which also move the running
     ones, ``running += momentum (batch - running)``, with the unbiased variance; else by the running ones. Raises
-    ``ValueError`` for a batch of a single value per channel, whose variance says nothing, and ``TypeError`` for running
-    statistics that cannot be updated.
+    ``ValueError`` for a batch of a single value per channel, whose variance is undefined, and for one running statistic
+    without the other, and ``TypeError`` for running statistics that cannot be updated.
     """
+    if (running_mean is None) != (running_var is None):
+        raise ValueError("batch_norm: running_mean and running_var must be given together or not at all")
     training = truth_value("batch_norm", "training", training)
     momentum, eps = (number_from("batch_norm", *given, 0) for given in (("momentum", momentum), ("eps", eps)))
     running_mean = _statistic("running_mean", running_mean, x, training)
@@ -70,8 +72,8 @@ def _statistic(name: str, running: Any, x: Tensor, training: bool) -> Tensor | N
             kind = f"{running.dtype} {described(running)}" if isinstance(running, Tensor) else described(running)
             raise TypeError(f"batch_norm: training updates {name}, a Tensor of floating-point numbers, got {kind}")
         return running
-    (running,) = as_tensors("batch_norm", {name: running}, x.device)
-    return running.astype(x.dtype)
+    (statistic,) = as_tensors("batch_norm", {name: running}, x.device)
+    return statistic.astype(x.dtype)
 
 
 def _per_channel(statistic: Tensor, x: Tensor) -> Tensor:

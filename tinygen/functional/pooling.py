@@ -15,14 +15,14 @@ def _windows(
     name: str,
     x: Tensor,
     kernel_size: int | Pair,
-    stride: int | Pair | None,
+    stride: int | tuple[int, ...] | None,
     padding: int | Pair,
     dilation: int | Pair,
     ceil_mode: bool,
 ) -> tuple[Pair, Pair, Pair, Pair, Pair]:
     """Kernel size, stride, padding, dilation and output size, checked."""
     kernel = pair(name, "kernel_size", kernel_size, minimum=1)
-    strides = kernel if stride in (None, ()) else pair(name, "stride", stride, minimum=1)
+    strides = kernel if stride is None or stride == () else pair(name, "stride", stride, minimum=1)
     paddings = pair(name, "padding", padding, minimum=0)
     dilations = pair(name, "dilation", dilation, minimum=1)
     if any(2 * p > k for p, k in zip(paddings, kernel, strict=True)):
@@ -47,6 +47,7 @@ def avg_pool2d(
 
     ``stride`` (default: the kernel's size) apart, H_out = (H + 2 p - k) // s + 1, rounded up with ``ceil_mode``.
     Zeros of the padding count unless ``count_include_pad`` is False; ``divisor_override`` divides the sum instead.
+    Raises ``ValueError`` for options and sizes that do not fit.
     """
     x, single = as_batch("avg_pool2d", x)
     kernel, strides, paddings, _, size = _windows("avg_pool2d", x, kernel_size, stride, padding, 1, ceil_mode)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,15 @@ from tinygen.validation import described
 from tinygen.validation import state as state_of
 
 Self = TypeVar("Self", bound="Module")
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result", covariant=True)
+
+
+class Forward(Protocol[Parameters, Result]):
+    """A module, for type checkers: calling it takes what its ``forward`` takes, and returns what that returns."""
+
+    def forward(self, *args: Parameters.args, **options: Parameters.kwargs) -> Result:
+        """What the module computes."""
 
 
 class Parameter(Tensor):
@@ -50,7 +59,7 @@ class Module:
         """What the module computes."""
         raise NotImplementedError(f"{type(self).__name__} has no forward()")
 
-    def __call__(self, *args: Any, **options: Any) -> Any:
+    def __call__(self: Forward[Parameters, Result], *args: Parameters.args, **options: Parameters.kwargs) -> Result:
         return self.forward(*args, **options)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -159,12 +168,13 @@ class Module:
 
     @checked
     def astype(self: Self, dtype: Any) -> Self:
-        """Change all parameters and buffers to ``dtype``, for instance ``"float64"`` for a gradient check."""
+        """Change all floating-point parameters and buffers to ``dtype``, such as ``"float64"`` for a gradient check."""
         if dtype.kind != "f":
             raise TypeError(f"astype: a module holds floating-point numbers, got {dtype}")
         for tensor in (*self.parameters(), *self.buffers()):
-            tensor.data = tensor.data.astype(dtype)
-            tensor.grad = None
+            if tensor.dtype.kind == "f":
+                tensor.data = tensor.data.astype(dtype)
+                tensor.grad = None
         return self
 
     def zero_grad(self) -> None:
@@ -193,6 +203,8 @@ class Module:
         for name, array in arrays.items():
             if array.shape != own[name].shape:
                 raise ValueError(f"load_state_dict: {name} has shape {array.shape}, the module's {own[name].shape}")
+            if own[name].dtype.kind != "f" and not (array.astype(own[name].dtype) == array).all():
+                raise ValueError(f"load_state_dict: {name} is {own[name].dtype}, which cannot hold the numbers given")
         for name, array in arrays.items():
             own[name].data = stored_like(array, own[name].data)
 

@@ -48,14 +48,23 @@ def negative(x: Array) -> Array:
 
 @elementwise(
     None,
-    lambda g, condition, x, y: where(condition, g, 0.0),  # type: ignore[has-type]
-    lambda g, condition, x, y: where(condition, 0.0, g),  # type: ignore[has-type]
+    lambda g, condition, x, y: where(condition, g, 0.0),
+    lambda g, condition, x, y: where(condition, 0.0, g),
 )
 def where(condition: Array, x: Array, y: Array) -> Array:
     """``x`` where ``condition`` holds, ``y`` elsewhere; the gradient goes to the one that was taken."""
     if isinstance(y, float) and y == 0 and not isinstance(x, (int, float)) and x.dtype.kind == "f":
         return kernels.kept(x, condition)
+    x, y = _fitting(x, y), _fitting(y, x)
     return array_module(condition, x, y).where(condition, x, y)
+
+
+def _fitting(number: Any, array: Any) -> Any:
+    """A Python integer as the dtype of an integer array; ``OverflowError`` if it is out of range (``where`` of NumPy
+    would wrap it)."""
+    if type(number) is int and not isinstance(array, (int, float)) and array.dtype.kind in "iu":
+        return array.dtype.type(number)
+    return number
 
 
 def weighed(g: Tensor, share: Tensor) -> Tensor:

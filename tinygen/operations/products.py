@@ -47,7 +47,9 @@ def _tensors(function: str, *operands: Any) -> list[Tensor]:
 
 def matmul(x: Tensor, y: Tensor) -> Tensor:
     """The matrix product over the last two axes, the axes before them broadcast; a vector is a row on the left and a
-    column on the right, and leaves no axis behind (``numpy.matmul``)."""
+    column on the right, and leaves no axis behind (``numpy.matmul``): (..., n, k), (..., k, m) -> (..., n, m).
+
+    Raises ``ValueError`` where the shapes do not fit."""
     x, y = _tensors("matmul", x, y)
     if x.ndim == 0 or y.ndim == 0:
         raise ValueError(f"matmul: expects operands with at least one axis, got shapes {x.shape} and {y.shape}")
@@ -88,7 +90,7 @@ def einsum(subscripts: str, *operands: Tensor) -> Tensor:
     in one operand take its diagonal, ``...`` stands for further axes, without ``->`` the letters that occur once are
     kept in alphabetical order.
 
-    Raises ``ValueError`` where operands, letters and axes do not match.
+    Raises ``ValueError`` where the letters do not match the shapes of the operands.
     """
     tensors = _tensors("einsum", *operands)
     left, arrow, output = subscripts.replace(" ", "").partition("->")

@@ -62,7 +62,7 @@ def _with_room(x: Tensor) -> Tensor:
 
 @checked
 def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The sum over ``axis``."""
+    """The sum of the elements over ``axis``."""
     axes, x = _axes("sum", x, axis), _with_room(x)
     if len(axes) == x.ndim and not keepdims:
         return sum_to(x, shape=())
@@ -84,14 +84,14 @@ def _count(name: str, x: Tensor, axes: tuple[int, ...]) -> int:
 @checked
 @operands("x", widen=True)
 def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The arithmetic mean over ``axis``; an empty one is a ``ValueError``."""
+    """The arithmetic mean of the elements over ``axis``; ``ValueError`` where there are none."""
     return sum(_in_doubles(x), axis, keepdims) / _count("mean", x, _axes("mean", x, axis))
 
 
 @checked
 @operands("x", widen=True)
 def var(x: Tensor, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
-    """The variance, ``sum((x - mean)^2) / (n - ddof)``, over ``axis``."""
+    """The variance of the elements, ``sum((x - mean)^2) / (n - ddof)``, over ``axis``."""
     return _variance("var", x, axis, keepdims, ddof)
 
 
@@ -154,7 +154,8 @@ def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 @checked
 @operands("x", widen=True)
 def prod(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The product over ``axis``, by halves: the gradient needs no division, so zeros among the factors do no harm."""
+    """The product of the elements over ``axis``, by halves: the gradient needs no division, so zeros among the factors
+    do no harm."""
     axes = _axes("prod", x, axis)
     rest = tuple(a for a in range(x.ndim) if a not in axes)
     kept = tuple(x.shape[a] for a in rest)
@@ -219,9 +220,10 @@ def log_softmax(x: Tensor, axis: Axis = -1, name: str = "log_softmax") -> Tensor
 @checked
 @operands("x", widen=True)
 def norm(x: Tensor, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The norm of ``numpy.linalg.norm``: Euclidean (Frobenius) by default; over one axis (or for a vector) the sum
-    ``(sum |x|^ord)^(1/ord)``, or the largest (smallest) |x| for ``ord`` = inf (-inf); over two axes (or for a matrix)
-    the largest (smallest) row sum of |x| for inf (-inf), column sum for 1 (-1), or ``"fro"``. Slope 0 at the origin.
+    """The norm (``numpy.linalg.norm``) of ``x`` of any shape: Euclidean (Frobenius) by default; over one axis (or for a
+    vector) the sum ``(sum |x|^ord)^(1/ord)``, or the largest (smallest) |x| for ``ord`` = inf (-inf); over two axes (or
+    for a matrix) the largest (smallest) row sum of |x| for inf (-inf), column sum for 1 (-1), or ``"fro"``. Slope 0 at
+    the origin.
 
     Raises ``ValueError`` for other ``ord``: those that need singular values are not differentiated here.
     """

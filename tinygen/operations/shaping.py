@@ -43,14 +43,14 @@ def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 @checked
 def flatten(x: Tensor, start_axis: int = 0) -> Tensor:
-    """The axes from ``start_axis`` on made one."""
+    """``x`` of any shape with the axes from ``start_axis`` on made one: (N, C, H, W) -> (N, C H W) for 1."""
     start = axis_from_front("flatten", start_axis, x.ndim) if x.ndim else 0
     return _reshape(x, shape=(*x.shape[:start], math.prod(x.shape[start:])))
 
 
 @checked
 def squeeze(x: Tensor, axis: int | tuple[int, ...] | None = None) -> Tensor:
-    """Without the axes of length 1 (None: all of them)."""
+    """``x`` of any shape without the axes of length 1 (None: all of them). Raises ``ValueError`` for other axes."""
     axis = None if x.ndim == 0 and axis in (0, -1) else axis  # a number may pass as its own only axis, as in NumPy
     axes = range(x.ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else [axis]
     gone = {axis_from_front("squeeze", a, x.ndim) for a in axes if axis is not None or x.shape[a] == 1}
@@ -62,7 +62,9 @@ def squeeze(x: Tensor, axis: int | tuple[int, ...] | None = None) -> Tensor:
 
 @checked
 def expand_dims(x: Tensor, axis: int | tuple[int, ...]) -> Tensor:
-    """With new axes of length 1 at the positions ``axis`` of the result."""
+    """``x`` of any shape with new axes of length 1 at the positions ``axis`` of the result.
+
+    Raises ``ValueError`` for an axis out of range."""
     axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     ndim = x.ndim + len(axes)
     new = {axis_from_front("expand_dims", a, ndim) for a in axes}
@@ -79,7 +81,9 @@ def _permute(x: Array, axes: tuple[int, ...]) -> Array:
 
 @checked
 def transpose(x: Tensor, *axes: Any) -> Tensor:
-    """Axes in the order ``axes`` (also one tuple); without them, reversed."""
+    """``x`` of any shape with its axes in the order ``axes`` (also one tuple), default: reversed.
+
+    Raises ``ValueError`` where ``axes`` is no permutation."""
     order = tuple(axis_from_front("transpose", a, x.ndim) for a in axes) or tuple(reversed(range(x.ndim)))
     if sorted(order) != list(range(x.ndim)):
         raise ValueError(f"transpose: axes {axes} are not a permutation of the tensor's {x.ndim} axes")
@@ -88,7 +92,7 @@ def transpose(x: Tensor, *axes: Any) -> Tensor:
 
 @checked
 def swapaxes(x: Tensor, axis1: int, axis2: int) -> Tensor:
-    """Two axes exchanged."""
+    """``x`` of any shape with two axes exchanged."""
     order = list(range(x.ndim))
     a, b = axis_from_front("swapaxes", axis1, x.ndim), axis_from_front("swapaxes", axis2, x.ndim)
     order[a], order[b] = b, a
@@ -141,7 +145,8 @@ def _inside(shape: tuple[int, ...], widths: tuple[tuple[int, int], ...]) -> tupl
 
 @checked
 def pad(x: Tensor, pad_width: Any) -> Tensor:
-    """``x`` with zeros around it: ``pad_width`` is a number, (before, after), or such a pair for every axis."""
+    """``x`` with zeros around it: ``pad_width`` is a number, (before, after), or such a pair for every axis.
+    ``x`` has any shape. Raises ``ValueError`` for another form and for negative widths."""
     pad_width = pad_width if is_several(pad_width) else (pad_width, pad_width)
     given = [whole_numbers("pad", "pad_width", part, minimum=0) for part in pad_width]
     pairs = [given[0] + given[1]] * x.ndim if list(map(len, given)) == [1, 1] else given
@@ -150,7 +155,7 @@ def pad(x: Tensor, pad_width: Any) -> Tensor:
         raise ValueError(
             f"pad: pad_width must be a number from 0, a pair, or a pair for each of {x.ndim} axes, got {pad_width}"
         )
-    return _pad(x, widths=tuple(pairs))
+    return _pad(x, widths=tuple((before, after) for before, after in pairs))
 
 
 def _slice_of(g: Tensor, index: int, *tensors: Tensor, axis: int) -> Tensor:
@@ -166,7 +171,7 @@ def _cat(*tensors: Array, axis: int) -> Array:
 @checked
 def cat(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     """``tensors`` joined one behind the other along ``axis``; all other lengths must agree, but an empty vector
-    joins anything."""
+    joins tensors of any shape. Raises ``ValueError`` where there is no tensor or the shapes do not agree."""
     if not tensors:
         raise ValueError("cat: expects at least one tensor, got none")
     shape = next((x.shape for x in tensors if x.shape != (0,)), (0,))
@@ -181,7 +186,8 @@ def cat(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
 
 @checked
 def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
-    """``tensors`` of one shape joined along a new ``axis``."""
+    """``tensors`` of one shape joined along a new ``axis``. Raises ``ValueError`` where there is none or the shapes
+    differ."""
     if not tensors:
         raise ValueError("stack: expects at least one tensor, got none")
     if len({x.shape for x in tensors}) != 1:
@@ -192,7 +198,8 @@ def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
 
 @checked
 def split(x: Tensor, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
-    """``x`` cut along ``axis``: into equal parts (a number), or at the given positions."""
+    """``x`` cut along ``axis``: into equal parts (a number), or at the given positions.
+    ``x`` has any shape. Raises ``ValueError`` where the axis cannot be divided so."""
     axis = axis_from_front("split", axis, x.ndim)
     length = x.shape[axis]
     cuts = indices_or_sections
@@ -205,14 +212,14 @@ def split(x: Tensor, indices_or_sections: int | Sequence[int], axis: int = 0) ->
 
 
 @checked
-@operation(lambda g, x, dtype: astype(g, x.dtype), linear=True)  # type: ignore[has-type]
+@operation(lambda g, x, dtype: astype(g, x.dtype), linear=True)
 def astype(x: Array, dtype: Any) -> Array:
-    """The same values as another ``dtype``."""
+    """The same values as another ``dtype``; a result that is not floating point has no gradient."""
     return x.astype(dtype)
 
 
 @checked
-@operation(lambda g, x, device: to(g, x.device), linear=True)  # type: ignore[has-type]
+@operation(lambda g, x, device: to(g, x.device), linear=True)
 def to(x: Array, device: str) -> Array:
     """The same values on another ``device``: ``"cpu"``, ``"gpu"``, ``"gpu:1"``; the gradient travels back."""
     return to_device(x, device)

@@ -58,7 +58,7 @@ def field_animation(
     seconds: Positive = 0.15,
 ) -> None:
     """Draw each of ``frames`` as ``fields`` does, as a GIF file that repeats; each is shown for ``seconds``, the last
-    ten times as long. Errors are those of ``fields``."""
+    ten times as long. Errors are those of ``fields``, and ``ValueError`` for no frames."""
     if not frames:
         raise ValueError("field_animation: there is no frame, expected one at least")
     images = []

@@ -4,6 +4,7 @@ Each pixel of an image becomes a square of a whole number of pixels in the figur
 """
 
 import math
+import numbers
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -93,7 +94,8 @@ def pairs_grid(
 ) -> None:
     """Draw each of ``originals`` (N, C, H, W) above its reconstruction (same shape), ``columns`` pairs in a row.
 
-    ``value_range``, by default that of each dtype, and errors are those of ``image_grid``.
+    ``value_range``, by default that of each dtype, and errors are those of ``image_grid``; ``ValueError`` also for
+    different shapes.
     """
     if originals.shape != reconstructions.shape:
         raise ValueError(
@@ -146,6 +148,10 @@ def curves(
     if not metrics:
         raise ValueError("curves: metrics has no row, expected one at least")
     labels = _labels(metrics[0], names, x)
+    for place, row in enumerate(metrics):
+        for name in (x, *labels):
+            if not isinstance(row.get(name), numbers.Real):
+                raise ValueError(f"curves: metrics[{place}] must have a number as {name!r}, got {row.get(name)!r}")
     margins = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
     figure = Figure(figsize=(WIDTH / 150, WIDTH / 150 * 0.58), dpi=150, facecolor="white", layout=margins)
     axes = figure.add_subplot()

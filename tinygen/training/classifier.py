@@ -1,4 +1,4 @@
-"""Training a classifier: cross entropy, a handful of epochs, the accuracy on images it has not seen."""
+"""Training a classifier: cross entropy, a few epochs, the accuracy on validation images."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -20,13 +20,13 @@ from tinygen.training.run import Run
 
 
 def as_input(images: Any, model: Module, caller: str = "as_input") -> Tensor:
-    """``images`` as the floating-point numbers that ``model`` reads, on its device.
+    """``images`` (N, C, H, W) as a floating-point input of ``model``, on its device.
 
-    bool images, 0 and 1, and uint8 images, 0 to 255, are brought into ``model.pixel_range``, [0, 1] for a model that
-    names none. Floating-point images lie in that range already, and stay what they are.
+    bool images, 0 and 1, and uint8 images, 0 to 255, are scaled to ``model.pixel_range``, default: [0, 1].
+    Floating-point images must be in that range already and keep their values.
 
-    Raises ``ValueError`` for images of another dtype, of another shape than a ``model.image_shape``, and for NaN or
-    numbers outside a ``model.pixel_range``; the messages name the ``caller``.
+    Raises ``ValueError`` for images of another dtype, of another shape than ``model.image_shape``, and for NaN or
+    numbers outside ``model.pixel_range``, where the model has them; the messages name the ``caller``.
     """
     model = require(caller, "model", model, Module)
     values = require(caller, "images", images, Annotated[np.ndarray, PIXELS])
@@ -51,7 +51,8 @@ def train_classifier(
     batch_size: Count = 128,
     learning_rate: Positive = 2e-3,
 ) -> float:
-    """Train ``model`` on the labels of ``train_set``, Adam down a cosine; returns its accuracy on ``valid_set``.
+    """Train ``model`` on the labels of ``train_set`` by Adam with a cosine schedule; returns its accuracy on
+    ``valid_set``.
 
     Raises ``ValueError`` where one of the sets has no labels, and as ``as_input`` does.
     """
@@ -79,9 +80,9 @@ def train_classifier(
 
 @checked
 def probabilities(model: Module, images: Images, batch_size: Count = 500) -> np.ndarray:
-    """What the classifier makes of ``images`` (N, C, H, W): (N, classes), each row summing to 1.
+    """The classifier's probabilities softmax(model(x)) of ``images`` (N, C, H, W): (N, classes).
 
-    The images are as ``as_input`` takes them; errors are those of ``as_input``.
+    Dtypes and errors are those of ``as_input``.
     """
 
     def classify(some: np.ndarray) -> np.ndarray:
@@ -92,7 +93,10 @@ def probabilities(model: Module, images: Images, batch_size: Count = 500) -> np.
 
 @checked
 def accuracy(model: Module, dataset: Dataset) -> float:
-    """The share of ``dataset`` whose label is the classifier's first choice; errors are those of ``as_input``."""
+    """The fraction of ``dataset`` whose label has the classifier's highest probability.
+
+    Raises ``ValueError`` where the set has no labels or no images, and as ``as_input`` does.
+    """
     _check_labels("accuracy", dataset)
     return float((probabilities(model, dataset.images).argmax(1) == dataset.labels).mean())
 

@@ -1,8 +1,8 @@
-"""From a command to its experiment: what can fail is found out before the long work begins.
+"""From a command to its experiment: what can fail fails before the long computation.
 
-``conduct`` takes the run's folder, rehearses the experiment on a few images in a temporary folder, from the data to the
-report, and then conducts it. What is wrong with the options or the files ends the program with one sentence and exit
-status 2, before anything of an earlier run is touched.
+``conduct`` opens the run's folder, rehearses the experiment on a few images in a temporary folder, from the data to the
+report, and then runs it. Invalid options or files end the program with one sentence and exit status 2, before anything
+of an earlier run changes.
 """
 
 import argparse
@@ -15,13 +15,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
-from tinygen.backend import DeviceError, get_rng_state, set_rng_state
+from tinygen.backend import DeviceError, get_rng_state, manual_seed, set_rng_state
 from tinygen.console import say
 from tinygen.training.options import MAY_CHANGE, settings
-from tinygen.training.run import Run
+from tinygen.training.run import Run, foreign_file
 
 Experiment = Callable[[argparse.Namespace, Run], None]
-WRONG_INPUT = (OSError, ValueError, DeviceError)  # what options and files that do not fit raise
+WRONG_INPUT = (OSError, ValueError, DeviceError)  # the errors of invalid options and files
 
 
 def conduct(
@@ -32,16 +32,17 @@ def conduct(
     may_change: Collection[str] = MAY_CHANGE,
     **small: Any,
 ) -> None:
-    """Conduct ``experiment(options, run)`` in the folder ``options.out``, after a rehearsal; ``may_change`` names the
-    options that may be others when the run is resumed.
+    """Run ``experiment(options, run)`` in the folder ``options.out`` with the random numbers of ``options.seed``, after
+    a rehearsal; ``may_change`` names the options that may change when the run is resumed.
 
-    The rehearsal is the same experiment for one epoch on the first ``limit`` images of each split, or steps, with
-    the options in ``small`` in place of those given: so many that every later step can be taken, and few enough to
-    take seconds. It draws from the generator as if nothing had been drawn.
+    The rehearsal is the same experiment for one epoch on the first ``limit`` images of each split (or steps), with the
+    options in ``small`` in place of those given: enough for every later step, and few enough to take seconds. It
+    leaves the state of the random numbers unchanged.
 
-    Ends the program with exit status 2 where the folder or the rehearsal is refused, 130 after Ctrl-C, and 1 where
-    later on a file cannot be written or the training diverges.
+    Ends the program with exit status 2 where the folder or the rehearsal raises an error, 130 after Ctrl-C, and 1
+    where a file cannot be written later or the training diverges.
     """
+    manual_seed(options.seed)
     with refusing():
         run = Run(
             options.out,
@@ -52,9 +53,13 @@ def conduct(
         )
     with interruptible(run):
         with refusing():
-            rehearse(experiment, options, limit, small)
+            rehearse(experiment, options, limit, small, run.out)
+        if options.resume and not run.has_earlier:
+            say(f"no earlier run in {run.out}: starting a new one")
         try:
             experiment(options, run)
+        except MemoryError as error:
+            _end(1, f"out of memory ({error}); {_resumable(run)}")
         except WRONG_INPUT as error:
             if not run.has_begun:
                 refuse(error)
@@ -65,23 +70,28 @@ def conduct(
             _end(1, f"{error}; {_resumable(run)}")
 
 
-def rehearse(experiment: Experiment, options: argparse.Namespace, limit: int, small: dict[str, Any]) -> None:
-    """The ``experiment`` in little, in silence and in a temporary folder; raises what it raises."""
-    little = argparse.Namespace(**vars(options))
-    little.epochs, little.limit = 1, min(limit, options.limit or limit)
-    vars(little).update(small)
+def rehearse(experiment: Experiment, options: argparse.Namespace, limit: int, small: dict[str, Any], out: Path) -> None:
+    """Run the ``experiment`` at a small scale, without output, in a temporary folder.
+
+    Errors are those it raises, and ``FileExistsError`` where it wrote a file whose name a foreign file in ``out`` has.
+    """
+    reduced = argparse.Namespace(**vars(options))
+    reduced.epochs, reduced.limit = 1, min(limit, options.limit or limit)
+    vars(reduced).update(small)
     state = get_rng_state()
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        little.out, little.resume = Path(folder), False
+        reduced.out, reduced.resume = Path(folder), False
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            experiment(little, Run(little.out))
+            experiment(reduced, Run(reduced.out, settings=settings(reduced, _program())))
+        if foreign := foreign_file(out, reduced.out):
+            raise FileExistsError(f"{foreign} is not of this run, which would write a file of that name: move it away")
     set_rng_state(state)
 
 
 @contextmanager
 def refusing() -> Iterator[None]:
-    """Within, what is wrong with options or files ends the program with one sentence and exit status 2."""
+    """A context in which an error of ``WRONG_INPUT`` ends the program with one sentence and exit status 2."""
     try:
         yield
     except WRONG_INPUT as error:
@@ -90,7 +100,7 @@ def refusing() -> Iterator[None]:
 
 @contextmanager
 def interruptible(run: Run | None = None) -> Iterator[None]:
-    """Within, Ctrl-C ends the program with one line and exit status 130."""
+    """A context in which Ctrl-C ends the program with one line and exit status 130."""
     try:
         yield
     except KeyboardInterrupt:
@@ -108,7 +118,10 @@ def _end(status: int, sentence: str) -> NoReturn:
 
 
 def _resumable(run: Run) -> str:
-    return "go on with --resume" if run.checkpoint.exists() else "there is no checkpoint yet"
+    if not run.has_begun:
+        return "nothing was changed"
+    checkpoints = [run.checkpoint, *run.out.glob(f"*/{run.checkpoint.name}")]
+    return "continue with --resume" if any(path.exists() for path in checkpoints) else "there is no checkpoint yet"
 
 
 def _program() -> str:

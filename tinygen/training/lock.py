@@ -1,8 +1,8 @@
-"""A lock on a run's folder: one process writes there, and a second one is refused.
+"""A lock on a run's folder: a second process that wants to write there is refused.
 
-The operating system holds the lock for as long as the file is open, so it is released when the process ends, however
-it ends. The file stays in the folder, hidden; only an open file locks. Within one process several runs may share a
-folder: they hold the lock together.
+The operating system holds the lock as long as the file is open, so it is released when the process ends, however it
+ends. The hidden file stays in the folder; only an open file locks. Within one process several runs may use the same
+folder: they share the lock.
 """
 
 import os
@@ -34,7 +34,7 @@ NAME = ".lock"
 
 
 class FolderLock:
-    """The lock on ``folder`` for this process, as long as the object lives; its file says who holds it.
+    """The lock on ``folder`` for this process, as long as the object exists; its file names the process.
 
     Raises ``BlockingIOError`` where another process holds it, naming that process, and ``OSError`` where no file can be
     written into ``folder``.
@@ -59,10 +59,21 @@ class FolderLock:
 _held: WeakValueDictionary[Path, FolderLock] = WeakValueDictionary()
 
 
+def _release_in_child() -> None:
+    """In a forked process: the locks are the parent's alone."""
+    for lock in list(_held.values()):
+        lock.file.close()
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_release_in_child)
+
+
 def lock_folder(folder: Path, holder: str) -> FolderLock:
-    """The lock on ``folder``, which this process may hold already; ``holder`` says what it runs."""
-    place = folder.resolve()
-    lock = _held.get(place)
+    """The lock on ``folder``, which this process may already hold; ``holder`` is its command."""
+    path = folder.resolve()
+    lock = _held.get(path)
     if lock is None:
-        lock = _held[place] = FolderLock(place, holder)
+        lock = _held[path] = FolderLock(path, holder)
     return lock

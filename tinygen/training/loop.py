@@ -1,13 +1,14 @@
-"""The one training loop: epochs of steps, with metrics, checkpoints and an exact resume.
+"""The training loop: epochs of steps, with metrics, checkpoints and exact resume.
 
-What is trained, and how, is said by two functions: ``step(batch, index)`` makes one training step and returns numbers
-to average over the epoch; ``evaluate()`` returns numbers at its end. What has a state is named in ``parts``: models,
-optimisers, averages. The loop knows nothing else, so a VAE, a classifier, a critic and a game all run on it. Where
-there is no data set but samplers, the loader is ``range(steps)``, and a step draws its own batch.
+The caller gives two functions: ``step(batch, index)`` makes one training step and returns numbers to average over the
+epoch; ``evaluate()`` returns numbers at its end. ``parts`` names the objects with a state: models, optimisers,
+averages. A VAE, a classifier, a critic and a GAN are all trained by this loop. Where the data come from samplers, the
+loader is ``range(steps)``, and a step draws its own batch.
 
 A checkpoint is written after every epoch, and within an epoch every few minutes. It holds the parts, the rows of
-metrics so far, the sums of the unfinished epoch, and the state of chance, twice: as it was when the epoch drew its
-order, and as it is. So a run that was stopped at any moment and resumed ends with the same bits as one that was not.
+metrics, the sums of the unfinished epoch, and two states of the random number generator: the one at the start of the
+epoch, which gives the order of the batches, and the present one. So a run that was stopped at any moment and resumed
+ends with the same bits as one that was not.
 """
 
 import math
@@ -20,7 +21,10 @@ from typing import Any, Protocol, SupportsFloat, TypeVar, runtime_checkable
 from tinygen import backend
 from tinygen.console import progress, say
 from tinygen.kernels.cpu.malloc import tune_malloc
+from tinygen.nn import Module
+from tinygen.optim import Optimizer
 from tinygen.training.run import Run, plain_number
+from tinygen.validation import shown
 
 Batch = TypeVar("Batch")
 Yields = TypeVar("Yields", covariant=True)
@@ -28,23 +32,23 @@ Yields = TypeVar("Yields", covariant=True)
 
 @runtime_checkable
 class Batches(Protocol[Yields]):
-    """What an epoch goes through: a ``DataLoader``, a list, a range."""
+    """The batches of an epoch: a ``DataLoader``, a list, a range."""
 
     def __len__(self) -> int:
-        """Steps an epoch."""
+        """Steps per epoch."""
 
     def __iter__(self) -> Iterator[Yields]:
         """The batches of one epoch."""
 
 
 class Stateful(Protocol):
-    """What can be saved and go on: modules, optimisers, averages."""
+    """An object whose state can be saved and restored: modules, optimisers, averages."""
 
     def state_dict(self) -> dict[str, Any]:
-        """The state, as arrays and numbers."""
+        """The state: arrays and numbers by name."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Restore a state."""
 
 
 def train(
@@ -57,71 +61,104 @@ def train(
     evaluate: Callable[[], Mapping[str, SupportsFloat]] = dict,
     minutes: float = 3.0,
 ) -> list[dict[str, float]]:
-    """Train for ``epochs`` passes over ``loader``, or for what is left of them if ``run`` is resumed; returns the rows
-    of metrics, one an epoch.
+    """Train for ``epochs`` passes over ``loader``, or for the remaining ones if ``run`` is resumed; returns the rows of
+    metrics, one per epoch.
 
-    ``step(batch, index)``, with ``index`` counting steps from 0 over all epochs, returns numbers whose means over the
-    epoch become metrics; so do those that ``evaluate()`` returns after it. A checkpoint is written after every epoch
-    and whenever ``minutes`` have passed. Without a ``run`` (None) nothing is written, told or kept but the rows, and
-    the training is over before another could resume it: so an estimator trains within a step of something larger.
-    Raises ``FloatingPointError`` where a number of a step is not finite. Calls ``tg.tune_malloc``.
+    ``step(batch, index)``, with ``index`` counting steps from 0 over all epochs, returns numbers. Their means over the
+    steps of the epoch that returned them become metrics, together with those that ``evaluate()`` returns after it. A
+    checkpoint is written after every
+    epoch and whenever ``minutes`` have passed. Without a ``run`` (None) nothing is written or printed. Calls
+    ``tg.tune_malloc``.
+
+    Raises ``FloatingPointError`` where a number of a step is not finite, ``TypeError`` where a metric is no number,
+    ``loader`` has no length or a part no state, and ``ValueError`` where ``evaluate`` returns a metric of a step or
+    "epoch", and where the checkpoint is of other parts, data or number of steps.
     """
+    _check_arguments(loader, parts)
     tune_malloc()
-    place = _restore(run, parts, loader) if run is not None and run.resumed else _Place()
+    state = _restore(run, parts, loader) if run is not None and run.resumed else _Progress()
     rows = [] if run is None else run.rows
-    while place.epoch < epochs:
+    while state.epoch < epochs:
         saved = time.monotonic()
-        batches, left = _batches(loader, place), len(loader) - place.done
-        for batch in batches if run is None else progress(batches, f"epoch {place.epoch + 1}/{epochs}", left):
-            _count(place, step(batch, place.epoch * len(loader) + place.done))
-            if run is not None and time.monotonic() - saved > 60 * minutes and place.done < len(loader):
-                _save(run, parts, loader, place)
+        batches, left = _batches(loader, state), len(loader) - state.done
+        for batch in batches if run is None else progress(batches, f"epoch {state.epoch + 1}/{epochs}", left):
+            _accumulate(state, step(batch, state.epoch * len(loader) + state.done))
+            if run is not None and time.monotonic() - saved > 60 * minutes and state.done < len(loader):
+                _save(run, parts, loader, state)
                 saved = time.monotonic()
-        row = _means(place) | _numbers(evaluate())
-        place = _Place(place.epoch + 1)
+        row, evaluated = _means(state), _numbers("evaluate", evaluate())
+        if taken := evaluated.keys() & {"epoch", *row}:
+            raise ValueError(
+                f"train: evaluate must return other names than the epoch's own metrics, got {sorted(taken)}"
+            )
+        row |= evaluated
+        state = _Progress(state.epoch + 1)
         if run is None:
-            rows.append({"epoch": place.epoch} | row)
+            rows.append({"epoch": state.epoch} | row)
         else:
-            run.log(place.epoch, **row)
-            _save(run, parts, loader, place)
+            run.log(state.epoch, **row)
+            _save(run, parts, loader, state)
             say("  ".join(f"{name} {value:.5g}" for name, value in rows[-1].items()))
     return rows
 
 
+def check_owned(caller: str, argument: str, optimizer: Optimizer, module: Module) -> None:
+    """Raise ``ValueError`` where ``optimizer`` has parameters that are not ``module``'s: another network would be
+    trained."""
+    own = set(module.parameters())
+    if not own.issuperset(optimizer.params):
+        raise ValueError(
+            f"{caller}: {argument} must have parameters of the {type(module).__name__} only, it has others"
+        )
+
+
+def _check_arguments(loader: Any, parts: Mapping[str, Any]) -> None:
+    if not isinstance(loader, Batches):
+        raise TypeError(f"train: loader must have a length and an iterator, such as a list, got {shown(loader)}")
+    for name, part in parts.items():
+        if not (hasattr(part, "state_dict") and hasattr(part, "load_state_dict")):
+            raise TypeError(f"train: parts[{name!r}] must have state_dict and load_state_dict, got {shown(part)}")
+
+
 @dataclass
-class _Place:
-    """Where a training is: how many epochs are over and how many steps of the next are done, what the numbers of these
-    steps add up to, and the state that chance was in when that epoch drew its order."""
+class _Progress:
+    """Completed epochs, completed steps of the next one, the sums of their metrics, the numbers of steps that returned
+    them, and the state of the random number generator at the start of that epoch."""
 
     epoch: int = 0
     done: int = 0
     sums: dict[str, float] = field(default_factory=dict)
-    chance_at_start: Mapping[str, Any] = field(default_factory=backend.get_rng_state)
+    counts: dict[str, int] = field(default_factory=dict)
+    rng_at_start: Mapping[str, Any] = field(default_factory=backend.get_rng_state)
 
 
-def _batches(loader: Batches[Batch], place: _Place) -> Iterator[Batch]:
-    """What is left of the epoch; within one, chance goes back to draw the same order, then forth to where it is."""
-    if place.done == 0:
-        place.chance_at_start = backend.get_rng_state()
+def _batches(loader: Batches[Batch], state: _Progress) -> Iterator[Batch]:
+    """The remaining batches of the epoch, in the order drawn at its start."""
+    if state.done == 0:
+        state.rng_at_start = backend.get_rng_state()
         return iter(loader)
-    chance = backend.get_rng_state()
-    backend.set_rng_state(place.chance_at_start)
+    rng = backend.get_rng_state()
+    backend.set_rng_state(state.rng_at_start)
     batches = iter(loader)
-    backend.set_rng_state(chance)
-    return islice(batches, place.done, None)
+    backend.set_rng_state(rng)
+    return islice(batches, state.done, None)
 
 
-def _count(place: _Place, metrics: Mapping[str, SupportsFloat]) -> None:
-    """One step more, and its metrics."""
-    for name, value in _numbers(metrics).items():
+def _accumulate(state: _Progress, metrics: Mapping[str, SupportsFloat]) -> None:
+    """Count one step and add its metrics to the sums."""
+    for name, value in _numbers("step", metrics).items():
         if not math.isfinite(value):
-            raise FloatingPointError(f"train: {name} is {value} in epoch {place.epoch + 1}, step {place.done + 1}")
-        place.sums[name] = place.sums.get(name, 0.0) + value
-    place.done += 1
+            raise FloatingPointError(f"train: {name} is {value} in epoch {state.epoch + 1}, step {state.done + 1}")
+        state.sums[name] = state.sums.get(name, 0.0) + value
+        state.counts[name] = state.counts.get(name, 0) + 1
+    state.done += 1
 
 
-def _numbers(metrics: Mapping[str, SupportsFloat]) -> dict[str, float]:
-    """The metrics as Python's numbers: a tensor would keep its graph until the end of the epoch."""
+def _numbers(source: str, metrics: Mapping[str, SupportsFloat]) -> dict[str, float]:
+    """The metrics that the function ``source`` returned as Python numbers: a tensor would keep its computation graph in
+    memory until the end of the epoch."""
+    if not isinstance(metrics, Mapping):
+        raise TypeError(f"train: {source} must return a dict of metrics, got {shown(metrics)}")
     numbers = {}
     for name, value in metrics.items():
         try:
@@ -131,24 +168,25 @@ def _numbers(metrics: Mapping[str, SupportsFloat]) -> dict[str, float]:
     return numbers
 
 
-def _fingerprint(loader: Batches) -> str | None:
-    """What identifies the loader's data; None where it has none, such as for a range of steps."""
+def _fingerprint(loader: Batches[Any]) -> str | None:
+    """The loader's identification of its data; None where there is none, such as for a range of steps."""
     return getattr(loader, "fingerprint", None)
 
 
-def _means(place: _Place) -> dict[str, float]:
-    return {name: total / place.done for name, total in place.sums.items()}
+def _means(state: _Progress) -> dict[str, float]:
+    return {name: total / state.counts[name] for name, total in state.sums.items()}
 
 
-def _save(run: Run, parts: Mapping[str, Stateful], loader: Batches, place: _Place) -> None:
+def _save(run: Run, parts: Mapping[str, Stateful], loader: Batches[Any], state: _Progress) -> None:
     states = {name: part.state_dict() for name, part in parts.items()}
-    numbers = {"rows": run.rows, "epoch": place.epoch, "done": place.done, "steps": len(loader), "sums": place.sums}
-    chance = {"chance": backend.get_rng_state(), "chance_at_start": place.chance_at_start}
-    run.save(parts=states, data=_fingerprint(loader), **numbers, **chance)
+    numbers = {"rows": run.rows, "epoch": state.epoch, "done": state.done, "steps": len(loader)}
+    numbers |= {"sums": state.sums, "counts": state.counts}
+    rng = {"rng": backend.get_rng_state(), "rng_at_start": state.rng_at_start}
+    run.save(parts=states, data=_fingerprint(loader), **numbers, **rng)
 
 
-def _restore(run: Run, parts: Mapping[str, Stateful], loader: Batches) -> _Place:
-    """Put everything back as the checkpoint has it."""
+def _restore(run: Run, parts: Mapping[str, Stateful], loader: Batches[Any]) -> _Progress:
+    """Restore the state of the checkpoint."""
     kept = run.load()
     if kept["parts"].keys() != parts.keys():
         raise ValueError(f"train: {run.checkpoint} holds {list(kept['parts'])}, expected {list(parts)}")
@@ -162,6 +200,6 @@ def _restore(run: Run, parts: Mapping[str, Stateful], loader: Batches) -> _Place
     for name, part in parts.items():
         part.load_state_dict(kept["parts"][name])
     run.restore(kept["rows"])
-    backend.set_rng_state(kept["chance"])
+    backend.set_rng_state(kept["rng"])
     say(f"resumed after epoch {kept['epoch']} and {kept['done']} steps")
-    return _Place(kept["epoch"], kept["done"], kept["sums"], kept["chance_at_start"])
+    return _Progress(kept["epoch"], kept["done"], kept["sums"], kept["counts"], kept["rng_at_start"])

@@ -1,4 +1,4 @@
-"""The options that every example takes, and the types of options: a value that makes no sense is refused at once."""
+"""The options that all examples share, and the types of options, which refuse invalid values."""
 
 import argparse
 import math
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygen.backend import DeviceError, to_device
+from tinygen.console import say
 from tinygen.data import Dataset, load
 
 RATES = ("learning_rate", "critic_rate", "generator_rate")
@@ -26,98 +27,80 @@ def common_arguments(
     out: str,
     batch_size: int = 64,
     datasets: Sequence[str] | None = None,
+    learning_rate: float | None = None,
+    classifier: bool = False,
     epochs_help: str = "passes over the training data",
     batch_help: str = "images per training step",
     limit_help: str = "use the first N images of each split only",
 ) -> argparse.ArgumentParser:
     """A parser of the common options with an example's own defaults; the example may add options to it.
 
-    ``datasets``: the names that ``--data`` may have, any where it is ``None``. Where there is no finite set of images,
-    ``epochs_help``, ``batch_help`` and ``limit_help`` say what is counted instead. A value that makes no sense ends the
-    program with exit status 2 and a sentence that names the option, what was given and what is expected.
+    ``datasets``: the names that ``--data`` accepts, default: any. A ``learning_rate`` adds ``--learning-rate`` with
+    this default; ``classifier=True`` adds ``--classifier``. Where there is no finite set of images, ``epochs_help``,
+    ``batch_help`` and ``limit_help`` state what is counted instead. An invalid value ends the program with exit status
+    2 and a sentence that names the option, what was given and what was expected.
     """
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument(
-        "--device", type=device, default="cpu", metavar="cpu|gpu", help="where to compute (%(default)s)"
-    )
-    parser.add_argument("--data", default=data, choices=datasets, metavar="NAME", help=_data_help(datasets))
-    parser.add_argument(
-        "--data-root",
-        type=user_path,
-        metavar="DIR",
-        help="the folder of the data (default: $TINYGEN_DATA, else the cache)",
-    )
-    parser.add_argument("--epochs", type=whole(1), default=epochs, metavar="N", help=f"{epochs_help} (%(default)s)")
-    parser.add_argument(
-        "--batch-size", type=whole(1), default=batch_size, metavar="N", help=f"{batch_help} (%(default)s)"
-    )
-    parser.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of all random numbers (%(default)s)")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--device", type=device, default="cpu", metavar="cpu|gpu", help="where to compute (%(default)s)")
+    named = f": {', '.join(datasets)}" if datasets else ""
+    add("--data", default=data, choices=datasets, metavar="NAME", help=f"the data set{named} (%(default)s)")
+    add("--data-root", type=user_path, metavar="DIR", help="folder of the data ($TINYGEN_DATA, else the cache)")
+    add("--epochs", type=whole(1), default=epochs, metavar="N", help=f"{epochs_help} (%(default)s)")
+    add("--batch-size", type=whole(1), default=batch_size, metavar="N", help=f"{batch_help} (%(default)s)")
+    if learning_rate is not None:
+        rate = "initial learning rate (%(default)s)"
+        add("--learning-rate", type=positive, default=learning_rate, metavar="X", help=rate)
+    if classifier:
+        weights = "checkpoint of a classifier of the same data, which evaluates the samples (default: one is trained)"
+        add("--classifier", type=user_path, metavar="FILE", help=weights)
+    add("--seed", type=whole(0), default=0, metavar="N", help="of all random numbers (%(default)s)")
+    add(
         "--out",
         type=user_path,
         default=Path(out),
         metavar="DIR",
-        help="the folder for everything it writes: new, empty, or that of an earlier run, which is kept: without "
-        "--resume or --overwrite the command is refused (%(default)s)",
+        help="output folder: new, empty, or that of an earlier run, which is kept: without --resume or --overwrite the "
+        "command is refused (%(default)s)",
     )
     earlier = parser.add_mutually_exclusive_group()
     earlier.add_argument(
         "--resume",
         action="store_true",
-        help="go on from the checkpoint in --out, if there is one, with the same options; device, epochs, learning "
-        "rates and what concerns the evaluation may change",
+        help="continue from the checkpoint in --out, if there is one, with the same options; device, epochs, learning "
+        "rates and the options of the evaluation may change",
     )
     earlier.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace the earlier run in --out, once the new one has something to write; other files are kept",
+        help="replace the earlier run in --out when the new one writes its first file; other files are kept",
     )
-    parser.add_argument("--limit", type=whole(1), metavar="N", help=limit_help)
+    add("--limit", type=whole(1), metavar="N", help=limit_help)
     return parser
 
 
-def sampler_arguments(
-    description: str,
-    *,
-    data: str,
-    epochs: int,
-    out: str,
-    epochs_help: str,
-    limit_help: str,
-    batch_size: int = 512,
-    datasets: Sequence[str] | None = None,
-) -> argparse.ArgumentParser:
-    """``common_arguments`` of an example whose data are samplers: batches are new samples, and an epoch is so many
-    steps as ``epochs_help`` says. ``datasets``: the names that ``--data`` may have, default: ``data`` alone."""
-    return common_arguments(
-        description,
-        data=data,
-        datasets=datasets or (data,),
-        epochs=epochs,
-        batch_size=batch_size,
-        out=out,
-        epochs_help=epochs_help,
-        batch_help="samples of each distribution per training step",
-        limit_help=limit_help,
-    )
+def likelihood_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the importance-sampled log-likelihood: ``--importance-samples``, ``--likelihood-images``."""
+    add, images = parser.add_argument, "estimate log p(x) of N images per split (default: all)"
+    add("--importance-samples", type=whole(1), default=200, metavar="K", help="samples of z per image (%(default)s)")
+    add("--likelihood-images", type=whole(2), metavar="N", help=images)
 
 
 def load_splits(options: argparse.Namespace, *splits: str) -> list[Dataset]:
-    """The ``splits`` (default: all three) of the data set that the common options ask for, up to ``--limit``."""
+    """The ``splits`` (default: all three) of the data set named by the common options, up to ``--limit``; prints their
+    sizes. Errors are those of ``data.load``."""
     names = splits or ("train", "valid", "test")
-    return [load(options.data, split, root=options.data_root, limit=options.limit) for split in names]
+    loaded = [load(options.data, split, root=options.data_root, limit=options.limit) for split in names]
+    say(f"{options.data}: " + ", ".join(f"{len(each):,} {name}" for each, name in zip(loaded, names, strict=True)))
+    return loaded
 
 
 def settings(options: argparse.Namespace, example: str) -> dict[str, Any]:
-    """What a run's checkpoint records of a command: the ``example`` and its options, as numbers, text and lists."""
+    """The settings that a run's checkpoint records: the ``example`` and its options, as numbers, text and lists."""
     recorded = {name: value for name, value in vars(options).items() if name not in UNRECORDED}
     return {"example": example} | {
         name: str(value) if isinstance(value, Path) else value for name, value in recorded.items()
     }
-
-
-def _data_help(datasets: Sequence[str] | None) -> str:
-    return "the data set" + (f": {', '.join(datasets)}" if datasets else "") + " (%(default)s)"
 
 
 # Types of options ----------------------------------------------------------------------------------------------------
@@ -158,6 +141,8 @@ positive = real(0.0, without_low=True)
 
 def user_path(text: str) -> Path:
     """The type of an option that names a file or a folder; ``~`` is the user's home."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("expected a path, got an empty text")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
@@ -165,11 +150,11 @@ def user_path(text: str) -> Path:
 
 
 def device(text: str) -> str:
-    """The type of an option that names a device which is there."""
+    """The type of an option that names an available device."""
     if not re.fullmatch(r"cpu|gpu(:\d+)?", text):
         raise argparse.ArgumentTypeError(f"expected cpu, gpu or gpu:N with N = 0, 1, ..., got {text!r}")
     try:
-        to_device(np.zeros(1), text)  # before anything is loaded, or cleared away
+        to_device(np.zeros(1), text)  # raises before anything is loaded or deleted
     except DeviceError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     return text

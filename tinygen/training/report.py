@@ -1,13 +1,14 @@
-"""The report of a run: one HTML page with everything on it.
+"""The report of a run: one HTML page.
 
-The page stands alone: figures are inside it, it loads nothing and runs nothing, so it can be mailed, kept beside a
-paper and printed, and it still reads the same in ten years.
+The page is self-contained: figures are embedded, and it loads and runs nothing, so it can be mailed, archived and
+printed.
 """
 
 import base64
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from textwrap import dedent
 from typing import NamedTuple
 
 from tinygen.files import atomic_write
@@ -22,7 +23,7 @@ h2 { font-size: 1.15rem; margin-top: 2.2rem; border-bottom: 1px solid #ddd; padd
 figure { margin: 1.5rem 0; break-inside: avoid; }
 img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 figcaption { margin-top: .5rem; color: #555; font-size: .9rem; text-align: center; }
-.scroll { overflow-x: auto; }
+.scroll, pre { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .9rem .3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #eee; }
 th { color: #555; font-weight: 600; }
@@ -35,7 +36,7 @@ COLUMNS = ("result", "here", "reference", "from")
 
 
 class Reference(NamedTuple):
-    """A number to compare a result with: the result's name, the number, and where it is from."""
+    """A number to compare a result with: the result's name, the number, and its source."""
 
     name: str
     value: float
@@ -54,14 +55,15 @@ def write_report(
     facts: Mapping[str, object],
     columns: int = 1,
 ) -> None:
-    """Write the page to ``path``, whole or not at all.
+    """Write the page to ``path``, completely or not at all.
 
-    ``text`` holds paragraphs set apart by empty lines; ``figures`` are PNG or GIF files and captions; ``metrics`` are
-    rows with the same names; ``facts`` say how the numbers were made (the command, versions, the seed). With several
-    ``columns`` figures stand side by side, on a page that is as much wider.
+    ``text`` holds paragraphs separated by blank lines, such as the docstring of an example; one that is indented, such
+    as a list of commands, keeps its lines. ``figures`` are PNG or GIF files and captions; ``metrics`` are rows with the
+    same names; ``facts`` describe how the numbers were made (the command, versions, the seed). The figures are arranged
+    in ``columns``.
     """
     body = [f"<h1>{escape(title)}</h1>"]
-    body += [f"<p>{escape(paragraph)}</p>" for paragraph in text.split("\n\n") if paragraph.strip()]
+    body += [_paragraph(paragraph) for paragraph in text.split("\n\n") if paragraph.strip()]
     body += ["<h2>Results</h2>", _table([_line(COLUMNS, "th"), *map(_line, results_table(results, references))])]
     if figures:
         shown = [_figure(image, caption) for image, caption in figures]
@@ -79,9 +81,9 @@ def write_report(
 def results_table(
     results: Mapping[str, float], references: Sequence[Reference] = ()
 ) -> list[tuple[str, str, str, str]]:
-    """Rows (result, here, reference, source); a result with several references goes on in rows without its name.
+    """Rows (result, here, reference, source); further references of a result follow in rows without its name.
 
-    A result ``name`` with a companion ``name_standard_error`` makes one row: ``-88.19 ± 0.23``.
+    ``name`` and ``name_standard_error`` share one row: ``-88.19 ± 0.23``.
     """
     rows = []
     for name, value in results.items():
@@ -97,7 +99,7 @@ def results_table(
 
 
 def format_number(value: float) -> str:
-    """``value`` for people: whole numbers as they are, others to five significant digits."""
+    """``value`` as text: an ``int`` with all digits, a ``float`` with five significant digits."""
     return str(value) if isinstance(value, int) else f"{value:.5g}"
 
 
@@ -109,6 +111,12 @@ def _page(title: str, body: str, columns: int) -> str:
         f'<body style="--columns: {columns}">\n'
         f"{body}\n</body>\n</html>\n"
     )
+
+
+def _paragraph(text: str) -> str:
+    if text.startswith(" "):
+        return f"<pre>{escape(dedent(text).rstrip())}</pre>"
+    return f"<p>{escape(text.strip())}</p>"
 
 
 def _figure(path: Path, caption: str) -> str:

@@ -1,20 +1,21 @@
-"""A run's folder: what a training leaves behind for people and for programs.
+"""A run's folder: the files that a training run writes.
 
 ====================  ==================================================================================================
-``run.json``          the command, and the names of the files that the run wrote: no others are ever replaced or removed
-``metrics.csv``       a row an epoch, for plotting while the run goes on
+``run.json``          the commands, the settings, and the names of the files that the run wrote: no others are ever
+                      replaced or removed
+``metrics.csv``       one row per epoch, for plotting during the run
 ``results.json``      the final numbers, flat: name -> number; with seed, versions, device and seconds (before the end
-                      only ``epochs`` and ``seconds`` so far)
-``checkpoint.h5``     the run as it is (``tinygen.checkpoint``), to be resumed
+                      only ``epochs`` and ``seconds``)
+``checkpoint.h5``     the state of the run (``tinygen.checkpoint``), from which it is resumed
 ``*.png``             figures
-``report.html``       all of it on one page that can be mailed
+``report.html``       figures, numbers and settings on one self-contained page
 ====================  ==================================================================================================
 
 A run that was stopped and resumed leaves the same files, bit for bit, as one that was never stopped, except for
-``seconds`` in ``results.json``, the sum over all parts of the run. So nothing else here asks a clock.
+``seconds`` in ``results.json``, the sum over all parts of the run. Nothing else here reads the clock.
 
-One process at a time has the folder (``lock.py``), and nothing in it is touched before the run has something to write:
-a command that fails at once has changed nothing.
+One process at a time may use the folder (``lock.py``). Nothing in it changes before the run writes its first file: a
+command that fails at once has changed nothing.
 """
 
 import csv
@@ -34,26 +35,30 @@ import numpy as np
 
 from tinygen import checkpoint
 from tinygen.checkpoint import CheckpointError
-from tinygen.console import align, say
+from tinygen.console import print_table, say
 from tinygen.files import atomic_write, remove_unfinished
 from tinygen.training.lock import lock_folder
 from tinygen.training.report import COLUMNS, Reference, results_table, write_report
 
 CHECKPOINT, METRICS, RESULTS, REPORT = "checkpoint.h5", "metrics.csv", "results.json", "report.html"
 MANIFEST = "run.json"
+Curve = tuple[list[float], list[float]]  # x, y
 
 
 class Run:
     """The folder ``out`` of one run: its checkpoint, metrics, figures, results and report.
 
-    The folder must be new, empty, or that of an earlier run. ``resume=True`` goes on from the earlier run's checkpoint,
-    if there is one (``resumed`` says so); ``overwrite=True`` replaces the earlier run once there is something to write.
-    ``settings`` (option -> value) go into the checkpoint, with the version of the library: a resumed run must have the
-    same, but for those that ``may_change`` names, of which a change is printed.
+    The folder must be new, empty, or that of an earlier run. ``resume=True`` continues from the earlier run's
+    checkpoint, if there is one (then ``resumed`` is true); ``overwrite=True`` replaces the earlier run and its parts
+    when the first file is written. ``settings`` (option -> value) are saved in ``run.json`` and in the checkpoint, with
+    the version of the library: a resumed run must have the same, except for those named in ``may_change``, whose
+    changes are printed.
 
-    Raises ``BlockingIOError`` where another process writes into the folder; ``FileExistsError`` where it holds other
-    files, or an earlier run that is to be neither resumed nor replaced; ``ValueError`` where settings differ, naming
-    each with both values; and the errors of ``checkpoint.load``.
+    Raises ``BlockingIOError`` where another process writes into the folder; ``NotADirectoryError`` where ``out`` is a
+    file; ``FileExistsError`` where the folder holds other files, or an earlier run that is neither resumed nor
+    replaced; ``FileNotFoundError`` where a finished run that is to be resumed has lost its checkpoint; ``ValueError``
+    where settings differ, naming each with both values, and ``TypeError`` for settings that JSON cannot hold; and the
+    errors of ``checkpoint.load``.
     """
 
     def __init__(
@@ -67,7 +72,7 @@ class Run:
     ) -> None:
         self.out = Path(out)
         self.checkpoint = self.out / CHECKPOINT
-        self.settings = {**(settings or {}), "tinygen_version": versions()["tinygen_version"]}
+        self.settings = _as_json("settings", {**(settings or {}), "tinygen_version": versions()["tinygen_version"]})
         self.rows: list[dict[str, float]] = []
         self._resume, self._overwrite, self._may_change = resume, overwrite, may_change
         self._figures: dict[str, str] = {}
@@ -77,16 +82,22 @@ class Run:
             raise NotADirectoryError(f"{self.out} is a file, expected a folder or a new name")
         self.out.mkdir(parents=True, exist_ok=True)
         self._lock = lock_folder(self.out, command())
-        self._files = self._earlier_files()
+        earlier = self._earlier_manifest()
+        self._files, self._commands = earlier["files"], earlier["commands"] if resume else []
+        self.has_earlier = bool(earlier["commands"])
         self.resumed = resume and self.checkpoint.exists()
         self.has_begun = False
+        if resume and earlier["files"]:
+            self._check_settings(self.out / MANIFEST, earlier["settings"])
+            if not self.resumed and CHECKPOINT in self._files and (self.out / REPORT).exists():
+                raise FileNotFoundError(f"{self.checkpoint} is missing, so the run cannot be resumed: restore the file")
         if self.resumed:
-            self._check_settings(self.load().get("settings", {}))
+            self._check_settings(self.checkpoint, self.load().get("settings", {}))
             self._started -= _read_seconds(self.out / RESULTS)
 
     def part(self, name: str, *, resume: bool | None = None) -> "Run":
-        """A run of its own in the folder ``name`` within this one, with the same settings; resumed or overwritten as
-        this one is, unless ``resume`` says otherwise."""
+        """A run in the subfolder ``name`` with the same settings; resumed or overwritten as this one (``resume``,
+        default: as this one)."""
         part = Run(
             self.out / name,
             resume=self._resume if resume is None else resume,
@@ -98,7 +109,7 @@ class Run:
         return part
 
     def save(self, **parts: Any) -> None:
-        """Write the checkpoint: ``parts``, and the settings."""
+        """Write the checkpoint: ``parts`` and the settings."""
         checkpoint.save(self.file(CHECKPOINT), settings=self.settings, **parts)
 
     def load(self) -> dict[str, Any]:
@@ -106,59 +117,57 @@ class Run:
         return checkpoint.load(self.checkpoint)
 
     def file(self, name: str) -> Path:
-        """The path of the run's file ``name``, to be written by the caller; ``run.json`` lists it.
+        """The path of the run's file ``name``, which the caller writes; ``run.json`` lists it.
 
-        Raises ``FileExistsError`` where another file has that name.
+        Raises ``FileExistsError`` where a file that is not of this run has that name.
         """
         self._begin()
         path = self.out / name
         if name not in self._files:
             if path.exists():
-                raise FileExistsError(f"{path} exists and is not of this run: move it away, then go on with --resume")
+                raise FileExistsError(
+                    f"{path} exists and is not of this run: move it away, then continue with --resume"
+                )
             path.parent.mkdir(exist_ok=True)
             self._files = sorted([*self._files, name])
-            self._write_manifest()
+            self._write_manifest(self.out, self._files)
         return path
 
-    def _earlier_files(self) -> list[str]:
-        """The files of the run that the folder holds; errors where it may not be written into."""
-        manifest = self.out / MANIFEST
-        if manifest.exists():
-            try:
-                found = json.loads(manifest.read_text(encoding="utf-8"))
-                files, made_by = list(map(_inside, found["files"])), str(found["command"])
-            except (KeyError, TypeError, ValueError) as error:
-                raise CheckpointError(f"{manifest} is no list of a run's files: {error!r}") from error
+    def _earlier_manifest(self) -> dict[str, Any]:
+        """The manifest of the earlier run in the folder; errors where the folder must not be written to."""
+        if (self.out / MANIFEST).exists():
+            earlier = _read_manifest(self.out)
             if not (self._resume or self._overwrite):
                 raise FileExistsError(
-                    f"{self.out} holds a run ({made_by}): go on with --resume, replace it with --overwrite, or choose "
-                    "another folder with --out"
+                    f"{self.out} holds a run ({earlier['commands'][-1]}): continue with --resume, replace with "
+                    "--overwrite, or choose another folder with --out"
                 )
-            return files
+            return earlier
         others = sorted(path.name for path in self.out.iterdir() if not path.name.startswith("."))
         if others:
             raise FileExistsError(
                 f"{self.out} holds files that are not of a run with a {MANIFEST} ({', '.join(others[:3])}"
                 f"{', ...' if len(others) > 3 else ''}): choose a new or an empty folder"
             )
-        return []
+        return {"commands": [], "files": [], "settings": {}}
 
-    def _check_settings(self, kept: Mapping[str, Any]) -> None:
-        """Compare the checkpoint's settings with this run's."""
+    def _check_settings(self, source: Path, kept: Mapping[str, Any]) -> None:
+        """Compare the settings kept in the file ``source`` with this run's."""
         differ = {
-            name: f"{name.replace('_', '-')} is {self.settings.get(name)!r}, the checkpoint's is {kept.get(name)!r}"
+            name: f"{name.replace('_', '-')} is {self.settings.get(name)!r}, the run's is {kept.get(name)!r}"
             for name in {**kept, **self.settings}
             if self.settings.get(name) != kept.get(name)
         }
         refused = {name: text for name, text in differ.items() if name not in self._may_change}
         if refused:
             texts = [refused["example"]] if "example" in refused else list(refused.values())
-            raise ValueError(f"{self.checkpoint} cannot be resumed with other settings: {'; '.join(texts)}")
-        for text in differ.values():
-            say(f"resumed with another setting: {text}")
+            raise ValueError(f"{source} cannot be resumed with other settings: {'; '.join(texts)}")
+        if source == self.checkpoint:
+            for text in differ.values():
+                say(f"resumed with another setting: {text}")
 
     def _begin(self) -> None:
-        """Clear away what is left of an earlier run, unless this one resumes it; before the first file is written."""
+        """Before the first file is written: delete the earlier run's files, unless this run resumes it."""
         if self.has_begun:
             return
         if self._parent is not None:
@@ -166,31 +175,34 @@ class Run:
         self.has_begun = True
         remove_unfinished(self.out)
         if not self._resume:
-            for path in (self.out / name for name in self._files):
-                path.unlink(missing_ok=True)
-                if path.parent != self.out and path.parent.is_dir() and not any(path.parent.iterdir()):
-                    path.parent.rmdir()
+            for folder in _run_folders(self.out):
+                _remove_files(folder)
+                self._write_manifest(folder)
             self._files = []
-        self._write_manifest()
+        made_by = f"from epoch {len(self.rows) + 1}: {command()}" if self.resumed else command()
+        if not self._commands or self._commands[-1].partition("python ")[2] != command().partition("python ")[2]:
+            self._commands.append(made_by)
+        self._write_manifest(self.out, self._files)
 
-    def _write_manifest(self) -> None:
-        _write_json(self.out / MANIFEST, {"command": command(), "files": self._files})
+    def _write_manifest(self, folder: Path, files: Sequence[str] = ()) -> None:
+        contents = {"commands": self._commands or [command()], "settings": self.settings, "files": list(files)}
+        _write_json(folder / MANIFEST, contents)
 
     @property
     def seconds(self) -> float:
-        """How long the run has taken, over all its parts."""
+        """The duration of the run, summed over all its parts."""
         return round(time.monotonic() - self._started, 1)
 
     def restore(self, rows: Sequence[Mapping[str, float]]) -> None:
-        """Go on from ``rows``, those that the checkpoint holds; ``metrics.csv`` loses rows that came after it."""
+        """Continue from the ``rows`` of the checkpoint; later rows are removed from ``metrics.csv``."""
         self.rows = [dict(row) for row in rows]
         self._write_rows()
 
     def log(self, epoch: int, **metrics: float) -> None:
-        """Add the row of ``epoch`` (1, 2, ...) to ``rows``, which belong into the checkpoint, and ``metrics.csv``.
+        """Add the row of ``epoch`` (1, 2, ...) to ``rows``, which the checkpoint saves, and to ``metrics.csv``.
 
-        Numbers are written so that reading them gives the same bits. Raises ``ValueError`` where the epoch is not the
-        next one, or the names are not those of the rows before.
+        Numbers are written with all digits, so that reading them gives the same bits. Raises ``ValueError`` where the
+        epoch is not the next one, or the names are not those of the rows before.
         """
         row = {"epoch": epoch} | {name: plain_number(value) for name, value in metrics.items()}
         if epoch != len(self.rows) + 1:
@@ -201,15 +213,23 @@ class Run:
         self._write_rows()
         _write_json(self.file(RESULTS), {"epochs": epoch, "seconds": self.seconds})
 
+    def curve(self, name: str, x: str = "epoch") -> Curve:
+        """The metric ``name`` against the metric ``x``, one point per row: a curve for ``plotting.Panel``."""
+        return [row[x] for row in self.rows], [row[name] for row in self.rows]
+
+    def level(self, value: float, x: str = "epoch") -> Curve:
+        """A horizontal line at ``value`` over the range of the metric ``x``."""
+        return [self.rows[0][x], self.rows[-1][x]], [value, value]
+
     def figure(self, name: str, caption: str) -> Path:
-        """The path at which to draw the figure ``name`` (``"samples.png"``); the report shows it with ``caption``."""
+        """The path of the figure ``name`` (``"samples.png"``), which the report shows with ``caption``."""
         path = self.file(name)
         self._figures[name] = caption
         return path
 
     def progress_figure(self, what: str = "epoch") -> Path:
-        """Where to draw what the epoch that is ending looks like, ``progress/epoch-003.png``; the report leaves it out.
-        ``what`` is another word for an epoch, where a row of metrics is something else."""
+        """The path of a figure of the epoch that is ending, ``progress/epoch-003.png``, which the report omits.
+        ``what`` names the row of metrics where it is not an epoch."""
         return self.file(f"progress/{what}-{len(self.rows) + 1:03d}.png")
 
     def finish(
@@ -217,24 +237,22 @@ class Run:
         title: str,
         results: Mapping[str, float],
         *,
-        seed: int,
-        device: str,
         references: Sequence[Reference] = (),
         text: str = "",
         columns: int = 1,
     ) -> None:
-        """Write ``results.json`` and ``report.html``, and print the results beside their reference values. The
-        report has its figures in ``columns``.
+        """Write ``results.json`` and ``report.html``, and print the results beside their reference values.
 
-        Raises ``ValueError`` where a result is not finite, naming it: JSON has no such number, and a reader no use
-        for it.
+        Both files also state the run's seed and device, if they are among its settings. ``text`` and ``columns`` are
+        those of ``write_report``. Raises ``ValueError`` where a result is not finite (JSON has no such number), or has
+        a name that ``results.json`` already uses.
         """
-        facts = {"seed": seed, "device": device} | versions()
+        facts = {name: self.settings[name] for name in ("seed", "device") if name in self.settings} | versions()
         numbers = {name: plain_number(value) for name, value in results.items()}
         for name, value in numbers.items():
             if not math.isfinite(value):
                 raise ValueError(f"finish: the result {name} is {value}, expected a finite number")
-            if name in facts or name in ("epochs", "seconds"):
+            if name in facts or name in ("device", "epochs", "seconds", "seed"):
                 raise ValueError(f"finish: {name} is not a result's name, results.json already uses it")
         _write_json(self.file(RESULTS), numbers | facts | {"epochs": len(self.rows), "seconds": self.seconds})
         write_report(
@@ -245,7 +263,7 @@ class Run:
             references=references,
             figures=[(self.out / name, caption) for name, caption in self._figures.items()],
             metrics=self.rows,
-            facts={"command": command()} | facts,
+            facts={"command": "; then ".join(self._commands)} | facts,
             columns=columns,
         )
         print_results(numbers, references)
@@ -263,7 +281,7 @@ class Run:
 
 @cache
 def versions() -> dict[str, str]:
-    """The versions that a result depends on, of Python and of the packages that compute."""
+    """The versions of Python and of the packages that results depend on."""
     found = {"python_version": platform.python_version()}
     for package in ("tinygen", "numpy", "scipy"):
         try:
@@ -274,34 +292,79 @@ def versions() -> dict[str, str]:
 
 
 def command() -> str:
-    """The command that makes this run from its beginning: without ``--resume``."""
+    """The command of this run, without ``--resume``."""
     return shlex.join(["python", *(word for word in sys.argv if word != "--resume")])
 
 
 def print_results(results: Mapping[str, float], references: Sequence[Reference] = ()) -> None:
-    """Print a table of ``results``, each beside the reference values that it has and where they are from.
+    """Print a table of ``results``, each beside its reference values and their sources.
 
-    A result ``name`` with a companion ``name_standard_error`` is printed as one: ``-88.19 ± 0.23``.
+    ``name`` and ``name_standard_error`` share one row: ``-88.19 ± 0.23``.
     """
-    say("\n".join(align([COLUMNS, *results_table(results, references)])))
+    print_table([COLUMNS, *results_table(results, references)])
 
 
 def plain_number(value: SupportsFloat) -> float:
-    """``value``, a number of Python's or NumPy's or a tensor of one element, as Python's ``int`` or ``float``."""
+    """``value``, a Python or NumPy number or a tensor of one element, as a Python ``int`` or ``float``."""
     if isinstance(value, str):
         raise TypeError(f"expected a number, got the text {value!r}")
     return int(value) if isinstance(value, (int, np.integer)) else float(value)
 
 
+def foreign_file(out: Path, rehearsal: Path) -> Path | None:
+    """A file in the folder ``out`` that a run with the files of ``rehearsal``, a folder, would write and that is not of
+    an earlier run; None if there is none."""
+    for folder in _run_folders(rehearsal):
+        place = out / folder.relative_to(rehearsal)
+        own = _read_manifest(place)["files"] if (place / MANIFEST).exists() else []
+        for name in map(str, _read_manifest(folder)["files"]):
+            if name not in own and (place / name).exists():
+                return place / name
+    return None
+
+
+def _run_folders(out: Path) -> list[Path]:
+    """The folders of the run in ``out``, if there is one, and of its parts."""
+    return sorted(manifest.parent for manifest in out.rglob(MANIFEST))
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    """The commands, settings and files of the run in ``folder``."""
+    manifest = folder / MANIFEST
+    try:
+        found = json.loads(manifest.read_text(encoding="utf-8"))
+        commands, settings = list(map(str, found["commands"])), dict(found["settings"])
+        return {"commands": commands, "settings": settings, "files": list(map(_inside, found["files"]))}
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{manifest} is no list of a run's files: {error!r}") from error
+
+
+def _remove_files(folder: Path) -> None:
+    """Remove the files of the run in ``folder`` except its manifest, and subfolders that become empty."""
+    for path in (folder / name for name in _read_manifest(folder)["files"]):
+        path.unlink(missing_ok=True)
+        if path.parent != folder and path.parent.is_dir() and not any(path.parent.iterdir()):
+            path.parent.rmdir()
+
+
+def _as_json(name: str, contents: Mapping[str, Any]) -> dict[str, Any]:
+    """``contents`` as JSON represents it: lists for tuples; ``TypeError`` for what it cannot represent."""
+    try:
+        represented: dict[str, Any] = json.loads(json.dumps(contents, allow_nan=False))
+        return represented
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"Run: {name} must be texts, finite numbers, and lists and dicts of them: {error}") from None
+
+
 def _inside(name: str) -> str:
-    """``name`` if it is that of a file within a folder; else a ``ValueError``."""
+    """``name``; ``ValueError`` where it is not the path of a file inside a folder."""
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise ValueError(f"{name!r} lies outside the run's folder")
     return name
 
 
 def _read_seconds(path: Path) -> float:
-    """The seconds that earlier parts of the run took, as far as they are known: no reason to refuse a resume."""
+    """The duration of the earlier parts of the run; 0 where it cannot be read, which does not prevent a resume."""
     try:
         return float(json.loads(path.read_text(encoding="utf-8"))["seconds"])
     except (FileNotFoundError, KeyError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Pictures on the way: what a model drew at some moments of its training, kept for a figure at the end."""
+"""Samples of a model at several moments of its training, kept for a figure at the end."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,10 +9,10 @@ from tinygen.checks import Count, Natural, checked, require
 
 
 class Snapshots(dict[int, np.ndarray]):
-    """Moment (a number of epochs, or of steps) -> images, bytes (N, C, H, W) in NumPy.
+    """Moment (a number of epochs or steps) -> images, a NumPy array of bytes (N, C, H, W).
 
-    As one of a training's parts it is in the checkpoint, so a resumed run shows also what came before the stop. Raises
-    ``TypeError`` for a moment that is no whole number, and for images that are no array.
+    As one of the parts of a training run it is saved in the checkpoint, so a resumed run shows also the moments before
+    the stop. Raises ``TypeError`` for a moment that is no whole number, and for images that are no array.
     """
 
     def __setitem__(self, moment: int, images: np.ndarray) -> None:
@@ -20,20 +20,20 @@ class Snapshots(dict[int, np.ndarray]):
         super().__setitem__(moment, require("Snapshots", "images", images, np.ndarray))
 
     def state_dict(self) -> dict[str, Any]:
-        """All of them, by the moment as text."""
+        """The images, by the moment as text."""
         return {str(moment): images for moment, images in self.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Those of ``state``, and no others."""
+        """Replace the images by those of ``state``."""
         self.clear()
         for moment, images in state.items():
             self[int(moment)] = images
 
     @checked
     def rows(self, count: Count) -> tuple[list[int], np.ndarray]:
-        """At most ``count`` of the moments, evenly from the first to the last, and their images (rows, N, C, H, W).
+        """At most ``count`` moments, evenly spaced from the first to the last, and their images (rows, N, C, H, W).
 
-        Raises ``ValueError`` where there is none, or the images of two moments have not one shape.
+        Raises ``ValueError`` where there is none, or the shapes of the images differ.
         """
         if not self:
             raise ValueError("rows: there is no snapshot, expected one at least")

@@ -1,4 +1,4 @@
-"""Training a VAE: up the ELBO, one draw from q(z|x) an image."""
+"""Training a VAE: gradient ascent on the ELBO, with one sample of q(z|x) per image."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,7 +8,7 @@ from tinygen.models import VAE
 from tinygen.models.vae import as_images
 from tinygen.operations.reductions import mean
 from tinygen.optim import ExponentialMovingAverage, Optimizer
-from tinygen.training.loop import Batches, Stateful, train
+from tinygen.training.loop import Batches, Stateful, check_owned, train
 from tinygen.training.run import Run
 
 
@@ -20,27 +20,30 @@ def train_vae(
     optimizer: Optimizer,
     *,
     epochs: Count,
-    schedule: Callable[[int], float] | None = None,
+    learning_rate: Callable[[int], float] | float | None = None,
     path_gradient: bool = False,
     kl_weight: Finite = 1.0,
     average: ExponentialMovingAverage | None = None,
     evaluate: Callable[[], Mapping[str, float]] = dict,
 ) -> list[dict[str, float]]:
-    """Train ``model`` on the images of ``loader``, taken as they are; returns the rows of metrics, one an epoch.
+    """Train ``model`` on the images (N, C, H, W) of ``loader``, unchanged; returns the rows of metrics, one per epoch.
 
-    The loss of an image is -log p(x|z) + kl_weight KL(q(z|x) || p(z)), z ~ q(z|x), the negative ELBO where the weight
-    is 1 (another weight: Higgins et al. 2017). ``schedule`` gives the learning rate of each step, counted from 0 over
-    all epochs; ``path_gradient`` is ``VAE.elbo_terms``'s; ``average``, if given, takes in the weights of each step.
-    The metrics, in nats an image: ``train_elbo``, whatever the weight, ``train_kl``, and what ``evaluate()`` adds; so
-    what the training images' log p(x|z) is, is their sum.
+    The loss per image is -log p(x|z) + kl_weight KL(q(z|x) || p(z)), z ~ q(z|x), the negative ELBO where the weight is
+    1 (other weights: Higgins et al. 2017). ``learning_rate``: a number or a function of the step, counted from 0 over
+    all epochs (default: the optimiser's); ``path_gradient`` is that of ``VAE.elbo_terms``; ``average``, if given, is
+    updated after each step. The metrics, in nats per image: ``train_elbo``, whatever the weight, ``train_kl``, and
+    those of ``evaluate()``; the sum of the first two is the reconstruction term E[log p(x|z)].
 
     Raises ``ValueError`` where a batch's images have another shape than the model's, or are outside its
-    ``pixel_range``.
+    ``pixel_range``, and where ``optimizer`` or ``average`` is of another model.
     """
+    check_owned("train_vae", "optimizer", optimizer, model)
+    if average is not None and average.module is not model:
+        raise ValueError("train_vae: average must be the moving average of the model, it is another module's")
 
     def step(batch: Batch, index: int) -> dict[str, float]:
-        if schedule is not None:
-            optimizer.lr = schedule(index)
+        if learning_rate is not None:
+            optimizer.lr = learning_rate(index) if callable(learning_rate) else learning_rate
         x = as_images("train_vae", model, batch[0])
         log_likelihood, kl = model.elbo_terms(x, path_gradient=path_gradient)
         negative_elbo = mean(kl - log_likelihood)
