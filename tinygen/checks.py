@@ -55,7 +55,7 @@ Kind = TypeVar("Kind")
 
 @dataclass(frozen=True)
 class Rule:
-    """What a value must be, in ``words``, and a function that says whether it ``holds``."""
+    """A condition in ``words``, and a function that says whether it ``holds`` for a value."""
 
     words: str
     holds: Callable[[Any], bool]
@@ -149,8 +149,8 @@ def checked_fields(kind: type[Kind]) -> type[Kind]:
 
 
 def require(function: str, argument: str, value: Any, annotation: Any) -> Any:
-    """``value`` as ``annotation`` asks, or the error that ``checked`` raises: for values that are no arguments of a
-    decorated function, such as the fields of a dataclass."""
+    """``value`` converted as ``checked`` converts an argument with this annotation, or its error; for values that are
+    not arguments of a decorated function."""
     check = _check(annotation)
     return value if check is None else _conform(check, function, argument, value)
 
@@ -160,15 +160,15 @@ def _with_article(name: str) -> str:
 
 
 class _RuleBroken(ValueError):
-    """A value has the right type and breaks a rule."""
+    """A value has the right type and does not satisfy a rule."""
 
     def __init__(self, words: str, value: Any) -> None:
         self.words, self.value = words, value
 
 
 class _Check(NamedTuple):
-    """What an annotation takes, in ``words``, and the conversion of a value to it, which raises ``TypeError`` or
-    ``ValueError`` for what it does not take."""
+    """The values of an annotation in ``words``, and the conversion of a value, which raises ``TypeError`` or
+    ``ValueError`` for others."""
 
     words: str
     convert: Callable[[Any], Any]
@@ -187,11 +187,11 @@ def _conform(check: _Check, function: str, argument: str, value: Any) -> Any:
         raise TypeError(f"{function}: {argument} must be {check.words}, got {described(value)}") from None
 
 
-# What annotations mean -----------------------------------------------------------------------------------------------
+# The conversion for each annotation ----------------------------------------------------------------------------------
 
 
 def as_array(values: Any) -> np.ndarray:
-    """The values of an array or tensor, from whichever device, or what NumPy makes of ``values``.
+    """The values of an array or tensor of any shape, on any device, or of a list, as a NumPy array.
 
     Raises ``TypeError`` for a masked array, whose mask would be lost."""
     if isinstance(values, np.ma.MaskedArray):
@@ -200,7 +200,7 @@ def as_array(values: Any) -> np.ndarray:
         return values
     if callable(getattr(values, "numpy", None)):  # a tensor, of this library or another
         return np.asarray(values.numpy())
-    if hasattr(values, "dtype") and callable(getattr(values, "get", None)):  # CuPy's arrays convert only when told to
+    if hasattr(values, "dtype") and callable(getattr(values, "get", None)):  # CuPy's need .get()
         return np.asarray(values.get())
     return np.asarray(values)
 
@@ -308,7 +308,7 @@ def _converter(parameter: inspect.Parameter, annotation: Any) -> tuple[Converter
 
 
 def _check(annotation: Any) -> _Check | None:
-    """What ``annotation`` asks of a value; None where that is nothing."""
+    """The check for ``annotation``; None where any value is valid."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     kind = origin or annotation
     if kind is Callable:
@@ -335,8 +335,8 @@ def _check(annotation: Any) -> _Check | None:
 
 
 def _annotated(check: _Check | None, metadata: Sequence[Any]) -> _Check:
-    """``check`` with the rules among ``metadata``. A wrong type is told in a text's words, if there is one, else in the
-    first rule's."""
+    """``check`` with the rules in ``metadata``; the error for a wrong type has the words of a text in ``metadata``, if
+    there is one, else of the first rule."""
     assert check is not None
     rules = [rule for rule in metadata if isinstance(rule, Rule)]
     words = next((text for text in metadata if isinstance(text, str)), rules[0].words if rules else check.words)

@@ -1,9 +1,9 @@
-"""What a caller hands over, made what is expected, or refused in one sentence.
+"""Conversions of single arguments, with errors that name the function and the argument, what was expected and what was
+given: ``TypeError`` for a value of a wrong type, ``ValueError`` for a value out of range.
 
-A number is what Python's protocols take for one: a whole number is whatever ``operator.index`` takes, a real number
-whatever ``float`` takes but text, so NumPy's scalars and tensors of one element serve as numbers everywhere, and leave
-as Python's own, which promote nothing. Each error names the function and the argument, says what was expected and what
-was given; ``TypeError`` is for what is of another kind, ``ValueError`` for what is out of range.
+A whole number is whatever ``operator.index`` takes, a number whatever ``float`` takes except text. So NumPy's scalars
+and tensors of one element are accepted as numbers; they are converted to Python's own, which do not change the dtype of
+a result.
 """
 
 import operator
@@ -15,7 +15,7 @@ import numpy as np
 
 
 def described(value: Any) -> str:
-    """What ``value`` is, in a few words: its type, and the value or the shape where there is one."""
+    """``value`` in an error about its type: the type, with the value of a number or text, the shape of an array."""
     if value is None:
         return "None"
     kind = value.__name__ if isinstance(value, type) else type(value).__name__
@@ -65,7 +65,7 @@ def one_or_several(function: str, argument: str, value: Any) -> int | tuple[int,
 
 
 def is_several(value: Any) -> bool:
-    """Whether ``value`` is a list of values (text, dictionaries and arrays without axes are none)."""
+    """Whether ``value`` is iterable, apart from text, mappings and arrays without axes."""
     if isinstance(value, (tuple, list)):
         return True
     return isinstance(value, Iterable) and not isinstance(value, (str, Mapping)) and getattr(value, "ndim", 1) != 0
@@ -84,7 +84,7 @@ def shape_lengths(function: str, argument: str, values: tuple[Any, ...]) -> tupl
 
 
 def truth_value(function: str, argument: str, value: Any) -> bool:
-    """``value``, True, False, 1 or 0, as a ``bool``: no text is taken for true."""
+    """``value``, True, False, 1 or 0, as a ``bool``."""
     if not isinstance(value, (bool, np.bool_)) and not (isinstance(value, (int, np.integer)) and value in (0, 1)):
         raise TypeError(f"{function}: {argument} must be True or False, got {described(value)}")
     return bool(value)
@@ -107,7 +107,7 @@ def numbers(function: str, argument: str, values: tuple[Any, ...]) -> tuple[floa
 
 
 def number_from(function: str, argument: str, value: Any, low: float, below: float = np.inf) -> float:
-    """``value`` as a number in [low, below); NaN lies in no interval."""
+    """``value`` as a number in [low, below), which NaN is not."""
     found = number(function, argument, value)
     if not low <= found < below:
         bounds = f"be a number from {low}" if below == np.inf else f"lie in [{low}, {below})"
@@ -128,7 +128,7 @@ def state(owner: str, value: Any, keys: Iterable[str] = ()) -> Mapping[str, Any]
 
 
 def real_dtype(function: str, argument: str, value: Any) -> np.dtype:
-    """``value`` as a dtype of real numbers or truth values."""
+    """``value`` as a dtype of real numbers or bools."""
     try:
         found: np.dtype = np.dtype(value)
     except TypeError:
