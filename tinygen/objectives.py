@@ -19,7 +19,7 @@ from numpy import ndarray
 
 from tinygen.autograd.engine import grad
 from tinygen.autograd.tensor import Tensor, tensor
-from tinygen.checks import Count, NotNegative, Positive, Rule, checked_fields, described, require
+from tinygen.checks import Count, NotNegative, Positive, Rule, checked_fields, require
 from tinygen.functional import log_sigmoid, relu, softplus
 from tinygen.nn import Module
 from tinygen.operations.arithmetic import clip
@@ -28,6 +28,7 @@ from tinygen.operations.creation import rand, rand_like
 from tinygen.operations.elementwise import exp, expm1, log, sqrt
 from tinygen.operations.reductions import mean, sum
 from tinygen.operations.shaping import cat, split
+from tinygen.validation import shown
 
 Elementwise = Callable[[Tensor], Tensor]
 Critic = Callable[[Tensor], Tensor]  # examples (N, ...) -> scores (N, 1) or (N,)
@@ -147,7 +148,7 @@ def _scores(function: str, critic: Critic, x: Tensor) -> Tensor:
     """The critic's scores of x (N, ...), one per example: a loss would average any other shape without an error."""
     scores = critic(x) if callable(critic) else critic
     if not isinstance(scores, Tensor):
-        raise TypeError(f"{function}: critic must be a function from tensors to tensors, got {described(scores)}")
+        raise TypeError(f"{function}: critic must be a function from tensors to tensors, got {shown(scores)}")
     if scores.shape[:1] != x.shape[:1] or scores.size != len(x):
         raise ValueError(
             f"{function}: critic must give one score for each of {len(x)} examples, shape ({len(x)}, 1) or "
