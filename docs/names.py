@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import tinygen as tg
-from tinygen.operations.table import METHODS, OPERATORS
+from tinygen.operations.table import TABLE
 
 PAGE = Path(__file__).parent / "index-of-names.md"
 ROOT = Path(__file__).parents[1]
@@ -43,7 +43,7 @@ shapes and errors. (`python docs/names.py` writes this page from the docstrings.
 def members(module: ModuleType) -> Iterator[tuple[str, Any]]:
     """The public functions and classes that a module offers: its own, and those that a package gathers."""
     is_package = hasattr(module, "__path__")
-    for name, member in sorted(vars(module).items(), key=lambda item: item[0].lower()):
+    for name, member in sorted(inspect.getmembers(module), key=lambda item: item[0].lower()):
         if not name.startswith("_") and inspect.isroutine(member) | inspect.isclass(member):
             home = member.__module__
             if home == module.__name__ or (is_package and home.startswith("tinygen.")):
@@ -79,8 +79,7 @@ def tensor_rows() -> Iterator[str]:
     """Attributes and methods of ``Tensor``: its own, and those of the table."""
     own = {name: member for name, member in vars(tg.Tensor).items() if not name.startswith("_")}
     for name, member in sorted(own.items(), key=lambda item: item[0].lower()):
-        table = METHODS.get(name)
-        function = member.fget if isinstance(member, property) else table or member
+        function = member.fget if isinstance(member, property) else member
         if inspect.isfunction(function):
             called = name if isinstance(member, property) else f"{name}()"
             yield row(f"Tensor.{called}", function)
@@ -97,7 +96,7 @@ def page() -> str:
         rows = [row(f"{called}.{name}", member) for name, member in members(importlib.import_module(path))]
         parts.append("\n".join([f"## `{called}`: {subject}\n", HEAD, *rows, ""]))
         if called == "tg":
-            signs = " ".join(f"`{name}`" for name in OPERATORS if not name.startswith("__r"))
+            signs = " ".join(f"`{name}`" for name in TABLE if re.match("__(?!r|i(?!nvert))", name))
             note = f"Operators: {signs}, all in [operations/table.py](../tinygen/operations/table.py)."
             parts.append("\n".join(["### `tg.Tensor`\n", HEAD, *tensor_rows(), "", note, ""]))
     return "\n".join(parts)

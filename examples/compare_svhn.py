@@ -22,7 +22,7 @@ from tinygen.training.options import user_path
 
 TITLE = "A VAE and a WGAN-GP of house numbers"
 REPORTED = ("samples_mean_top_probability", "samples_least_share", "fid", "kid", "kid_standard_error")
-STEPS = np.linspace(-3, 3, 11)
+STEPS = np.linspace(-3, 3, 11).tolist()
 RANGE = (-1.0, 1.0)
 
 Numbers = dict[str, float]
@@ -57,7 +57,7 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
     samples = {name: evaluation.generate(model, z[: len(test_set)]) for name, model in models.items()}
     untrained = evaluation.generate(Generator().to(options.device), z[: len(test_set)])
     classifier = evaluation.obtain_classifier(options.classifier, run, train_set, valid_set, device=options.device)
-    results = {}
+    results: dict[str, float] = {}
     for name, images in (samples | {"untrained": untrained}).items():
         scores = evaluation.judge_samples(classifier, images, test_set)
         results |= {f"{stem(name)}_{score}": scores[score] for score in REPORTED}
@@ -89,7 +89,7 @@ def figure(run: Run, name: str, subject: str, caption: str) -> Path:
 
 def traverse(run: Run, name: str, model: Module, z: tg.Tensor, sample: np.ndarray) -> Numbers:
     """Change one latent variable at a time, draw the ten with the largest effects, and summarise the effects."""
-    images = evaluation.traversals(model, z, STEPS)
+    images = evaluation.traversals(model, z.numpy(), STEPS)
     effects = evaluation.effects(images, sample)
     order = np.argsort(effects)[::-1]
     caption = (
@@ -111,9 +111,10 @@ def for_nine_tenths(effects: np.ndarray) -> int:
 
 def interpolate(run: Run, name: str, model: Module, z: tg.Tensor) -> None:
     """Draw interpolations between eight pairs of samples."""
+    z0, z1 = z[:8].numpy(), z[8:16].numpy()
     plotting.pairs_grid(
-        plotting.strips(evaluation.interpolate_latents(model, z[:8], z[8:16])),
-        plotting.strips(evaluation.interpolate_images(model, z[:8], z[8:16])),
+        plotting.strips(evaluation.interpolate_latents(model, z0, z1)),
+        plotting.strips(evaluation.interpolate_images(model, z0, z1)),
         figure(run, name, "interpolations", "Between two samples: above in latent space, below in pixel space."),
         columns=1,
         value_range=RANGE,

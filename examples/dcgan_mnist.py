@@ -65,13 +65,14 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
     train_set, valid_set, test_set = load_splits(options)
     generator = DCGANGenerator(LATENT_SIZE, options.width).to(options.device)
     critic = DCGANCritic(options.width).to(options.device)
-    optimizers = [Adam(network.parameters(), options.learning_rate, (0.5, 0.999)) for network in (generator, critic)]
+    rate, betas, average = options.learning_rate, (0.5, 0.999), ExponentialMovingAverage(generator, 0.999)
+    of_generator, of_critic = (Adam(network.parameters(), rate, betas) for network in (generator, critic))
     game = replace(GAMES["non_saturating"], labels=LABELS)
-    gan = GAN(game, generator, critic, LATENT_SIZE, *optimizers, ExponentialMovingAverage(generator, 0.999))
+    gan = GAN(game, generator, critic, LATENT_SIZE, of_generator, of_critic, average)
     z = fixed_latents(max(len(test_set), 100), LATENT_SIZE, options.device)
     snapshots = fit(options, run, gan, z[:100], train_set)
 
-    with gan.average.applied():
+    with gan.averaged():
         tg.save(run.file("model.h5"), generator=generator.state_dict(), critic=critic.state_dict())
     classifier = evaluation.obtain_classifier(
         options.classifier, run, train_set, valid_set, make=DigitClassifier, device=options.device
@@ -133,9 +134,11 @@ def draw_samples(run: Run, samples: np.ndarray, snapshots: Snapshots, predicted:
 
 def draw_interpolations(run: Run, gan: GAN, z: tg.Tensor) -> None:
     """Interpolations between six pairs of samples, linear and spherical."""
-    with gan.average.applied():
+    with gan.averaged():
         linear, spherical = (
-            plotting.strips(evaluation.interpolate_latents(gan.generator, z[:6], z[6:12], spherical=each))
+            plotting.strips(
+                evaluation.interpolate_latents(gan.generator, z[:6].numpy(), z[6:12].numpy(), spherical=each)
+            )
             for each in (False, True)
         )
     path = run.figure("interpolations.png", "Between two samples: above linear, below on a great circle.")

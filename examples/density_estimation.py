@@ -12,6 +12,7 @@ by the noise of the last steps, so the learning rate falls to 0.
 """
 
 import argparse
+from typing import Any
 
 import numpy as np
 from scipy import integrate
@@ -80,7 +81,7 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
         with tg.no_grad():
             return {"jensen_shannon": bound(20_000).item()}
 
-    parts = {"discriminator": discriminator, "optimizer": optimizer}
+    parts: dict[str, Any] = {"discriminator": discriminator, "optimizer": optimizer}
     train(run, range(steps), step, epochs=options.epochs, parts=parts, evaluate=evaluate)
 
     x = np.linspace(LOW, HIGH, 4001)

@@ -14,6 +14,7 @@ the last layer of each network is initialised with zeros, so no steps are spent 
 """
 
 import argparse
+from typing import Any
 
 import numpy as np
 
@@ -81,13 +82,17 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
 def estimate(theta: float, options: argparse.Namespace) -> dict[str, float]:
     """All four estimates at one theta; of the Wasserstein critics also the raw dual and the penalised objective."""
     p, q = line(0.0), line(theta)
-    training = {"steps": STEPS * options.epochs, "batch_size": options.batch_size, "device": options.device}
+    training: dict[str, Any] = {
+        "steps": STEPS * options.epochs,
+        "batch_size": options.batch_size,
+        "device": options.device,
+    }
     estimates = {
         "jensen_shannon": divergences.estimate_jensen_shannon(p, q, **training)[0],
         "squared_hellinger": divergences.estimate_squared_hellinger(p, q, **training)[0],
     }
     for penalty in ("gradient", "lipschitz"):
-        weighted = {"penalty": penalty, "penalty_weight": PENALTY_WEIGHT}
+        weighted: dict[str, Any] = {"penalty": penalty, "penalty_weight": PENALTY_WEIGHT}
         estimates[f"wasserstein_{penalty}"], critic = divergences.estimate_wasserstein(p, q, **weighted, **training)
         dual = divergences.measure_wasserstein(critic, p, q, **weighted)
         estimates |= {f"{penalty}_raw_dual": dual.raw, f"{penalty}_penalised": dual.penalised}

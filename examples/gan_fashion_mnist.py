@@ -146,7 +146,7 @@ def fit(name: str, options: argparse.Namespace, parent: Run, train_set: data.Dat
 
     parts = {**gan.parts, "snapshots": snapshots}
     train(run, data.Repeated(loader, interval), step, epochs=rows, parts=parts, evaluate=evaluate)
-    with gan.average.applied():
+    with gan.averaged():
         tg.save(run.file("model.h5"), generator=gan.generator.state_dict(), critic=gan.critic.state_dict())
     return Trained(run, snapshots, data.as_bytes(gan.generate(z))[:count])
 
@@ -158,8 +158,9 @@ def new_gan(name: str, options: argparse.Namespace) -> GAN:
     generator = GreyGenerator(LATENT_SIZE, options.width).to(options.device)
     critic = GreyCritic(options.width, normalised=game.slope_penalty is None).to(options.device)
     rate, betas = options.learning_rate, (options.beta1, 0.999)
-    optimizers = [Adam(network.parameters(), rate, betas) for network in (generator, critic)]
-    return GAN(game, generator, critic, LATENT_SIZE, *optimizers, ExponentialMovingAverage(generator, 0.999))
+    of_generator, of_critic = (Adam(network.parameters(), rate, betas) for network in (generator, critic))
+    average = ExponentialMovingAverage(generator, 0.999)
+    return GAN(game, generator, critic, LATENT_SIZE, of_generator, of_critic, average)
 
 
 def draw_samples_and_curves(run: Run, gans: dict[str, Trained]) -> None:

@@ -40,7 +40,12 @@ from tinygen.training.options import real, whole
 
 TITLE = "Five GANs on a mixture"
 STEPS = 200  # per epoch
-DATA = {"ring": samplers.ring(), "grid": samplers.grid(), "moons": samplers.two_moons, "spiral": samplers.spiral}
+DATA: dict[str, samplers.Sampler] = {
+    "ring": samplers.ring(),
+    "grid": samplers.grid(),
+    "moons": samplers.two_moons,
+    "spiral": samplers.spiral,
+}
 EXTENT = {"ring": 1.5, "grid": 1.5, "moons": 2.0, "spiral": 1.5}  # half the side of the square in the figures
 
 LATENT_SIZE = 2
@@ -112,7 +117,7 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
     fit(options, run, gans, randoms, film)
 
     draw(run, film, list(gans))
-    results = {}
+    results: dict[str, float] = {}
     for name, gan in gans.items():
         with randoms[name].active():
             bounds = lower_bounds(gan, data, options.device, thorough=True)
@@ -143,8 +148,8 @@ def new_gan(game: Game, device: str) -> GAN:
     """The two networks and their optimisers, without momentum, which amplifies the oscillations of a GAN."""
     generator = Generator(LATENT_SIZE, 2, (64, 64, 64), nn.ReLU).to(device)
     critic = MLP(2, 1, (128, 128), lambda: nn.LeakyReLU(0.2)).to(device)
-    optimizers = (Adam(network.parameters(), betas=(0.0, 0.9)) for network in (generator, critic))
-    return GAN(game, generator, critic, LATENT_SIZE, *optimizers)
+    of_generator, of_critic = (Adam(network.parameters(), betas=(0.0, 0.9)) for network in (generator, critic))
+    return GAN(game, generator, critic, LATENT_SIZE, of_generator, of_critic)
 
 
 class RandomState:
@@ -185,7 +190,7 @@ def fit(
     def step(_: int, index: int) -> dict[str, float]:
         if index % max(1, total // Film.FRAMES) == 0:
             film.take(index)
-        metrics = {}
+        metrics: dict[str, float] = {}
         for name, gan in gans.items():
             factor = linear_schedule(index, total, 1.0)
             gan.generator_optimizer.lr = factor * 2e-3
@@ -197,7 +202,7 @@ def fit(
         return metrics
 
     def evaluate() -> dict[str, float]:
-        metrics = {}
+        metrics: dict[str, float] = {}
         for name, gan in gans.items():
             with randoms[name].active():
                 metrics |= {f"{name}_{metric}": x for metric, x in measure(gan, data, options.device).items()}

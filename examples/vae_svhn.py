@@ -55,7 +55,7 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
     pixels = GaussianPixels(learned=options.variance == "learned")
     model = ColourVAE(LATENT_SIZE, pixels).to(options.device)
     z = fixed_latents(10_000, LATENT_SIZE, options.device)
-    fit(options, run, model, z[:100], train_set, data.centred(valid_set.images[:2000]))
+    fit(options, run, model, pixels, z[:100], train_set, data.centred(valid_set.images[:2000]))
 
     tg.save(run.file("model.h5"), model=model.state_dict(), generator=model.decoder.state_dict())
     draw(run, model, z[:100], data.centred(test_set.images[:20]))
@@ -69,7 +69,13 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
 
 
 def fit(
-    options: argparse.Namespace, run: Run, model: ColourVAE, z: tg.Tensor, train_set: data.Dataset, valid: np.ndarray
+    options: argparse.Namespace,
+    run: Run,
+    model: ColourVAE,
+    pixels: GaussianPixels,
+    z: tg.Tensor,
+    train_set: data.Dataset,
+    valid: np.ndarray,
 ) -> None:
     """Train ``model``, whose weights become their moving average; samples of z and the validation ELBO per epoch."""
     loader = data.DataLoader(train_set, options.batch_size, shuffle=True, drop_last=True, transform=data.centred)
@@ -82,7 +88,7 @@ def fit(
             return {
                 "valid_elbo": evaluation.elbo(model, valid),
                 "active_units": evaluation.active_units(model, valid),
-                "pixel_standard_deviation": math.sqrt(model.pixels.variance),
+                "pixel_standard_deviation": math.sqrt(pixels.variance),
             }
 
     train_vae(

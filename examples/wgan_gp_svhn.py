@@ -69,7 +69,7 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
     fit(options, run, gan, z, train_set, data.centred(valid_set.images[:1000]))
 
     samples = gan.generate(z[: len(test_set)])
-    with gan.average.applied():
+    with gan.averaged():
         tg.save(run.file("model.h5"), generator=generator.state_dict(), critic=critic.state_dict())
     results = {
         "wasserstein_estimate": run.rows[-1]["score_gap"],

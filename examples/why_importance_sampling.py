@@ -127,7 +127,8 @@ def standard_errors(weights: np.ndarray) -> np.ndarray:
     """Standard errors of the estimates from all K samples, to first order: the standard deviation of w / mean(w) over
     sqrt(K); log-weights (N, K) -> (N,)."""
     ratios = np.exp(weights - logsumexp(weights, axis=1, keepdims=True) + math.log(weights.shape[1]))
-    return ratios.std(axis=1, ddof=1) / math.sqrt(weights.shape[1])
+    errors: np.ndarray = ratios.std(axis=1, ddof=1) / math.sqrt(weights.shape[1])
+    return errors
 
 
 @tg.no_grad()
@@ -146,7 +147,8 @@ def by_quadrature(model: MLPVAE, images: np.ndarray, spacing: float = SPACING) -
         logits = model.decode(tg.tensor(z, dtype="float32", device=device)).numpy().reshape(len(z), -1)
         given_z = logits @ flat.T - np.logaddexp(0, logits).sum(axis=1, dtype=np.float64)[:, None]  # (z, N)
         parts.append(logsumexp(given_z - 0.5 * (z**2).sum(axis=1)[:, None], axis=0))
-    return logsumexp(parts, axis=0) + 2 * math.log(spacing) - math.log(2 * math.pi)
+    log_p: np.ndarray = logsumexp(parts, axis=0) + 2 * math.log(spacing) - math.log(2 * math.pi)
+    return log_p
 
 
 def effective_draws(weights: np.ndarray, count: int) -> float:

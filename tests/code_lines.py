@@ -1,4 +1,4 @@
-"""Lines of code: without blanks, comments and docstrings.
+"""Lines of code: without blanks, comments, docstrings and overloads, which only type checkers read.
 
 python tests/code_lines.py      the figures in README.md that are out of date, as they should be
 """
@@ -23,6 +23,8 @@ def code_lines(text: str) -> set[int]:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             lines.difference_update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+        if isinstance(node, ast.FunctionDef) and "overload" in [ast.unparse(part) for part in node.decorator_list]:
+            lines.difference_update(range(node.decorator_list[0].lineno, (node.end_lineno or node.lineno) + 1))
     return lines
 
 

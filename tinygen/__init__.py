@@ -1,10 +1,27 @@
-"""tinygen: deep generative models from the first line of calculus to the last figure, on NumPy and CuPy.
+"""tinygen: deep generative models on NumPy and CuPy, with nothing hidden.
 
-The map, in the order in which the pages build on each other: ``validation`` (what a caller hands over), ``backend``
-(arrays, devices, random numbers), ``kernels`` (number crunching), ``autograd`` (tensors that remember, the reverse
-walk), ``operations`` (values and their vector-Jacobian products), ``functional``, ``nn`` and ``optim`` (networks),
-``likelihoods``, ``models``, ``training``, ``evaluation``, ``plotting``; ``data`` and ``checkpoint`` stand beside them.
+The order in which to read the library:
+
+    autograd/tensor.py       a tensor: an array, its gradient, and the operation that computed it
+    autograd/operation.py    an operation: its value and its vector-Jacobian products
+    autograd/engine.py       the backward pass through the computation graph
+    operations/              the operations: arithmetic, reductions, shapes, matrix products, convolution
+    functional/              activations, losses and normalisation, as functions
+    nn/                      modules: layers with parameters
+    optim.py                 optimisers and schedules
+    models/                  VAEs, generators, critics; likelihoods.py has their likelihoods
+    objectives.py            the losses of GANs
+    divergences/             divergences, estimated from samples and in closed form
+    training/                training loops
+    evaluation/              the ELBO, importance sampling, FID, interpolation
+    plotting/                figures
+    data/                    data sets and batches
+    checkpoint/              files
+    kernels/                 the computations on arrays; kernels/cpu, an appendix, has their fast CPU versions
 """
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from tinygen.autograd.derivatives import hessian as hessian
 from tinygen.autograd.derivatives import hvp as hvp
@@ -22,8 +39,6 @@ from tinygen.backend import get_rng_state as get_rng_state
 from tinygen.backend import gpu_available as gpu_available
 from tinygen.backend import manual_seed as manual_seed
 from tinygen.backend import set_rng_state as set_rng_state
-from tinygen.checkpoint import load as load
-from tinygen.checkpoint import save as save
 from tinygen.kernels.cpu.malloc import tune_malloc as tune_malloc
 from tinygen.operations.arithmetic import abs as abs
 from tinygen.operations.arithmetic import clip as clip
@@ -76,6 +91,39 @@ from tinygen.operations.shaping import squeeze as squeeze
 from tinygen.operations.shaping import stack as stack
 from tinygen.operations.shaping import swapaxes as swapaxes
 from tinygen.operations.shaping import transpose as transpose
-from tinygen.operations.table import OPERATORS as _  # puts operators and methods on Tensor
+from tinygen.operations.table import Operators as _  # sets the operators and methods of Tensor
+
+if TYPE_CHECKING:
+    from tinygen import checkpoint as checkpoint
+    from tinygen import data as data
+    from tinygen import divergences as divergences
+    from tinygen import evaluation as evaluation
+    from tinygen import functional as functional
+    from tinygen import likelihoods as likelihoods
+    from tinygen import models as models
+    from tinygen import nn as nn
+    from tinygen import objectives as objectives
+    from tinygen import optim as optim
+    from tinygen import plotting as plotting
+    from tinygen import training as training
+    from tinygen.checkpoint import load as load
+    from tinygen.checkpoint import save as save
 
 __version__ = "0.1.0"
+
+_SUBPACKAGES = ["checkpoint", "data", "divergences", "evaluation", "functional", "likelihoods", "models", "nn"]
+_SUBPACKAGES += ["objectives", "optim", "plotting", "training"]
+_IN_SUBPACKAGES = {"load": "checkpoint", "save": "checkpoint"}
+
+if not TYPE_CHECKING:  # a type checker would take every name for one that this function returns
+
+    def __getattr__(name: str) -> Any:
+        """Load a subpackage when it is first used, so that importing tinygen takes little longer than NumPy."""
+        if name in _SUBPACKAGES:
+            return importlib.import_module(f"tinygen.{name}")
+        if name in _IN_SUBPACKAGES:
+            return getattr(importlib.import_module(f"tinygen.{_IN_SUBPACKAGES[name]}"), name)
+        raise AttributeError(f"module 'tinygen' has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_SUBPACKAGES, *_IN_SUBPACKAGES})

@@ -132,13 +132,13 @@ def underflow_ignored() -> np.errstate:
 
 # Random numbers ------------------------------------------------------------------------------------------------------
 
-_generator = np.random.Generator(np.random.PCG64(0))
 _forks = 0  # the number of processes forked since the seed was set: part of the generator's state
 
 
-def generator() -> np.random.Generator:
+@cache
+def generator() -> "np.random.Generator":
     """The library's one random number generator, on the CPU; at the start of a process its seed is 0."""
-    return _generator
+    return np.random.Generator(np.random.PCG64(0))
 
 
 def manual_seed(seed: int) -> None:
@@ -153,7 +153,7 @@ def manual_seed(seed: int) -> None:
 
 def get_rng_state() -> Mapping[str, Any]:
     """The state of the library's generator (numbers and a name), for ``set_rng_state``."""
-    return {**_generator.bit_generator.state, "forks": _forks}
+    return {**generator().bit_generator.state, "forks": _forks}
 
 
 def set_rng_state(state: Mapping[str, Any]) -> None:
@@ -163,7 +163,7 @@ def set_rng_state(state: Mapping[str, Any]) -> None:
     if not isinstance(state, Mapping):
         raise TypeError(f"set_rng_state: state must be what get_rng_state returned, got {described(state)}")
     try:
-        _generator.bit_generator.state = state
+        generator().bit_generator.state = state
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"set_rng_state: state must be what get_rng_state returned ({error!r})") from None
     _forks = state.get("forks", 0)
@@ -177,7 +177,7 @@ def _count_fork() -> None:
 
 def _seed_child() -> None:
     """In the child: seed the generator from the parent's state and the child's number."""
-    position = _generator.bit_generator.state["state"]
+    position = generator().bit_generator.state["state"]
     set_rng_state(np.random.PCG64([position["state"], position["inc"], _forks]).state)
 
 

@@ -23,7 +23,7 @@ class CheckpointError(ValueError):
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """The path of an empty temporary file beside ``path``; when the block ends, it is renamed to ``path``.
 
     If the block raises, ``path`` stays as it was and the temporary file is removed. If the process is killed within the
@@ -57,7 +57,7 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
-def remove_unfinished(folder: str | os.PathLike) -> None:
+def remove_unfinished(folder: str | os.PathLike[str]) -> None:
     """Remove the temporary files of killed processes from ``folder``, in which no other process may be writing."""
     for path in Path(folder).iterdir():
         if _TEMPORARY.fullmatch(path.name):

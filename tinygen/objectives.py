@@ -124,8 +124,8 @@ def interpolates(real: Tensor, fake: Tensor) -> Tensor:
 
 def _examples(function: str, argument: str, x: Any) -> Tensor:
     """``x``, a tensor or an array of numbers, as a floating-point tensor."""
-    x = x if isinstance(x, Tensor) else tensor(require(function, argument, x, ndarray))
-    return x if x.dtype.kind == "f" else x.astype("float32")
+    examples = x if isinstance(x, Tensor) else tensor(require(function, argument, x, ndarray))
+    return examples if examples.dtype.kind == "f" else examples.astype("float32")
 
 
 def gradient_norms(critic: Critic, x: Tensor, *, create_graph: bool = False) -> Tensor:

@@ -121,7 +121,7 @@ def state(owner: str, value: Any, keys: Iterable[str] = ()) -> Mapping[str, Any]
 def real_dtype(function: str, argument: str, value: Any) -> np.dtype:
     """``value`` as a dtype of real numbers or truth values."""
     try:
-        found = np.dtype(value)
+        found: np.dtype = np.dtype(value)
     except TypeError:
         found = np.dtype(object)
     if value is None or found.kind not in "biuf":

@@ -31,6 +31,8 @@ from tinygen.validation import (
 )
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Args = tuple[Any, ...]
+Options = dict[str, Any]
 _NUMBERS = (bool, int, float)
 
 
@@ -63,7 +65,7 @@ def as_tensors(function: str, argument: str, value: Any) -> list[Tensor]:
     return [as_tensor(function, f"{argument}[{i}]", x, dtype=dtype) for i, x in enumerate(values)]
 
 
-def one_or_more(function: str, argument: str, value: Any, kind: Any = Tensor) -> list:
+def one_or_more(function: str, argument: str, value: Any, kind: Any = Tensor) -> list[Any]:
     """``value``, a tensor or several, as a list; ``TypeError`` where one is not of ``kind``."""
     is_list = isinstance(value, Iterable) and not isinstance(value, (Tensor, str, dict, np.ndarray))
     listed = list(value) if is_list else [value]
@@ -127,7 +129,9 @@ class Arguments:
     ``prepare(name, inputs) -> inputs`` is what is done to the inputs first, where they have to meet in shape, say.
     """
 
-    def __init__(self, value: Callable, inputs: int, variadic: bool, prepare: Callable | None) -> None:
+    def __init__(
+        self, value: Callable[..., Any], inputs: int, variadic: bool, prepare: Callable[[str, Args], Args] | None
+    ) -> None:
         self.operation, self.variadic, self.prepare = value.__name__.lstrip("_"), variadic, prepare
         self.signature = inspect.signature(value)
         names = list(self.signature.parameters)
@@ -140,8 +144,8 @@ class Arguments:
         """What the input at ``index`` is called."""
         return f"{self.inputs[0]}[{index}]" if self.variadic else self.inputs[index]
 
-    def bind(self, args: tuple, options: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
-        """Inputs, ready to be computed with, and options, with the defaults filled in, by Python's rules."""
+    def bind(self, args: Args, options: Options) -> tuple[Args, Options]:
+        """Args, ready to be computed with, and options, with the defaults filled in, by Python's rules."""
         if self.variadic or len(args) == len(self.inputs):
             options = {**self.defaults, **options} if self.options else options
         else:
@@ -155,7 +159,7 @@ class Arguments:
         inputs = self._tensors(args)
         return inputs if self.prepare is None else self.prepare(self.operation, inputs), options
 
-    def computed(self, value: Callable, arrays: tuple, options: dict[str, Any]) -> Any:
+    def computed(self, value: Callable[..., Any], arrays: Args, options: Options) -> Any:
         """``value`` of the arrays, underflows as 0; what NumPy refuses is refused in the operation's name."""
         try:
             return without_underflow(value, *arrays, **options)
@@ -165,7 +169,7 @@ class Arguments:
             kind = next(kind for kind in (TypeError, ValueError, OverflowError) if isinstance(error, kind))
             raise kind(f"{self.operation}: {error}") from error
 
-    def _tensors(self, inputs: tuple) -> tuple:
+    def _tensors(self, inputs: Args) -> Args:
         """Operands as tensors of one device; numbers and None stay as they are, so that they promote nothing."""
         first = None
         for index, x in enumerate(inputs):
@@ -185,11 +189,18 @@ class Arguments:
         return inputs if first is not None else (as_tensor(self.operation, self.name(0), inputs[0]), *inputs[1:])
 
 
+def of_tensors(signature: inspect.Signature, inputs: Iterable[str]) -> inspect.Signature:
+    """The signature of a function of arrays, as that of a function of tensors: its arguments ``inputs``, its result."""
+    kinds = {p.name: Tensor | None if _may_be_none(p) else Tensor for p in signature.parameters.values()}
+    parameters = [p.replace(annotation=kinds[p.name]) if p.name in inputs else p for p in signature.parameters.values()]
+    return signature.replace(parameters=parameters, return_annotation=Tensor)
+
+
 def _may_be_none(parameter: inspect.Parameter) -> bool:
     return parameter.default is None or type(None) in get_args(parameter.annotation)
 
 
-def _bound(function: str, signature: inspect.Signature, args: tuple, options: dict) -> inspect.BoundArguments:
+def _bound(function: str, signature: inspect.Signature, args: Args, options: Options) -> inspect.BoundArguments:
     """The arguments by name, by Python's rules; else a ``TypeError`` that names ``function``."""
     try:
         return signature.bind(*args, **options)
@@ -198,7 +209,7 @@ def _bound(function: str, signature: inspect.Signature, args: tuple, options: di
 
 
 # What an argument's annotation, without None, asks to be made of it.
-_BY_ANNOTATION: dict[frozenset, Callable[[str, str, Any], Any]] = {
+_BY_ANNOTATION: dict[frozenset[Any], Callable[[str, str, Any], Any]] = {
     frozenset({Tensor}): as_tensor,
     frozenset({Sequence[Tensor]}): as_tensors,
     frozenset({bool}): truth_value,
@@ -213,14 +224,14 @@ _BY_ANNOTATION: dict[frozenset, Callable[[str, str, Any], Any]] = {
 }
 
 
-def _lengths(function: str, argument: str, given: tuple) -> tuple[int, ...]:
+def _lengths(function: str, argument: str, given: Args) -> tuple[int, ...]:
     """Whole numbers, handed over one by one or as one tuple; None for none."""
     if len(given) == 1:
         given = () if given[0] is None else given[0]
     return whole_numbers(function, argument, given)
 
 
-def _numbers(function: str, argument: str, given: tuple) -> tuple[float, ...]:
+def _numbers(function: str, argument: str, given: Args) -> tuple[float, ...]:
     return tuple([number(function, argument, value) for value in given])
 
 

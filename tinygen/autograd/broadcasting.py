@@ -6,12 +6,13 @@ operation broadcasts its operands to a common shape by an explicit ``broadcast_t
 product needs to deal with broadcasting.
 """
 
-from functools import partial
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from tinygen.autograd.operation import operation
-from tinygen.autograd.tensor import Tensor
+from tinygen.autograd.tensor import Decorator, Tensor
 from tinygen.backend import Array, array_module
 
 
@@ -46,7 +47,7 @@ def common_shape(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
         raise ValueError(f"{name}: shapes {' and '.join(map(str, shapes))} do not broadcast together") from None
 
 
-def broadcast_operands(name: str, inputs: tuple) -> tuple:
+def broadcast_operands(name: str, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """The tensors among ``inputs`` broadcast to their common shape by NumPy's rule."""
     shapes = [x.data.shape for x in inputs if isinstance(x, Tensor)]
     if shapes.count(shapes[0]) == len(shapes):
@@ -55,10 +56,12 @@ def broadcast_operands(name: str, inputs: tuple) -> tuple:
     return tuple([broadcast_to(x, shape=shape) if isinstance(x, Tensor) and x.shape != shape else x for x in inputs])
 
 
-elementwise = partial(operation, prepare=broadcast_operands)
+def elementwise(*vjps: Callable[..., Tensor] | None, linear: bool = False) -> Decorator:
+    """``operation`` on operands that are first broadcast to a common shape."""
+    return operation(*vjps, linear=linear, prepare=broadcast_operands)
 
 
-@elementwise(lambda g, x, y: g, lambda g, x, y: g, linear=False)
+@elementwise(lambda g, x, y: g, lambda g, x, y: g)
 def add(x: Array, y: Array) -> Array:
     """``x + y``, element by element."""
     return x + y

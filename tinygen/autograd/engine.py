@@ -11,13 +11,13 @@ gradients on the leaves and frees the graph on its way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import overload
 
 from tinygen.autograd.arguments import checked, one_or_more
 from tinygen.autograd.broadcasting import add
 from tinygen.autograd.operation import Node, Source
 from tinygen.autograd.recording import recording
-from tinygen.autograd.tensor import Tensor
+from tinygen.autograd.tensor import Tensor, Tensors, Vectors
 from tinygen.backend import array_module, stored_like
 from tinygen.validation import described
 
@@ -99,11 +99,23 @@ def _seed(caller: str, output: Tensor, given: Tensor | None) -> Tensor:
     return given if given.dtype == output.dtype else given.astype(output.dtype)
 
 
+@overload
+def grad(
+    outputs: Tensors, inputs: Tensors, grad_outputs: Vectors = ..., *, create_graph: bool = ...
+) -> tuple[Tensor, ...]: ...
+
+
+@overload
+def grad(
+    outputs: Tensors, inputs: Tensors, grad_outputs: Vectors = ..., *, create_graph: bool = ..., allow_unused: bool
+) -> tuple[Tensor | None, ...]: ...
+
+
 @checked
 def grad(
-    outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
-    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    outputs: Tensors,
+    inputs: Tensors,
+    grad_outputs: Vectors = None,
     *,
     create_graph: bool = False,
     allow_unused: bool = False,
@@ -114,21 +126,19 @@ def grad(
     how they were made and can be differentiated again. ``allow_unused``: None for an input on which the outputs do not
     depend, instead of a ``ValueError``. The graph is kept; nothing is left on the leaves.
     """
-    ends, origins = one_or_more("grad", "outputs", outputs), one_or_more("grad", "inputs", inputs)
-    given: list[Tensor | None] = [None] * len(ends)
-    if grad_outputs is not None:
-        given = one_or_more("grad", "grad_outputs", grad_outputs, Tensor | None)
-    if len(given) != len(ends):
-        raise ValueError(f"grad: expects as many grad_outputs as outputs, {len(ends)}, got {len(given)}")
-    for index, x in enumerate(origins):
+    ys, xs = one_or_more("grad", "outputs", outputs), one_or_more("grad", "inputs", inputs)
+    vs = [None] * len(ys) if grad_outputs is None else one_or_more("grad", "grad_outputs", grad_outputs, Tensor | None)
+    if len(vs) != len(ys):
+        raise ValueError(f"grad: expects as many grad_outputs as outputs, {len(ys)}, got {len(vs)}")
+    for index, x in enumerate(xs):
         if not x.requires_grad:
             raise ValueError(f"grad: inputs[{index}] does not ask for gradients (requires_grad is False)")
-    seeds = [(output, _seed("grad", output, seed)) for output, seed in zip(ends, given, strict=True)]
-    gradients = _walk(seeds, {x.source for x in origins}, create_graph)
-    for index, x in enumerate(origins):
+    seeds = [(output, _seed("grad", output, seed)) for output, seed in zip(ys, vs, strict=True)]
+    gradients = _walk(seeds, {x.source for x in xs}, create_graph)
+    for index, x in enumerate(xs):
         if x.source not in gradients and not allow_unused:
             raise ValueError(f"grad: the outputs do not depend on inputs[{index}]; allow_unused=True gives None for it")
-    return tuple([_or_zeros(gradients[x.source], x) if x.source in gradients else None for x in origins])
+    return tuple([_or_zeros(gradients[x.source], x) if x.source in gradients else None for x in xs])
 
 
 def backward(output: Tensor, gradient: Tensor | None = None) -> None:

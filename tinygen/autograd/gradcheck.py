@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinygen.autograd.arguments import checked
 from tinygen.autograd.engine import grad
@@ -27,6 +28,7 @@ from tinygen.validation import described
 
 MAX_FULL_JACOBIAN = 2000  # elements of an input, or of the outputs; above, random directions are compared
 RANDOM_DIRECTIONS = 8
+Floats = NDArray[np.float64]
 
 
 class GradcheckError(AssertionError):
@@ -118,7 +120,7 @@ class _Check:
         listed = list(results) if isinstance(results, (list, tuple)) else [results]
         return [y for y in listed if isinstance(y, Tensor) and y.dtype.kind == "f"]
 
-    def values(self) -> np.ndarray:
+    def values(self) -> Floats:
         """All elements of all outputs, concatenated."""
         return _concatenated([y.numpy() for y in self.outputs()])
 
@@ -141,12 +143,12 @@ class _Check:
                     self._fail(outputs, name, u, cotangents[k], found[k])
         return True
 
-    def _slopes(self, name: str, u: np.ndarray, cotangents: np.ndarray) -> np.ndarray:
+    def _slopes(self, name: str, u: Floats, cotangents: Floats) -> Floats:
         """v J u by central differences, for each of the cotangents v."""
         right, left = self._value_at(name, u * self.eps), self._value_at(name, u * -self.eps)
         return cotangents @ (right - left) / (2 * self.eps)
 
-    def _agree(self, analytic: np.ndarray, numeric: np.ndarray) -> np.ndarray:
+    def _agree(self, analytic: Floats, numeric: Floats) -> NDArray[np.bool_]:
         return np.abs(analytic - numeric) <= self.atol + self.rtol * np.abs(numeric)  # False for NaN
 
     def _validate(self, outputs: list[Tensor]) -> None:
@@ -161,7 +163,7 @@ class _Check:
         if not np.array_equal(_concatenated([y.numpy() for y in outputs]), self.values()):
             raise GradcheckError(f"{self.caller}: the function returned two different values for the same inputs")
 
-    def _vjps(self, outputs: list[Tensor], v: np.ndarray) -> list[np.ndarray]:
+    def _vjps(self, outputs: list[Tensor], v: Floats) -> list[Floats]:
         """v J for each checked input, flat; 0 for an input that the outputs do not depend on."""
         parts = np.split(v, np.cumsum([y.size for y in outputs])[:-1])
         seeds = [Tensor(to_device(part.reshape(y.shape), y.device)) for part, y in zip(parts, outputs, strict=True)]
@@ -171,7 +173,7 @@ class _Check:
             for x, g in zip(self.checked(), gradients, strict=True)
         ]
 
-    def _value_at(self, name: str, step: np.ndarray) -> np.ndarray:
+    def _value_at(self, name: str, step: Floats) -> Floats:
         """The outputs with ``step`` added to the input ``name``."""
         x = self.named[name]
         data = x.data
@@ -185,7 +187,7 @@ class _Check:
             raise GradcheckError(f"{self.caller}: a value is not finite within {self.eps:g} of {place}")
         return values
 
-    def _fail(self, outputs: list[Tensor], name: str, u: np.ndarray, v: np.ndarray, row: np.ndarray) -> None:
+    def _fail(self, outputs: list[Tensor], name: str, u: Floats, v: Floats, row: Floats) -> None:
         u = self._bisect(name, u, v, row)
         analytic, numeric = float(_along(row, u)), float(self._slopes(name, u, v))
         shapes = {f"{self.result} {k}": y.shape for k, y in enumerate(outputs)}
@@ -201,7 +203,7 @@ class _Check:
             )
         raise GradcheckError(message)
 
-    def _bisect(self, name: str, u: np.ndarray, v: np.ndarray, row: np.ndarray) -> np.ndarray:
+    def _bisect(self, name: str, u: Floats, v: Floats, row: Floats) -> Floats:
         """One element of the direction ``u`` at which the gradient is wrong: by bisection, the half with the larger
         error each time."""
         while np.count_nonzero(u) > 1:
@@ -212,7 +214,7 @@ class _Check:
             u = (first, u - first)[int(np.nan_to_num(gaps, nan=np.inf).argmax())]
         return np.sign(np.abs(u))
 
-    def _one_sided(self, name: str, u: np.ndarray, v: np.ndarray, h: float) -> tuple[float, float]:
+    def _one_sided(self, name: str, u: Floats, v: Floats, h: float) -> tuple[float, float]:
         """The difference quotients on the left and on the right."""
         left, middle, right = (v @ self._value_at(name, u * step) for step in (-h, 0.0, h))
         return float(middle - left) / h, float(right - middle) / h
@@ -233,24 +235,24 @@ def _requires_grad(x: Any) -> bool:
     return isinstance(x, Tensor) and x.requires_grad
 
 
-def _along(rows: np.ndarray, direction: np.ndarray) -> np.ndarray:
+def _along(rows: Floats, direction: Floats) -> Floats:
     """The product with ``direction``, without the elements where it is 0, which may be infinite or NaN."""
     places = np.flatnonzero(direction)
     return rows[..., places] @ direction[places]
 
 
-def _concatenated(arrays: list[np.ndarray]) -> np.ndarray:
+def _concatenated(arrays: list[Floats]) -> Floats:
     return np.concatenate([array.reshape(-1) for array in arrays])
 
 
-def _directions(size: int) -> np.ndarray:
+def _directions(size: int) -> Floats:
     """Directions in ``size`` dimensions, one per row: the axes and a random one, or only random ones."""
     if size > MAX_FULL_JACOBIAN:
         return generator().standard_normal((RANDOM_DIRECTIONS, size))
     return np.concatenate([np.eye(size), generator().standard_normal((1, size))])
 
 
-def _place(direction: np.ndarray, shapes: dict[str, tuple[int, ...]]) -> str:
+def _place(direction: Floats, shapes: dict[str, tuple[int, ...]]) -> str:
     """The array and the element that a direction changes, as text; the arrays are concatenated in ``direction``."""
     if np.count_nonzero(direction) != 1:
         return f"{' and '.join(shapes)}, along a random direction"

@@ -11,16 +11,12 @@ run over. float16 is computed in float32 and the result is rounded once. float32
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 
 from tinygen.autograd.arguments import as_tensor
-from tinygen.autograd.tensor import Tensor
-
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
-Decorator = Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]
+from tinygen.autograd.tensor import Decorator, Parameters, Tensor
 
 DEFAULT, HALF = np.dtype(np.float32), np.dtype(np.float16)
 READY = {np.dtype(np.float32), np.dtype(np.float64)}
@@ -34,14 +30,14 @@ def operands(*names: str, real: bool = False, widen: bool = False) -> Decorator:
     and where arguments do not fit the function's signature.
     """
 
-    def decorate(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    def decorate(function: Callable[Parameters, Tensor]) -> Callable[Parameters, Tensor]:
         name, signature = function.__name__, inspect.signature(function)
         parameters = signature.parameters
         optional = {argument for argument in names if parameters[argument].default is None}
         places = [i for i, argument in enumerate(parameters) if argument in names]
         required = sum(argument not in optional for argument in names)  # they come first
 
-        def are_ready(args: tuple, options: dict[str, Any]) -> bool:
+        def are_ready(args: tuple[Any, ...], options: dict[str, Any]) -> bool:
             """Whether all operands are tensors with which the function computes as they are."""
             if not required <= len(args) <= len(parameters) or not options.keys().isdisjoint(names):
                 return False
@@ -53,7 +49,7 @@ def operands(*names: str, real: bool = False, widen: bool = False) -> Decorator:
             return True
 
         @functools.wraps(function)
-        def call(*args: Parameters.args, **options: Parameters.kwargs) -> Result:
+        def call(*args: Parameters.args, **options: Parameters.kwargs) -> Tensor:
             if are_ready(args, options):
                 return function(*args, **options)
             try:
@@ -66,14 +62,16 @@ def operands(*names: str, real: bool = False, widen: bool = False) -> Decorator:
             for argument, x in zip(given, as_tensors(name, given), strict=True):
                 bound.arguments[argument] = _in_reals(x, dtype) if real else _widened(x) if widen else x
             result = function(*bound.args, **bound.kwargs)
-            return result.astype(HALF) if (real or widen) and dtype == HALF and isinstance(result, Tensor) else result
+            return result.astype(HALF) if (real or widen) and dtype == HALF else result
 
         return call
 
     return decorate
 
 
-real_operands = functools.partial(operands, real=True)
+def real_operands(*names: str) -> Decorator:
+    """``operands(*names, real=True)``."""
+    return operands(*names, real=True)
 
 
 def _common_dtype(given: dict[str, Any]) -> np.dtype | None:

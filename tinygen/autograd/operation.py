@@ -23,9 +23,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tinygen.autograd.arguments import Arguments
+from tinygen.autograd.arguments import Args, Arguments, Options, of_tensors
 from tinygen.autograd.recording import is_recording, make_read_only, make_view_read_only
-from tinygen.autograd.tensor import Tensor
+from tinygen.autograd.tensor import Decorator, Parameters, Tensor
 from tinygen.backend import Array
 
 Source = Any  # where a gradient goes: to the node that made a tensor, or to the tensor itself if it is a leaf
@@ -39,7 +39,7 @@ class Node:
     __slots__ = ("__weakref__", "arrays", "inputs", "operation", "options", "origins", "output", "shape")
 
     def __init__(
-        self, operation: Operation, inputs: tuple, origins: dict, arrays: tuple, options: dict, output: Array
+        self, operation: Operation, inputs: Args, origins: dict[int, Any], arrays: Args, options: Options, output: Array
     ) -> None:
         self.operation, self.inputs, self.arrays, self.options = operation, inputs, arrays, options
         self.origins, self.shape = origins, output.shape
@@ -84,14 +84,13 @@ class Operation:
     keeps_output: bool = False
     linear: bool = False
     variadic: bool = False
-    prepare: Callable[[str, tuple], tuple] | None = None
+    prepare: Callable[[str, Args], Args] | None = None
 
     def __post_init__(self) -> None:
-        self.name = self.value.__name__
         self.arguments = Arguments(self.value, len(self.products), self.variadic, self.prepare)
-        self.public = self.arguments.operation
+        self.name, self.public = self.value.__name__, self.arguments.operation
 
-    def __call__(self, args: tuple, options: dict[str, Any]) -> Tensor:
+    def __call__(self, args: Args, options: Options) -> Tensor:
         inputs, options = self.arguments.bind(args, options)
         arrays = tuple([x.data if isinstance(x, Tensor) else x for x in inputs])
         output = Tensor(self.arguments.computed(self.value, arrays, options))
@@ -105,7 +104,7 @@ class Operation:
         return output
 
 
-def operation(*products: Callable[..., Tensor] | None, **traits: Any) -> Callable[[Callable], Callable[..., Tensor]]:
+def operation(*products: Callable[..., Tensor] | None, **traits: Any) -> Decorator:
     """Make a differentiable operation of the function below: its value on arrays.
 
     ``products``: for each of its first arguments (the inputs; what follows are options) the vector-Jacobian product
@@ -115,13 +114,14 @@ def operation(*products: Callable[..., Tensor] | None, **traits: Any) -> Callabl
     their index after ``g``; ``prepare(name, inputs) -> inputs``, what is done to the inputs first.
     """
 
-    def decorate(value: Callable[..., Array]) -> Callable[..., Tensor]:
+    def decorate(value: Callable[Parameters, Array]) -> Callable[Parameters, Tensor]:
         made = operations[value.__name__] = Operation(value, products, **traits)
 
         @functools.wraps(value)
-        def function(*args: Any, **options: Any) -> Tensor:
+        def function(*args: Parameters.args, **options: Parameters.kwargs) -> Tensor:
             return made(args, options)
 
+        vars(function)["__signature__"] = of_tensors(made.arguments.signature, made.arguments.inputs)
         return function
 
     return decorate

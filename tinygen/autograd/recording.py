@@ -28,19 +28,21 @@ def recording(wanted: bool) -> Iterator[None]:
         _scope.reset(outer)
 
 
-def no_grad() -> Any:
+@contextmanager
+def no_grad() -> Iterator[None]:
     """Within (``with tg.no_grad():``, or ``@tg.no_grad()`` on a function) results do not remember how they were made.
 
     Each thread has its own state, and an exception restores it.
     """
-    return recording(False)
+    with recording(False):
+        yield
 
 
 def make_view_read_only(array: Any) -> None:
     """Make ``array`` read-only if it is a view: its base may become the input of a recorded operation, whose gradient
     would be wrong after a write through the view."""
     if isinstance(array, np.ndarray) and array.base is not None:
-        array.setflags(False)  # type: ignore[misc]
+        array.setflags(False)  # type: ignore[call-arg]
 
 
 def make_read_only(*arrays: Any) -> None:
@@ -48,5 +50,5 @@ def make_read_only(*arrays: Any) -> None:
     from raises an error. A view that a user's code took from ``x.data`` before stays writable."""
     for array in arrays:
         while isinstance(array, np.ndarray):
-            array.setflags(False)  # type: ignore[misc]  # "write", by place: by name it takes twice the time
+            array.setflags(False)  # type: ignore[call-arg]  # "write", by place: by name it takes twice the time
             array = array.base

@@ -11,8 +11,9 @@ one table, ``operations/table.py``: this file knows none of them.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol
 
 import numpy as np
 
@@ -21,9 +22,12 @@ from tinygen.validation import described, device_name, real_dtype, truth_value
 
 if TYPE_CHECKING:
     from tinygen.autograd.operation import Node
+    from tinygen.operations.table import Operators
+else:  # they are written on tensors: operations/table.py sets them on this class
+    Operators = object
 
 
-class Tensor:
+class Tensor(Operators):
     """An array of any shape, its gradient, and its node of the computation graph; made by ``tg.tensor`` and operations.
 
     Attributes: ``data``, the array (numpy or cupy); ``grad``, the gradient that ``backward`` left here (a Tensor, or
@@ -35,33 +39,8 @@ class Tensor:
 
     __array_ufunc__ = None  # so that ``array + tensor`` asks Tensor.__radd__, and ``np.sin(tensor)`` is a TypeError
 
-    if TYPE_CHECKING:  # bound from operations/table.py
-        __add__: Any
-        __radd__: Any
-        __sub__: Any
-        __rsub__: Any
-        __mul__: Any
-        __rmul__: Any
-        __truediv__: Any
-        __rtruediv__: Any
-        __pow__: Any
-        __rpow__: Any
-        __matmul__: Any
-        __neg__: Any
-        __iadd__: Any
-        __isub__: Any
-        __imul__: Any
-        __itruediv__: Any
-        __lt__: Any
-        __le__: Any
-        __gt__: Any
-        __ge__: Any
-        __getitem__: Any
-
-        def __getattr__(self, name: str) -> Any: ...
-
     def __init__(self, data: Array, *, requires_grad: bool = False, node: Node | None = None) -> None:
-        self._data = data if type(data) is np.ndarray else _array("Tensor", data)
+        self._data: np.ndarray = data if type(data) is np.ndarray else _array("Tensor", data)
         self.grad: Tensor | None = None
         self.node = node
         self._requires_grad = node is not None
@@ -120,6 +99,11 @@ class Tensor:
         """Where the array lives: ``"cpu"``, ``"gpu:0"``, ..."""
         return device_of(self.data)
 
+    @property
+    def T(self) -> Tensor:
+        """Axes reversed."""
+        return self.transpose()
+
     def detach(self) -> Tensor:
         """The same array as a leaf that asks for no gradient."""
         return Tensor(self.data)
@@ -172,7 +156,7 @@ class Tensor:
     def __format__(self, form: str) -> str:
         return format(self._one_element("format"), form) if form else str(self)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
     __hash__ = object.__hash__  # ``==`` compares elements; as a dictionary's key a tensor is itself and no other
@@ -185,6 +169,17 @@ class Tensor:
 
     def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
         raise TypeError("NumPy was handed a Tensor: use the function of the same name in tg, or pass tensor.numpy()")
+
+
+Tensors = Tensor | Sequence[Tensor]
+Vectors = Tensor | Sequence[Tensor | None] | None  # what derivatives are multiplied by; None stands for 1
+Parameters = ParamSpec("Parameters")
+
+
+class Decorator(Protocol):
+    """What makes a function of tensors out of one of arrays, or of tensors, with the same parameters."""
+
+    def __call__(self, function: Callable[Parameters, Any], /) -> Callable[Parameters, Tensor]: ...
 
 
 def tensor(data: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:

@@ -29,7 +29,7 @@ _DTYPES = "?bBhHiIlLqQefdFD"  # NumPy's codes of the types that HDF5 keeps bit f
 
 
 @checked
-def save(path: str | os.PathLike, /, **parts: Any) -> None:
+def save(path: str | os.PathLike[str], /, **parts: Any) -> None:
     """Write ``parts`` to the checkpoint ``path``, replacing an earlier one when the new one is complete.
 
     A part is a NumPy array (or scalar) of numbers or bools, an ``int`` of any size, a ``float``, ``bool``, ``str`` or
@@ -52,7 +52,7 @@ def save(path: str | os.PathLike, /, **parts: Any) -> None:
 
 
 @checked
-def load(path: str | os.PathLike, /) -> dict[str, Any]:
+def load(path: str | os.PathLike[str], /) -> dict[str, Any]:
     """The parts in the checkpoint ``path``, equal bit for bit to those saved (arrays in C order).
 
     Raises ``CheckpointError`` where the file is not a checkpoint or was altered, and ``FileNotFoundError`` where it
@@ -61,7 +61,8 @@ def load(path: str | os.PathLike, /) -> dict[str, Any]:
     with open(path, "rb") as raw:
         _verify(raw, path)
         with h5py.File(raw, "r") as file:
-            return _restore(json.loads(file["structure"][()]), file["arrays"])
+            parts: dict[str, Any] = _restore(json.loads(file["structure"][()]), file["arrays"])
+            return parts
 
 
 # The header ----------------------------------------------------------------------------------------------------------
@@ -79,7 +80,7 @@ def _header(file: BinaryIO) -> bytes:
     return (_TITLE + text.encode()).ljust(_HEADER_SIZE, b"\n")
 
 
-def _verify(file: BinaryIO, path: str | os.PathLike) -> None:
+def _verify(file: BinaryIO, path: str | os.PathLike[str]) -> None:
     """Raise ``CheckpointError`` unless ``file`` is what ``save`` wrote; leaves ``file`` at its beginning."""
     found = file.read(_HEADER_SIZE)
     if not found.startswith(_TITLE):

@@ -86,14 +86,14 @@ class StandIn(Inert):
     append = extend
 
 
-class _Dict(dict):
+class _Dict(dict[Any, Any]):
     """Stands for an ``OrderedDict``, whose attributes are not kept."""
 
     def __setstate__(self, state: Any) -> None:
         pass
 
 
-class _Tuple(tuple):
+class _Tuple(tuple[Any, ...]):
     __slots__ = ()
 
     def __hash__(self) -> int:

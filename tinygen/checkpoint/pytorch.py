@@ -43,7 +43,7 @@ _MAX_AXES = 32  # NumPy 1's; NumPy 2 has 64
 
 
 @checked
-def read_torch(path: str | os.PathLike) -> dict[str, np.ndarray]:
+def read_torch(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """The tensors in a file of ``torch.save``, by name: what the model's ``state_dict()`` would hold.
 
     The file may hold a state dictionary or a whole module, in today's zip archive or in the form that PyTorch wrote up

@@ -52,7 +52,7 @@ def can_write(folder: Path) -> bool:
 
 
 @cache
-def temporary_folder() -> tempfile.TemporaryDirectory:
+def temporary_folder() -> tempfile.TemporaryDirectory[str]:
     """A folder in place of the cache, removed when the process ends."""
     return tempfile.TemporaryDirectory(prefix="tinygen-")
 

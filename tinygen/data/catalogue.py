@@ -9,6 +9,7 @@ official if the checksum of its content is, whether it is gzipped or not.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -79,7 +80,7 @@ bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9  fashion_mnist/
 """
 
 
-def published_set(folder: str, addresses: tuple[str, ...], **splits: tuple[tuple, ...]) -> PublishedSet:
+def published_set(folder: str, addresses: tuple[str, ...], **splits: tuple[tuple[Any, ...], ...]) -> PublishedSet:
     """A published set whose files are rows (name, parser, count, size)."""
     sha256 = {path: checksum for checksum, path in map(str.split, CHECKSUMS.split("\n")[1:-1])}
 

@@ -7,7 +7,7 @@ looks at the numbers to guess their range. Images of other dtypes are refused.
 
 import hashlib
 from functools import cache
-from typing import Annotated, overload
+from typing import Annotated, Any, overload
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -45,7 +45,7 @@ class Dataset:
         if labels is not None and len(labels) != len(images):
             raise ValueError(f"Dataset: {len(images):,} images have {len(labels):,} labels, expected one each")
         self.images = images
-        self.labels = labels
+        self.labels: np.ndarray | Any = labels  # or None, which a type checker need not see
         self.name = name
         self.split = split
 
@@ -56,9 +56,9 @@ class Dataset:
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray | None]: ...
 
     @overload
-    def __getitem__(self, index: slice | np.ndarray | list) -> "Dataset": ...
+    def __getitem__(self, index: slice | np.ndarray | list[Any]) -> "Dataset": ...
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         if index is None or isinstance(index, (bool, np.bool_, str)):
             raise IndexError(
                 f"Dataset: an index must be a whole number, a slice, indices or a mask, got {described(index)}"

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import chain, islice
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from tinygen import backend
 from tinygen.checks import Count, checked, described
 from tinygen.data.dataset import Dataset
 
-Batch = tuple[np.ndarray, np.ndarray | None]
+Batch = tuple[np.ndarray, np.ndarray | Any]  # labels may be None
 
 
 class DataLoader:

@@ -1,10 +1,11 @@
-"""Losses: what training makes small. Each is a negative log-likelihood; ``reduction`` says what becomes of the batch.
+"""Losses. Each is a negative log-likelihood, reduced over the batch to its mean or its sum, or not at all:
 
-mse_loss                            a Gaussian with variance 1/2, up to a constant
-binary_cross_entropy_with_logits    coins, from the log-odds
-cross_entropy                       dice, from unnormalised log-probabilities
+mse_loss                            a Gaussian of variance 1/2, up to a constant
+binary_cross_entropy_with_logits    a Bernoulli distribution, given by its log-odds
+cross_entropy                       a categorical distribution, given by unnormalised log-probabilities
 """
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -34,14 +35,17 @@ def _check_reduction(name: str, reduction: str) -> None:
 
 
 def _check_shape(name: str, argument: str, given: Tensor, x: Tensor) -> None:
-    """A target of another shape, (N,) beside (N, 1) say, would be broadcast to N^2 pairs."""
+    """``ValueError`` for a target of another shape than x: (N,) and (N, 1), for one, would broadcast to (N, N)."""
     if given.shape != x.shape:
         raise ValueError(f"{name}: {argument} must have the shape of x, {x.shape}, got {given.shape}")
 
 
 @real_operands("x", "target")
 def mse_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """``(x - target)^2``, its mean, its sum, or as it is (``"none"``); ``target`` has the shape of ``x``."""
+    """``(x - target)^2``: its mean, its sum, or each element (``"none"``); x and target have one shape, any shape.
+
+    Raises ``ValueError`` where the shapes differ, for another ``reduction`` and for the mean of an empty batch.
+    """
     _check_shape("mse_loss", "target", target, x)
     difference = x - target
     return _reduce("mse_loss", difference * difference, reduction)
@@ -55,25 +59,25 @@ def binary_cross_entropy_with_logits(
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
-    """``-weight (pos_weight t log sigmoid(x) + (1 - t) log(1 - sigmoid(x)))``, in nats, finite for every logit.
+    """``-weight (pos_weight t log sigmoid(x) + (1 - t) log(1 - sigmoid(x)))``, in nats, finite for every logit x.
 
-    ``target`` in [0, 1] has the shape of ``x``; ``weight`` and ``pos_weight`` broadcast to it. Raises
-    ``ValueError`` for other shapes and for an unknown ``reduction``.
+    ``target`` t in [0, 1] has the shape of ``x``, any shape; ``weight`` and ``pos_weight`` broadcast to it. Raises
+    ``ValueError`` where they do not, for another ``reduction`` and for the mean of an empty batch.
     """
     name = "binary_cross_entropy_with_logits"
     _check_shape(name, "target", target, x)
     for argument, given in (("weight", weight), ("pos_weight", pos_weight)):
         if given is not None and common_shape(f"{name}, {argument} and x", given.shape, x.shape) != x.shape:
             raise ValueError(f"{name}: {argument} must broadcast to the shape of x, {x.shape}, got {given.shape}")
-    on = target * softplus(-x)
-    loss = (on if pos_weight is None else pos_weight * on) + (1 - target) * softplus(x)
+    positive = target * softplus(-x)
+    loss = (positive if pos_weight is None else pos_weight * positive) + (1 - target) * softplus(x)
     return _reduce(name, loss if weight is None else weight * loss, reduction)
 
 
 @real_operands("x", "weight")
 def cross_entropy(
     x: Tensor,
-    target: Tensor,
+    target: Any,
     weight: Tensor | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
@@ -81,11 +85,11 @@ def cross_entropy(
 ) -> Tensor:
     """``-sum_c w_c q_c log softmax(x)_c`` in nats, from unnormalised log-probabilities x (C,), (N, C) or (N, C, ...).
 
-    ``target``: labels (whole numbers 0 to C - 1, the shape of x without its class axis; ``ignore_index`` marks those
-    that do not count) or probabilities of the classes (the shape of x). ``weight`` (C,): one a class.
+    ``target``: labels (integers 0 to C - 1, of the shape of x without its class axis; those equal to ``ignore_index``
+    are left out) or probabilities of the classes (of the shape of x). ``weight`` (C,): one per class.
     ``label_smoothing`` s: q = (1 - s) target + s / C. The mean over labels is weighted by their classes' weights, as
-    in PyTorch. Raises ``ValueError`` for a label out of range, for shapes that do not fit and for the mean of no label,
-    ``TypeError`` for labels that are no integers.
+    in PyTorch. Raises ``ValueError`` for a label out of range, for shapes that do not fit and for the mean of no label;
+    ``TypeError`` for a target that holds neither labels nor probabilities.
     """
     _check_reduction("cross_entropy", reduction)
     ignore_index = whole_number("cross_entropy", "ignore_index", ignore_index)
@@ -117,29 +121,28 @@ def cross_entropy(
     loss = where(counts, loss, 0.0)
     if reduction != "mean":
         return _reduce("cross_entropy", loss, reduction)
-    share = counts.astype(x.dtype) if weight is None else where(counts, getitem(weight, index[axis]), 0.0)
-    return sum(loss) / sum(share)
+    label_weights = counts.astype(x.dtype) if weight is None else where(counts, getitem(weight, index[axis]), 0.0)
+    return sum(loss) / sum(label_weights)
 
 
 def _labels_or_probabilities(target: Any, x: Tensor) -> Tensor:
-    """``target`` as a tensor beside ``x``; a list of labels stays whole numbers, probabilities take the dtype of x."""
-    if not isinstance(target, Tensor):
-        try:
-            target = Tensor(to_device(target if hasattr(target, "device") else np.asarray(target), x.device))
-        except ValueError:
-            target = None
-    if target is None or target.dtype.kind not in "biuf":
-        raise TypeError(
-            f"cross_entropy: target must be labels or probabilities of the classes, got {described(target)}"
-        )
-    return target.astype(x.dtype) if target.dtype.kind == "f" and target.dtype != x.dtype else target
+    """``target`` as a tensor on the device of ``x``; a list of labels as integers, probabilities in the dtype of x."""
+    given: Tensor | None = target if isinstance(target, Tensor) else None
+    if given is None:
+        with suppress(ValueError):
+            given = Tensor(to_device(target if hasattr(target, "device") else np.asarray(target), x.device))
+    if given is None or given.dtype.kind not in "biuf":
+        raise TypeError(f"cross_entropy: target must be labels or probabilities of the classes, got {described(given)}")
+    return given.astype(x.dtype) if given.dtype.kind == "f" and given.dtype != x.dtype else given
 
 
 def _positions(
     x: Tensor, labels: Any, axis: int, ignore_index: int, *, may_be_none: bool
 ) -> tuple[Tensor, tuple[Any, ...]]:
-    """Which labels count, and the index that picks from x each label's element (class 0's where it does not count).
-    Raises ``ValueError`` where a label is out of range, and where none counts, unless there ``may_be_none``."""
+    """Which labels are not ignored, and the index of each label's element of x (that of class 0 for ignored ones).
+
+    Raises ``ValueError`` where a label is out of range, and, unless ``may_be_none``, where all labels are ignored.
+    """
     expected = x.shape[:axis] + x.shape[axis + 1 :]
     if labels.dtype.kind not in "iu" or labels.shape != expected:
         raise ValueError(
@@ -148,12 +151,12 @@ def _positions(
         )
     xp = array_module(labels)
     counts = labels != ignore_index
-    fine = ((labels >= 0) & (labels < x.shape[axis]) | ~counts).all() & (counts.any() | may_be_none)
-    if not fine:  # the one look at what may lie on a GPU, where a look is a wait
-        seen = labels[counts]
+    is_valid = ((labels >= 0) & (labels < x.shape[axis]) | ~counts).all() & (counts.any() | may_be_none)
+    if not is_valid:  # the single device-to-host synchronisation
+        used = labels[counts]
         bounds = f"labels must lie between 0 and {x.shape[axis] - 1}, got"
         problem = (
-            f"{bounds} {int(seen.min())} to {int(seen.max())}" if seen.size else "no label counts: all are ignored"
+            f"{bounds} {int(used.min())} to {int(used.max())}" if used.size else "no label counts: all are ignored"
         )
         raise ValueError(f"cross_entropy: {problem} (ignore_index {ignore_index})")
     labels = xp.where(counts, labels, 0)

@@ -72,8 +72,8 @@ def _statistic(name: str, running: Any, x: Tensor, training: bool) -> Tensor | N
             kind = f"{running.dtype} {described(running)}" if isinstance(running, Tensor) else described(running)
             raise TypeError(f"batch_norm: training updates {name}, a Tensor of floating-point numbers, got {kind}")
         return running
-    (running,) = as_tensors("batch_norm", {name: running}, x.device)
-    return running.astype(x.dtype)
+    (statistic,) = as_tensors("batch_norm", {name: running}, x.device)
+    return statistic.astype(x.dtype)
 
 
 def _per_channel(statistic: Tensor, x: Tensor) -> Tensor:

@@ -15,14 +15,14 @@ def _windows(
     name: str,
     x: Tensor,
     kernel_size: int | Pair,
-    stride: int | Pair | None,
+    stride: int | tuple[int, ...] | None,
     padding: int | Pair,
     dilation: int | Pair,
     ceil_mode: bool,
 ) -> tuple[Pair, Pair, Pair, Pair, Pair]:
     """Kernel size, stride, padding, dilation and output size, checked."""
     kernel = pair(name, "kernel_size", kernel_size, minimum=1)
-    strides = kernel if stride in (None, ()) else pair(name, "stride", stride, minimum=1)
+    strides = kernel if stride is None or stride == () else pair(name, "stride", stride, minimum=1)
     paddings = pair(name, "padding", padding, minimum=0)
     dilations = pair(name, "dilation", dilation, minimum=1)
     if any(2 * p > k for p, k in zip(paddings, kernel, strict=True)):

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from tinygen.kernels.cpu.layout import as_nchw, as_oihw, to_gemm_kernel, to_hcwn
-from tinygen.kernels.products import matmul, share
+from tinygen.kernels.cpu.parallel import parallel_gemms as share
+from tinygen.kernels.products import matmul
 from tinygen.kernels.windows import output_size, taps
 
 Pair = tuple[int, int]  # (vertical, horizontal)

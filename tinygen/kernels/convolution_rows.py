@@ -24,7 +24,7 @@ import numpy as np
 
 from tinygen.kernels.convolution_meetings import MANY_CHANNELS, Lot, Meetings, Turn, margin
 from tinygen.kernels.cpu.layout import as_nchw, empty_gemm_kernel, to_hcwn
-from tinygen.kernels.products import share
+from tinygen.kernels.cpu.parallel import parallel_gemms as share
 from tinygen.kernels.windows import output_size, taps
 
 Pair = tuple[int, int]  # (vertical, horizontal)

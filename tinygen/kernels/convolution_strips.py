@@ -14,7 +14,7 @@ each has only N columns, so it pays where K has many rows: with few output chann
 import numpy as np
 
 from tinygen.kernels.cpu.layout import as_nchw, to_gemm_kernel, to_hcwn
-from tinygen.kernels.products import share
+from tinygen.kernels.cpu.parallel import parallel_gemms as share
 from tinygen.kernels.windows import output_size
 
 Pair = tuple[int, int]  # (vertical, horizontal)

@@ -5,6 +5,7 @@ is not, zero times infinity would lose outputs that do not depend on it, so then
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def _by_group(array: Array, axis: int, groups: int) -> Array:
 
 def _meetings(
     size: Sequence[int], seen: Sequence[int], kernel_size: Sequence[int], stride: Pair, padding: Pair, dilation: Pair
-) -> Iterator[tuple[int, int, tuple, tuple]]:
+) -> Iterator[tuple[int, int, tuple[Any, ...], tuple[Any, ...]]]:
     """For each kernel element (i, j) an index of the output pixels it serves, and one of the pixels it sees."""
     rows, columns = (taps(size[a], seen[a], kernel_size[a], stride[a], padding[a], dilation[a]) for a in (0, 1))
     for i, (row_out, row_in) in enumerate(rows):

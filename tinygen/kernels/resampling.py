@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygen.backend import Array, array_module, is_numpy
 from tinygen.kernels.cpu.layout import as_nchw, to_hcwn
-from tinygen.kernels.products import share
+from tinygen.kernels.cpu.parallel import parallel_gemms as share
 
 
 @cache

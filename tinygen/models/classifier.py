@@ -47,7 +47,8 @@ class DigitClassifier(Classifier):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 1, 28, 28) -> (N, 10)."""
-        return self.layers.items[-1](self.features(x))
+        logits: Tensor = self.layers.items[-1](self.features(x))
+        return logits
 
 
 class SVHNClassifier(Classifier):

@@ -68,7 +68,8 @@ class VAE(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """Latents (N, latent_size) -> parameters of p(x|z), (N, C, H, W): Bernoulli logits or Gaussian means."""
-        return self.decoder(z)
+        decoded: Tensor = self.decoder(z)
+        return decoded
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Images (N, C, H, W) -> mean and logvar of q(z|x), and one sample of it, decoded."""
@@ -157,6 +158,7 @@ class ConvVAE(VAE):
     """The convolutional VAE for 28 x 28 images of 0/1 pixels of IFT6135 (2019), assignment 3."""
 
     image_shape = (1, 28, 28)
+    decoder: nn.Sequential
 
     @checked
     def __init__(self, latent_size: Count = 100) -> None:

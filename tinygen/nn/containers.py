@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from tinygen.autograd.tensor import Tensor
 from tinygen.nn.module import Module
 from tinygen.validation import described, whole_number
 
@@ -50,7 +51,7 @@ class Sequential(ModuleList):
     def __init__(self, *modules: Module) -> None:
         super().__init__(modules)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Tensor) -> Tensor:
         """All modules, one after the other."""
         for module in self.items:
             x = module(x)

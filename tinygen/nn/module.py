@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,15 @@ from tinygen.validation import described
 from tinygen.validation import state as state_of
 
 Self = TypeVar("Self", bound="Module")
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result", covariant=True)
+
+
+class Forward(Protocol[Parameters, Result]):
+    """A module, for type checkers: calling it takes what its ``forward`` takes, and returns what that returns."""
+
+    def forward(self, *args: Parameters.args, **options: Parameters.kwargs) -> Result:
+        """What the module computes."""
 
 
 class Parameter(Tensor):
@@ -50,7 +59,7 @@ class Module:
         """What the module computes."""
         raise NotImplementedError(f"{type(self).__name__} has no forward()")
 
-    def __call__(self, *args: Any, **options: Any) -> Any:
+    def __call__(self: Forward[Parameters, Result], *args: Parameters.args, **options: Parameters.kwargs) -> Result:
         return self.forward(*args, **options)
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -48,8 +48,8 @@ def negative(x: Array) -> Array:
 
 @elementwise(
     None,
-    lambda g, condition, x, y: where(condition, g, 0.0),  # type: ignore[has-type]
-    lambda g, condition, x, y: where(condition, 0.0, g),  # type: ignore[has-type]
+    lambda g, condition, x, y: where(condition, g, 0.0),
+    lambda g, condition, x, y: where(condition, 0.0, g),
 )
 def where(condition: Array, x: Array, y: Array) -> Array:
     """``x`` where ``condition`` holds, ``y`` elsewhere; the gradient goes to the one that was taken."""

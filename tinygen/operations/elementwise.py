@@ -81,7 +81,7 @@ def sqrt(x: Array) -> Array:
 
 
 @real_operands("x")
-@operation(lambda g, x: g * cos(x))  # type: ignore[has-type]
+@operation(lambda g, x: g * cos(x))
 def sin(x: Array) -> Array:
     """The sine of ``x`` radians."""
     return array_module(x).sin(x)

@@ -10,6 +10,8 @@ P is its own adjoint, as projections are. With ``normalise_product``, P, and the
 weight, the family closes under differentiation.
 """
 
+from typing import Any
+
 from tinygen.autograd.operation import operation
 from tinygen.autograd.recording import scope
 from tinygen.autograd.tensor import Tensor
@@ -47,7 +49,8 @@ def sum_along(g: Array, x: Array, eps: float, channels: Statistics) -> Array:
 
 def _in_x(h: Tensor, g: Tensor, x: Tensor, weight: Tensor, eps: float, channels: Statistics) -> Tensor:
     """The gradient of sum(h weight P(g)), of which y, P and 1 / s change with x."""
-    axes, given = _all_but_channels(x), {"eps": eps, "channels": channels}
+    axes = _all_but_channels(x)
+    given: dict[str, Any] = {"eps": eps, "channels": channels}
     y = normalise(x, ones_like(weight), zeros_like(weight), **given)
     of_g, of_h = (normalise_product(each, x, weight, **given) for each in (g, h))
     inner = mean(h * of_g, axes, True) * y + mean(h * y, axes, True) * of_g + mean(g * y, axes, True) * of_h

@@ -155,7 +155,7 @@ def pad(x: Tensor, pad_width: Any) -> Tensor:
         raise ValueError(
             f"pad: pad_width must be a number from 0, a pair, or a pair for each of {x.ndim} axes, got {pad_width}"
         )
-    return _pad(x, widths=tuple(pairs))
+    return _pad(x, widths=tuple((before, after) for before, after in pairs))
 
 
 def _slice_of(g: Tensor, index: int, *tensors: Tensor, axis: int) -> Tensor:
@@ -212,14 +212,14 @@ def split(x: Tensor, indices_or_sections: int | Sequence[int], axis: int = 0) ->
 
 
 @checked
-@operation(lambda g, x, dtype: astype(g, x.dtype), linear=True)  # type: ignore[has-type]
+@operation(lambda g, x, dtype: astype(g, x.dtype), linear=True)
 def astype(x: Array, dtype: Any) -> Array:
     """The same values as another ``dtype``; a result that is not floating point has no gradient."""
     return x.astype(dtype)
 
 
 @checked
-@operation(lambda g, x, device: to(g, x.device), linear=True)  # type: ignore[has-type]
+@operation(lambda g, x, device: to(g, x.device), linear=True)
 def to(x: Array, device: str) -> Array:
     """The same values on another ``device``: ``"cpu"``, ``"gpu"``, ``"gpu:1"``; the gradient travels back."""
     return to_device(x, device)

@@ -114,7 +114,7 @@ def foreign_file(out: Path, rehearsal: Path) -> Path | None:
     for folder in _run_folders(rehearsal):
         place = out / folder.relative_to(rehearsal)
         own = _read_manifest(place)["files"] if (place / MANIFEST).exists() else []
-        for name in _read_manifest(folder)["files"]:
+        for name in map(str, _read_manifest(folder)["files"]):
             if name not in own and (place / name).exists():
                 return place / name
     return None

@@ -7,6 +7,7 @@ critic's parameters do not require gradients.
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -85,10 +86,12 @@ class GAN:
     def generate(self, z: Any, *, averaged: bool = True, batch_size: Count = 500) -> np.ndarray:
         """The generator's samples G(z) for z (N, latent_size), in evaluation mode: a NumPy array (N, ...). With
         ``averaged`` its weights are the averaged ones, if there is an average. Errors are those of ``generate``."""
-        if averaged and self.average is not None:
-            with self.average.applied():
-                return generate(self.generator, z, batch_size)
-        return generate(self.generator, z, batch_size)
+        with self.averaged() if averaged else nullcontext():
+            return generate(self.generator, z, batch_size)
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """A context in which the generator has its averaged weights, if there is an average."""
+        return nullcontext() if self.average is None else self.average.applied()
 
     def _critic_step(self, real: Tensor) -> CriticTerms:
         with no_grad():

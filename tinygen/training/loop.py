@@ -66,9 +66,8 @@ def train(
 
     ``step(batch, index)``, with ``index`` counting steps from 0 over all epochs, returns numbers. Their means over the
     steps of the epoch that returned them become metrics, together with those that ``evaluate()`` returns after it. A
-    checkpoint is written after every
-    epoch and whenever ``minutes`` have passed. Without a ``run`` (None) nothing is written or printed. Calls
-    ``tg.tune_malloc``.
+    checkpoint is written after every epoch and whenever ``minutes`` have passed. Without a ``run`` (None) nothing is
+    written or printed. Calls ``tg.tune_malloc``.
 
     Raises ``FloatingPointError`` where a number of a step is not finite, ``TypeError`` where a metric is no number,
     ``loader`` has no length or a part no state, and ``ValueError`` where ``evaluate`` returns a metric of a step or
@@ -168,7 +167,7 @@ def _numbers(source: str, metrics: Mapping[str, SupportsFloat]) -> dict[str, flo
     return numbers
 
 
-def _fingerprint(loader: Batches) -> str | None:
+def _fingerprint(loader: Batches[Any]) -> str | None:
     """The loader's identification of its data; None where there is none, such as for a range of steps."""
     return getattr(loader, "fingerprint", None)
 
@@ -177,7 +176,7 @@ def _means(state: _Progress) -> dict[str, float]:
     return {name: total / state.counts[name] for name, total in state.sums.items()}
 
 
-def _save(run: Run, parts: Mapping[str, Stateful], loader: Batches, state: _Progress) -> None:
+def _save(run: Run, parts: Mapping[str, Stateful], loader: Batches[Any], state: _Progress) -> None:
     states = {name: part.state_dict() for name, part in parts.items()}
     numbers = {"rows": run.rows, "epoch": state.epoch, "done": state.done, "steps": len(loader)}
     numbers |= {"sums": state.sums, "counts": state.counts}
@@ -185,7 +184,7 @@ def _save(run: Run, parts: Mapping[str, Stateful], loader: Batches, state: _Prog
     run.save(parts=states, data=_fingerprint(loader), **numbers, **rng)
 
 
-def _restore(run: Run, parts: Mapping[str, Stateful], loader: Batches) -> _Progress:
+def _restore(run: Run, parts: Mapping[str, Stateful], loader: Batches[Any]) -> _Progress:
     """Restore the state of the checkpoint."""
     kept = run.load()
     if kept["parts"].keys() != parts.keys():

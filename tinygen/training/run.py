@@ -239,7 +239,8 @@ def plain_number(value: SupportsFloat) -> float:
 def _as_json(name: str, contents: Mapping[str, Any]) -> dict[str, Any]:
     """``contents`` as JSON represents it: lists for tuples; ``TypeError`` for what it cannot represent."""
     try:
-        return json.loads(json.dumps(contents, allow_nan=False))
+        represented: dict[str, Any] = json.loads(json.dumps(contents, allow_nan=False))
+        return represented
     except (TypeError, ValueError) as error:
         raise TypeError(f"Run: {name} must be texts, finite numbers, and lists and dicts of them: {error}") from None
 
