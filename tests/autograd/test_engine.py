@@ -588,3 +588,24 @@ def test_a_view_made_without_a_graph_cannot_change_what_a_graph_holds():
         with pytest.raises(ValueError, match="read-only"):
             tensor.data[:] = 7
     assert tg.grad(y, x)[0].numpy().tolist() == [2.0, 2.0]
+
+
+def test_no_grad_can_be_used_again_and_within_itself():
+    x, off = tg.ones(2, requires_grad=True), tg.no_grad()
+    for _ in range(2):
+        with off, off:
+            assert not (x * 2).requires_grad
+        assert (x * 2).requires_grad
+
+    @tg.no_grad()
+    def double(depth: int) -> tg.Tensor:
+        return x * 2 if depth == 0 else double(depth - 1)
+
+    assert not double(3).requires_grad
+    assert (x * 2).requires_grad
+
+    with pytest.raises(TypeError, match="no_grad: cannot decorate a generator function"):
+
+        @tg.no_grad()
+        def doubles():
+            yield x * 2
