@@ -1,8 +1,7 @@
 """Initial weights.
 
-PyTorch draws weights and biases from U(-b, b) with b = 1 / sqrt(fan_in), fan_in the number of inputs that an output
-sums up. It keeps sums of order 1 whatever the width, and it is what published results of such models started from.
-DCGAN began at one narrow normal for all weights, and left the scale of the sums to the normalisation.
+Default, as in PyTorch: U(-b, b) with b = 1 / sqrt(fan_in), where fan_in is the number of inputs of each output, so that
+the outputs have order 1 for every width. DCGAN used one narrow normal distribution for all weights.
 """
 
 import math
@@ -21,8 +20,8 @@ def uniform(shape: tuple[int, ...], fan_in: int) -> Parameter:
 
 
 def normal_weights(module: Module, standard_deviation: float) -> None:
-    """Draw all weights of ``module`` that are matrices or kernels anew, from N(0, standard_deviation^2); biases, and
-    the scales and shifts of a normalisation, stay as they are (Radford et al. 2016, section 4)."""
+    """Draw all weights of ``module`` with more than one axis from N(0, standard_deviation^2); biases, and the scales
+    and shifts of batch normalisation, are not changed (Radford et al. 2016, section 4)."""
     number_from("normal_weights", "standard_deviation", standard_deviation, 0)
     for parameter in required_module("normal_weights", module).parameters():
         if parameter.ndim > 1:

@@ -1,4 +1,4 @@
-"""Layers with weights: linear, convolution, transposed convolution."""
+"""Layers with parameters: linear, convolution, transposed convolution."""
 
 import math
 from typing import Any
@@ -14,7 +14,7 @@ from tinygen.validation import whole_number
 
 
 class Linear(Module):
-    """``x W^T + b``: weight (out, in), bias (out,)."""
+    """``x W^T + b``: weight W (out, in), bias b (out,). Initial values: U(-1/sqrt(in), 1/sqrt(in)), as in PyTorch."""
 
     @checked
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
@@ -29,8 +29,8 @@ class Linear(Module):
 
 
 class _Convolution(Module):
-    """What both convolutions share: their options, and weights drawn to the number of inputs of each output, in the
-    order in memory in which a CPU multiplies by them."""
+    """The options and the initial weights of both convolutions, U(-b, b) with b = 1 / sqrt(fan_in) as in PyTorch, laid
+    out in memory for the CPU's kernels."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ def _check_groups(name: str, in_channels: int, out_channels: int, groups: int) -
 
 
 class Conv2d(_Convolution):
-    """A convolution: weight (out, in / groups, kh, kw), bias (out,); options as ``F.conv2d``."""
+    """A convolution: weight (out, in / groups, kh, kw), bias (out,); options and errors as ``F.conv2d``."""
 
     @checked
     def __init__(
@@ -84,7 +84,8 @@ class Conv2d(_Convolution):
 
 
 class ConvTranspose2d(_Convolution):
-    """A transposed convolution: weight (in, out / groups, kh, kw), bias (out,); options as ``F.conv_transpose2d``."""
+    """A transposed convolution: weight (in, out / groups, kh, kw), bias (out,); options and errors as
+    ``F.conv_transpose2d``."""
 
     @checked
     def __init__(
