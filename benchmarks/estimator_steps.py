@@ -41,10 +41,10 @@ class Way(NamedTuple):
 
 
 WAYS = [
-    *(Way("as the example does it", steps) for steps in (30, 100, 300)),
-    Way("a constant rate", cosine=False),
-    Way("the usual start", flat=False),
-    Way("from the network of the pair before", warm=True),
+    *(Way("as in the example", steps) for steps in (30, 100, 300)),
+    Way("constant learning rate", cosine=False),
+    Way("default initialisation of the last layer", flat=False),
+    Way("warm start from the previous pair", warm=True),
     *(Way("plain gradient descent", steps, "SGD") for steps in (30, 100, 300, 1000)),
 ]
 

@@ -1,13 +1,13 @@
-"""How good are the samples? The non-saturating game on Fashion-MNIST, here and in PyTorch, on equal terms.
+"""The quality of samples: the non-saturating GAN on Fashion-MNIST, here and in PyTorch, under the same conditions.
 
     python benchmarks/gan_quality.py                       2,000 steps, three seeds per side: about half an hour
     python benchmarks/gan_quality.py --steps 200           a first look
     python benchmarks/gan_quality.py --device gpu          both sides on a GPU, in minutes
 
-Both sides have the same networks, initial weights from the same distributions (each from its own chance), the same
-batches in the same order, the same optimisers, and the last weights draw the samples, in evaluation mode. The distance
-of 10,000 samples to the test images is measured by the same features, those of one classifier, which is trained once
-and kept in ``--out``. The ratio is that of the mean distances; the spread of either side says what it is worth.
+Both sides have the same networks, initial weights from the same distributions (drawn separately), the same batches in
+the same order and the same optimisers; samples are drawn with the last weights, in evaluation mode. The FID of 10,000
+samples is measured with the features of one classifier, which is trained once and kept in ``--out``. The ratio is that
+of the mean FIDs; the standard deviations of both sides show its significance.
 """
 
 import argparse
@@ -31,10 +31,10 @@ LATENT_SIZE, BATCH = 128, 32
 
 
 def arguments() -> argparse.Namespace:
-    """How long, how often, where."""
+    """The lengths of the training runs, their number, the device."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--steps", type=int, default=2000, metavar="N", help="training steps (%(default)s)")
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="trainings a side (%(default)s)")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="training runs per side (%(default)s)")
     parser.add_argument("--limit", type=int, metavar="N", help="use the first N images of each split only")
     parser.add_argument(
         "--device", choices=("cpu", "gpu"), default="cpu", help="where both sides compute (%(default)s)"
@@ -79,12 +79,12 @@ def pytorch_samples(train_set: data.Dataset, steps: int, seed: int, count: int, 
 
 
 def features(classifier: Classifier, images: np.ndarray) -> np.ndarray:
-    """What the judge sees in ``images``, bytes (N, 1, 28, 28)."""
+    """The classifier's features of ``images``, bytes (N, 1, 28, 28)."""
     return np.concatenate(list(evaluation.image_features(classifier, images)))
 
 
 def main() -> None:
-    """The judge, the trainings, the table."""
+    """The classifier, the training runs, the table."""
     options = arguments()
     common.describe_machine()
     train_set, valid_set, test_set = (

@@ -1,4 +1,4 @@
-"""The figures of the chapters: ``python docs/figures.py [FOLDER]`` draws them all, into docs/figures unless told.
+"""The figures of the chapters: ``python docs/figures.py [FOLDER]`` draws them all (default: into docs/figures).
 
 Everything that is drawn is computed here, by the library where it can: nothing is sketched by hand. Equal versions of
 matplotlib draw equal files.
@@ -34,7 +34,7 @@ def new_figure(width: float, height: float, columns: int = 1, **options) -> tupl
 
 
 def bare(axes: Axes, width: float, height: float) -> None:
-    """A drawing board instead of a plot: equal units, no frame."""
+    """Axes with equal units and no frame."""
     axes.set(xlim=(0, width), ylim=(0, height), aspect="equal")
     axes.axis("off")
 
@@ -55,7 +55,7 @@ def box(axes: Axes, x: float, y: float, text: str, colour: str, *, round_: bool,
 
 
 def graph() -> Figure:
-    """L = x y + sin x from the text of ``graph_dot``, with the gradient that runs against each arrow."""
+    """L = x y + sin x from the text of ``graph_dot``, with the contribution to the gradient along each arrow."""
     x, y = tg.tensor(2.0, requires_grad=True), tg.tensor(3.0, requires_grad=True)
     u, v = x * y, tg.sin(x)
     L = u + v
@@ -98,7 +98,7 @@ def graph() -> Figure:
         )
         axes.text(place[name][0] + 0.1, place[name][1] - 0.52, f"{gradient:.3g}", fontsize=9, color=ORANGE, va="center")
     axes.text(0.2, 0.12, "value", fontsize=9, color=BLUE)
-    axes.text(0.95, 0.12, "gradient: dL/d(value), and along an arrow the part that it brings", fontsize=9, color=ORANGE)
+    axes.text(0.95, 0.12, "gradient: dL/d(value), and along an arrow its contribution", fontsize=9, color=ORANGE)
     return figure
 
 
@@ -106,20 +106,19 @@ PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1.2}
 
 
 def three_walks() -> Figure:
-    """b = a + a, c = b + b, walked back from c in three ways."""
+    """b = a + a, c = b + b, and three orders of traversal from c."""
     figure, panels = new_figure(8.6, 2.5, 3)
     titles = (
         "along every path\nright, but 7 visits (2^61 - 1 for 60 sums)",
-        "each once, on first arrival\n3 visits, and wrong",
-        "each once, after its users\n3 visits, and right",
+        "each once, on first arrival\n3 visits, wrong",
+        "each once, in topological order\n3 visits, right",
     )
-    #          what arrives at b and at a, and what each makes of it
-    arrivals = (
+    gradients = (  # those of b, those of a, and the result
         ("1, then 1", "1, 1, then 1, 1", "4"),
-        ("1  (the other 1 comes too late)", "1, 1", "2"),
+        ("1  (the second 1 is lost)", "1, 1", "2"),
         ("1 + 1 = 2", "2 + 2", "4"),
     )
-    for axes, title, (at_b, at_a, slope) in zip(panels, titles, arrivals, strict=True):
+    for axes, title, (at_b, at_a, slope) in zip(panels, titles, gradients, strict=True):
         bare(axes, 4.6, 3.9)
         axes.set_title(title, fontsize=9.5, color=INK)
         for x, name in zip((0.6, 2.3, 4.0), "abc", strict=True):
@@ -131,8 +130,8 @@ def three_walks() -> Figure:
                 height = 3.0 + math.copysign(0.25, bend)
                 colour = FAINT if is_dropped else ORANGE
                 arrow(axes, (start - 0.38, height), (end + 0.38, height), colour=colour, bend=bend)
-        axes.text(2.3, 1.75, f"arrives at b: {at_b}", ha="center", fontsize=8.5, color=INK)
-        axes.text(2.3, 1.15, f"arrives at a: {at_a}", ha="center", fontsize=8.5, color=INK)
+        axes.text(2.3, 1.75, f"gradients of b: {at_b}", ha="center", fontsize=8.5, color=INK)
+        axes.text(2.3, 1.15, f"gradients of a: {at_a}", ha="center", fontsize=8.5, color=INK)
         axes.text(2.3, 0.4, f"dc/da = {slope}", ha="center", fontsize=10.5, color=GREEN if slope == "4" else ORANGE)
     return figure
 
@@ -141,7 +140,7 @@ def three_walks() -> Figure:
 
 
 def difference_quotients() -> Figure:
-    """The error of the central difference of log-sum-exp against its step, in both kinds of numbers."""
+    """The error of the central difference of log-sum-exp against its step, in float32 and float64."""
     point, direction = np.array([0.0, 1.0, 3.0]), np.array([0.0, 0.0, 1.0])
     exact = math.exp(3) / (1 + math.e + math.exp(3))
     steps = np.logspace(-12, 0, 73)
@@ -159,7 +158,7 @@ def difference_quotients() -> Figure:
     axes.text(1e-11, 1e-4, r"$\epsilon\,/\,h$", color=INK, fontsize=10, va="bottom")
     axes.axvline(1e-6, color=GREEN, linewidth=1, linestyle="--", zorder=0)
     axes.text(1.25e-6, 0.3, "gradcheck's step", color=GREEN, fontsize=9)
-    axes.set(xlabel="step $h$", ylabel="relative error of the slope", ylim=(1e-13, 10))
+    axes.set(xlabel="step $h$", ylabel="relative error of the derivative", ylim=(1e-13, 10))
     axes.legend(frameon=False, loc="lower left")
     axes.spines[["top", "right"]].set_visible(False)
     return figure
@@ -250,7 +249,7 @@ def memory_order() -> Figure:
 
 
 def bounds() -> Figure:
-    """The linear-Gaussian world: a posterior and the best q; the estimate of log p(x) against the number of draws."""
+    """The linear-Gaussian example: a posterior and the best q; the estimate of log p(x) against K."""
     W, s = np.array([[1.0, 0.7], [0.0, 1.0]]), 0.5
     P = np.eye(2) + W.T @ W / s**2
     covariance, variance = np.linalg.inv(P), 1 / np.diag(P)
@@ -289,7 +288,7 @@ def bounds() -> Figure:
     right.text(1000, -gap - 0.045, "ELBO", color=ORANGE, fontsize=9.5, ha="right")
     right.fill_between(draws, low, high, color=BLUE, alpha=0.13, linewidth=0)
     right.semilogx(draws, means, "o-", color=BLUE, markersize=4, label="mean of the estimate (band: 80 % of them)")
-    right.set(xlabel="draws $K$ an image", ylabel=r"nats from $\log p(x)$", ylim=(-0.68, 0.45))
+    right.set(xlabel="samples $K$ per image", ylabel=r"nats from $\log p(x)$", ylim=(-0.68, 0.45))
     right.legend(frameon=False, fontsize=8.5, loc="lower right")
     right.spines[["top", "right"]].set_visible(False)
     return figure
@@ -299,17 +298,17 @@ def bounds() -> Figure:
 
 
 def small_games() -> Figure:
-    """The bilinear game, both players at once and in turns; and theta in the five games between two numbers."""
+    """The bilinear example with simultaneous and alternating updates; theta in the five GANs."""
     figure, (left, right) = new_figure(9.0, 3.6, 2, width_ratios=(1, 1.7))
-    for in_turns, colour, label in ((False, ORANGE, "at once"), (True, BLUE, "in turns")):
+    for alternating, colour, label in ((False, ORANGE, "simultaneous"), (True, BLUE, "alternating")):
         theta, psi = 1.0, 0.0
-        way = [(theta, psi)]
+        iterates = [(theta, psi)]
         for _ in range(100):
-            climbed = psi + 0.1 * theta
-            theta -= 0.1 * (climbed if in_turns else psi)
-            psi = climbed
-            way.append((theta, psi))
-        left.plot(*zip(*way, strict=True), color=colour, linewidth=1.1, label=label)
+            next_psi = psi + 0.1 * theta
+            theta -= 0.1 * (next_psi if alternating else psi)
+            psi = next_psi
+            iterates.append((theta, psi))
+        left.plot(*zip(*iterates, strict=True), color=colour, linewidth=1.1, label=label)
     left.plot(0, 0, "o", color=INK, markersize=4)
     left.set(aspect="equal", xlabel=r"$\theta$", ylabel=r"$\psi$", xlim=(-2, 2), ylim=(-2, 2))
     left.legend(frameon=False, fontsize=8.5, loc="lower right")
@@ -327,7 +326,7 @@ def small_games() -> Figure:
             thetas.append(generator.bias.item())
         right.plot(thetas, color=colour, linewidth=1.2, label=name.replace("_", " "))
     right.axhline(0, color=FAINT, linewidth=1, zorder=0)
-    right.set(xlabel="rounds", ylabel=r"$\theta$", xlim=(0, 200), ylim=(-1.7, 1.2))
+    right.set(xlabel="training steps", ylabel=r"$\theta$", xlim=(0, 200), ylim=(-1.7, 1.2))
     right.legend(frameon=False, fontsize=8.5, loc="lower center", ncols=3, columnspacing=1.2, handlelength=1.5)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
@@ -365,7 +364,7 @@ def bias() -> Figure:
 
 
 def street() -> Figure:
-    """House numbers that the library draws: a column for each digit."""
+    """Synthetic house numbers: one column per digit."""
     rows, gap = 5, 2
     numbers = data.load("street", "train", limit=100 * rows)
     columns = [numbers.images[numbers.labels == digit][:rows] for digit in range(10)]

@@ -17,22 +17,22 @@ SHORT, LONG = 40, 130  # characters
 
 SECTIONS = {  # module -> how users call it, and what it holds
     "tinygen": ("tg", "tensors, derivatives, random numbers, devices"),
-    "tinygen.functional": ("F", "what networks are made of, as functions"),
+    "tinygen.functional": ("F", "activations, layers and losses as functions"),
     "tinygen.nn": ("nn", "layers and modules"),
     "tinygen.optim": ("optim", "optimisers and schedules"),
-    "tinygen.likelihoods": ("likelihoods", "log-likelihoods and divergences, in nats, one number an example"),
-    "tinygen.models": ("models", "networks with a purpose"),
-    "tinygen.training": ("training", "the training loop and a run's folder"),
-    "tinygen.evaluation": ("evaluation", "what a model is worth"),
+    "tinygen.likelihoods": ("likelihoods", "log-likelihoods and divergences, in nats, one number per example"),
+    "tinygen.models": ("models", "networks"),
+    "tinygen.training": ("training", "the training loop, GANs, a run's folder"),
+    "tinygen.evaluation": ("evaluation", "evaluation of models"),
     "tinygen.data": ("data", "images"),
-    "tinygen.checkpoint": ("checkpoint", "files that can be trusted"),
+    "tinygen.checkpoint": ("checkpoint", "files with a checksum"),
     "tinygen.plotting": ("plotting", "figures"),
 }
 
 INTRODUCTION = """# Index of names
 
-Every public name of the library, what it is, and the page of the source that holds it. The docstring there says the
-rest: formulas, shapes, errors. (`python docs/names.py` writes this page from the docstrings.)
+Every public name of the library, what it is, and the source file that defines it. The docstring there states formulas,
+shapes and errors. (`python docs/names.py` writes this page from the docstrings.)
 
     import tinygen as tg
     import tinygen.functional as F

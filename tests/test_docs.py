@@ -1,16 +1,19 @@
-"""The book is true: every block of code in it runs and asserts something, what it prints is what the page says, every
-link leads somewhere, every figure is the one that the named command draws, and the index names every public name."""
+"""The documentation is tested: every block of code runs, makes an assertion and prints what the page shows; links and
+figures exist; index, glossary and the line counts of README.md are up to date; docstrings state errors and shapes."""
 
 import ast
 import contextlib
 import functools
+import importlib
 import importlib.util
+import inspect
 import io
 import os
 import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -20,7 +23,7 @@ import pytest
 from PIL import Image
 
 import tinygen as tg
-import tinygen.functional  # defines the operations that are not the page's own to forget
+import tinygen.functional  # defines its operations before those of a page
 from tinygen.autograd.operation import operations
 from tinygen.operations import elementwise
 
@@ -73,7 +76,7 @@ def script(name: str) -> ModuleType:
 
 @pytest.fixture
 def restored():
-    """Operations that a page defines are forgotten again, and chance goes on as before."""
+    """Afterwards the operations that a page defines are removed, and the random numbers restored."""
     before, state = dict(operations), tg.get_rng_state()
     yield
     operations.clear()
@@ -104,7 +107,7 @@ def test_the_code_of_a_page_runs_and_every_block_asserts_something(page, restore
 
 
 @pytest.mark.parametrize("page", PAGES, ids=in_project)
-def test_every_link_and_figure_of_a_page_leads_somewhere(page):
+def test_every_link_and_figure_of_a_page_exists(page):
     dead = []
     for _, _, target in LINK.findall(prose(page)):
         if re.match(r"https?:", target):
@@ -130,11 +133,11 @@ def test_every_command_on_a_page_names_a_script_and_options_that_it_has():
 def known_options(path: str) -> set[str]:
     """The options that ``python path --help`` lists."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    told = subprocess.run([sys.executable, ROOT / path, "--help"], env=environment, capture_output=True, check=True)
-    return set(re.findall(r"--[a-z-]+", told.stdout.decode()))
+    printed = subprocess.run([sys.executable, ROOT / path, "--help"], env=environment, capture_output=True, check=True)
+    return set(re.findall(r"--[a-z-]+", printed.stdout.decode()))
 
 
-def test_every_figure_is_shown_and_says_in_words_what_is_to_be_seen():
+def test_every_figure_is_shown_and_described_in_words():
     shown = {}
     for page in PAGES:
         for is_figure, words, target in LINK.findall(prose(page)):
@@ -163,6 +166,54 @@ def test_the_index_names_every_public_name_and_where_it_lives():
     kept, found = entries(names.PAGE.read_text(encoding="utf-8")), entries(names.page())
     assert len(found) > 150
     assert (found - kept, kept - found) == (set(), set()), "write it anew: python docs/names.py"
+
+
+NAMES = script("names")
+PUBLIC = {
+    f"{called}.{name}": member
+    for path, (called, _) in NAMES.SECTIONS.items()
+    for name, member in NAMES.members(importlib.import_module(path))
+}
+ARRAYS = re.compile(r"\b(Tensor|ndarray|Array|Images|Pictures|Latents|Bytes|Chances)\b")
+SHAPE = re.compile(  # "(N, C, H, W)", "(..., n)", "any shape", "for each element"
+    r"\((?:[A-Z0-9.n]|batch|samples|latent_size)[\w.*/+ -]*,[\w ,./*+-]*\)|shapes?\b|\belements?\b|scalar"
+)
+
+
+def documentation(member: type | Callable) -> tuple[str, set[str], list[str]]:
+    """The docstring of a public callable, the errors that its own body raises, and its array arguments; those of a
+    class are its constructor's."""
+    bodies, called, text = [inspect.unwrap(member)], member, inspect.getdoc(member) or ""
+    if inspect.isclass(member):
+        bodies = [vars(member)[name] for name in ("__init__", "__post_init__") if name in vars(member)]
+        called = bodies[0] if bodies else None
+        text += "".join(inspect.getdoc(body) or "" for body in bodies)
+    raised, arrays = set(), []
+    for body in bodies:
+        for node in ast.walk(source_tree(body)):
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+                raised.add(ast.unparse(node.exc.func).rpartition(".")[2])
+    for parameter in inspect.signature(inspect.unwrap(called)).parameters.values() if called else ():
+        annotation = f"{getattr(parameter.annotation, '__name__', '')} {parameter.annotation}"
+        if ARRAYS.search(annotation) and "Callable" not in annotation:
+            arrays.append(parameter.name)
+    return text, raised, arrays
+
+
+def source_tree(function: Callable) -> ast.AST:
+    """The syntax tree of a function; an empty one where there is no source, as of a generated constructor."""
+    try:
+        return ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
+    except (OSError, TypeError):
+        return ast.Module([], [])
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_docstring_names_the_errors_that_the_body_raises_and_the_shapes_of_arrays(name):
+    text, raised, arrays = documentation(PUBLIC[name])
+    assert text
+    assert {error for error in raised if error not in text} == set()
+    assert not arrays or SHAPE.search(text), f"no shape of {', '.join(arrays)}"
 
 
 def test_an_operation_is_added_in_ten_lines(restored):

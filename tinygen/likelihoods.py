@@ -51,7 +51,7 @@ def _check_unit_interval(name: str, argument: str, x: Tensor) -> None:
 @real_operands("mu", "target")
 def log_likelihood_bernoulli(mu: Tensor, target: Tensor) -> Tensor:
     """``sum_i t_i log mu_i + (1 - t_i) log(1 - mu_i)``: the log-likelihood of ``target`` under independent Bernoulli
-    variables with means ``mu``.
+    variables with means ``mu``, (batch, ...) -> (batch,).
 
     ``0 log 0`` counts as 0, in value and gradient. If logits are available, use ``log_likelihood_bernoulli_logits``,
     which is accurate where ``mu`` would round to 0 or 1. Raises ``ValueError`` for values outside [0, 1].
@@ -70,7 +70,8 @@ def _weighted_log(weight: Tensor, x: Tensor) -> Tensor:
 
 @real_operands("logits", "target")
 def log_likelihood_bernoulli_logits(logits: Tensor, target: Tensor) -> Tensor:
-    """``sum_i t_i l_i - log(1 + e^l_i)``: ``log_likelihood_bernoulli`` for mu = sigmoid(l), finite for every finite l.
+    """``sum_i t_i l_i - log(1 + e^l_i)``: ``log_likelihood_bernoulli`` for mu = sigmoid(l), (batch, ...) -> (batch,),
+    finite for every finite l.
 
     Raises ``ValueError`` for a target outside [0, 1]."""
     _check_shapes("log_likelihood_bernoulli_logits", logits=logits, target=target)
@@ -89,7 +90,8 @@ def _bernoulli(logits: Array, target: Array) -> Array:
 
 @real_operands("mu", "logvar", "z")
 def log_likelihood_normal(mu: Tensor, logvar: Tensor, z: Tensor) -> Tensor:
-    """``sum_i -1/2 (log 2 pi + logvar_i + (z_i - mu_i)^2 / e^logvar_i)``: the log-density of N(mu, e^logvar) at z."""
+    """``sum_i -1/2 (log 2 pi + logvar_i + (z_i - mu_i)^2 / e^logvar_i)``: the log-density of N(mu, e^logvar) at z,
+    (batch, ...) -> (batch,)."""
     _check_shapes("log_likelihood_normal", mu=mu, logvar=logvar, z=z)
     standard = (z - mu) * exp(logvar * -0.5)
     return _per_example((LOG_2_PI + logvar + standard * standard) * -0.5)
@@ -97,7 +99,9 @@ def log_likelihood_normal(mu: Tensor, logvar: Tensor, z: Tensor) -> Tensor:
 
 @real_operands("y")
 def log_mean_exp(y: Tensor) -> Tensor:
-    """``log 1/K sum_k e^y_k``: y (batch, K) -> (batch,), accurate where every e^y_k underflows."""
+    """``log 1/K sum_k e^y_k``: y (batch, K) -> (batch,), accurate where every e^y_k underflows.
+
+    Raises ``ValueError`` for another shape and for no samples."""
     if y.ndim != 2 or y.shape[1] == 0:
         raise ValueError(f"log_mean_exp: expects (batch, samples) with at least 1 sample, got shape {y.shape}")
     return logsumexp(y, axis=1) - math.log(y.shape[1])
@@ -106,7 +110,7 @@ def log_mean_exp(y: Tensor) -> Tensor:
 @real_operands("mu_q", "logvar_q", "mu_p", "logvar_p")
 def kl_gaussian_gaussian_analytic(mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor, logvar_p: Tensor) -> Tensor:
     """KL(q || p) of diagonal Gaussians, ``sum_i 1/2 (logvar_p - logvar_q + (e^logvar_q + (mu_q - mu_p)^2) / e^logvar_p
-    - 1)``."""
+    - 1)``, (batch, ...) -> (batch,)."""
     _check_shapes("kl_gaussian_gaussian_analytic", mu_q=mu_q, logvar_q=logvar_q, mu_p=mu_p, logvar_p=logvar_p)
     distance, log_ratio = mu_q - mu_p, logvar_q - logvar_p
     return _per_example((expm1(log_ratio) - log_ratio + distance * distance * exp(-logvar_p)) * 0.5)
@@ -133,7 +137,8 @@ def _kl_standard(mu: Array, logvar: Array) -> Array:
 def kl_gaussian_gaussian_mc(
     mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor, logvar_p: Tensor, num_samples: int = 1
 ) -> Tensor:
-    """KL(q || p) as the mean of log q(z) - log p(z) over ``num_samples`` reparametrised samples z ~ q.
+    """KL(q || p) as the mean of log q(z) - log p(z) over ``num_samples`` reparametrised samples z ~ q,
+    (batch, ...) -> (batch,).
 
     Raises ``ValueError`` for fewer than 1 sample."""
     num_samples = whole_number("kl_gaussian_gaussian_mc", "num_samples", num_samples)

@@ -63,9 +63,11 @@ def _check_shape(function: str, name: str, shape: tuple[int, ...], parameter: Te
 
 
 class Optimizer:
-    """What all optimisers share: the parameters, the learning rate ``lr``, and a state to save.
+    """The base class of the optimisers: parameters of any shape, the learning rate ``lr``, and a state to save.
 
-    ``slots`` names the arrays that an optimiser keeps for each parameter; they begin at zero, with its first gradient.
+    ``slots`` names the arrays that an optimiser keeps for each parameter; they are zero until its first gradient.
+    Raises ``ValueError`` for no parameters and for one that is given twice, ``TypeError`` where none requires
+    gradients.
     """
 
     slots: tuple[str, ...] = ()
@@ -159,7 +161,7 @@ class Optimizer:
 class SGD(Optimizer):
     """Stochastic gradient descent: v <- momentum v + g; parameter <- parameter - lr v (v begins as the first g).
 
-    ``weight_decay`` adds that multiple of the parameter to g.
+    Parameters have any shape; ``weight_decay`` adds that multiple of the parameter to g.
     """
 
     momentum, weight_decay = _Number(), _Number()
@@ -182,7 +184,8 @@ class SGD(Optimizer):
 
 
 class RMSprop(Optimizer):
-    """s <- alpha s + (1 - alpha) g^2; parameter <- parameter - lr g / (sqrt(s) + eps) (Tieleman and Hinton 2012)."""
+    """s <- alpha s + (1 - alpha) g^2; parameter <- parameter - lr g / (sqrt(s) + eps) (Tieleman and Hinton 2012),
+    for parameters of any shape."""
 
     slots = ("square",)
     alpha, eps = _Number(below=1), _Number()
@@ -202,7 +205,8 @@ class RMSprop(Optimizer):
 class Adam(Optimizer):
     """m <- beta1 m + (1 - beta1) g; v <- beta2 v + (1 - beta2) g^2;
     parameter <- parameter - lr m^ / (sqrt(v^) + eps) with m^ = m / (1 - beta1^t), v^ = v / (1 - beta2^t)
-    (Kingma and Ba 2015, algorithm 1). ``weight_decay`` adds that multiple of the parameter to g.
+    (Kingma and Ba 2015, algorithm 1), for parameters of any shape. ``weight_decay`` adds that multiple of the parameter
+    to g. Raises ``TypeError`` or ``ValueError`` for ``betas`` that are not two numbers in [0, 1).
     """
 
     slots = ("mean", "square")
@@ -263,8 +267,9 @@ def linear_schedule(step: float, total: float, peak: float, final: float = 0.0, 
 @checked
 @underflow_ignored()
 def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
-    """Shrink all gradients together so that their common Euclidean norm is at most ``max_norm``; returns the norm
-    before. Raises ``ValueError`` where it is not finite, and leaves the gradients as they were."""
+    """Scale the gradients of ``params``, of any shape, by one factor so that their joint Euclidean norm is at most
+    ``max_norm`` (Pascanu, Mikolov and Bengio 2013); returns the norm before. Raises ``ValueError`` where it is not
+    finite, and leaves the gradients unchanged."""
     if not max_norm >= 0:
         raise ValueError(f"clip_grad_norm: max_norm must be a number from 0, got {max_norm}")
     leaves = dict.fromkeys(_leaves("clip_grad_norm", params))  # a shared parameter counts once

@@ -98,7 +98,8 @@ def test_an_earlier_run_and_a_folder_that_cannot_be_written_are_refused(refused,
     module = load_example(name)
     earlier, file = tmp_path / "earlier", tmp_path / "file"
     earlier.mkdir()
-    (earlier / "run.json").write_text(json.dumps({"command": "python it.py", "files": ["results.json"]}))
+    manifest = {"commands": ["python it.py"], "settings": {}, "files": ["results.json"]}
+    (earlier / "run.json").write_text(json.dumps(manifest))
     (earlier / "results.json").write_text("{}")
     file.write_text("mine")
     assert "holds a run (python it.py): continue with --resume" in refused(module, "--out", earlier)

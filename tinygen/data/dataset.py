@@ -93,8 +93,8 @@ class Dataset:
 def spread(
     images: Annotated[np.ndarray, Rule("an array (N, ...)", lambda a: a.ndim > 0)], count: Count | None
 ) -> np.ndarray:
-    """``count`` of ``images`` at equal distances (all where None, or where there are no more): of a set that comes
-    sorted by its labels, as the binarised MNIST's test images do, some of each kind."""
+    """``count`` of ``images`` (N, ...) at equal distances (all where None, or where there are no more): of a set that
+    comes sorted by its labels, as the binarised MNIST's test images do, some of each kind."""
     if count is None or count >= len(images):
         return images
     return images[np.arange(count) * len(images) // count]
@@ -142,7 +142,8 @@ def as_numbers(images: np.ndarray, value_range: tuple[float, float], dtype: DTyp
 
 @checked
 def centred(images: Bytes) -> np.ndarray:
-    """uint8 greys and colours from 0 to 255 as float32 numbers in [-1, 1], which a tanh can reach: x / 127.5 - 1.
+    """uint8 greys and colours from 0 to 255, of any shape, as float32 numbers in [-1, 1], the range of tanh:
+    ``x / 127.5 - 1``.
 
     Raises ``ValueError`` for images of another dtype.
     """
@@ -153,7 +154,8 @@ def centred(images: Bytes) -> np.ndarray:
 def as_bytes(
     images: Annotated[np.ndarray, Rule("floating point in [-1, 1]", lambda a: a.dtype.kind == "f")],
 ) -> np.ndarray:
-    """Numbers in [-1, 1] as the nearest of the 256 greys that ``centred`` makes of uint8; beyond, black or white.
+    """Numbers in [-1, 1], of any shape, as the nearest of the 256 greys that ``centred`` makes of uint8; beyond, black
+    or white.
 
     Raises ``ValueError`` where they are not floating point, or one is NaN or infinite.
     """

@@ -27,7 +27,7 @@ def load_classifier(path: str | Path, make: Callable[[], Classifier] = SVHNClass
     """The classifier that ``make`` makes, unless told that of house numbers, with the weights in ``path``: a file of
     PyTorch's, such as the assignment hands out, or a checkpoint of its training here.
 
-    Errors are those of ``load_weights``.
+    Raises ``TypeError`` where ``make`` makes something else, and the errors of ``load_weights``.
     """
     classifier = make()
     if not isinstance(classifier, Classifier):

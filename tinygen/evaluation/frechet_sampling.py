@@ -78,8 +78,8 @@ def fid_infinity(
     to leading order it moves all scores alike, and so the line, by the standard error of the score of all N
     (``fid_standard_error``). What the choice of subsets adds is read off the lines of single shuffles.
 
-    The bias that the test set's own size brings stays. The library's generator draws; features as in
-    ``fid_standard_error``.
+    Raises ``ValueError`` where ``smallest`` is not below N. The bias that the test set's own size brings stays. The
+    library's generator draws; features as in ``fid_standard_error``.
     """
     caller = "fid_infinity"
     samples, reference = _samples_and_reference(caller, sample_features, test_features)

@@ -21,7 +21,8 @@ from tinygen.training.gan import generate
 @no_grad()
 def active_units(model: VAE, images: Any, threshold: NotNegative = 0.01) -> int:
     """How many latent numbers tell images apart: those whose posterior mean varies over ``images`` (N, C, H, W), N > 1,
-    by more than ``threshold``, Var_x(E[z_i|x]) (Burda et al. 2016, section 5.2)."""
+    by more than ``threshold``, Var_x(E[z_i|x]) (Burda et al. 2016, section 5.2). Raises ``ValueError`` for fewer
+    than 2 images."""
     images = image_set("active_units", images)
     if len(images) < 2:
         raise ValueError(f"active_units: images must be 2 or more, got {len(images)}")
@@ -31,7 +32,9 @@ def active_units(model: VAE, images: Any, threshold: NotNegative = 0.01) -> int:
 
 @checked
 def traversals(generator: Module, z: Annotated[np.ndarray, axes("L")], steps: Sequence[Finite]) -> np.ndarray:
-    """``g(z + step e_i)`` for each latent number i of one z (L,) and each of S steps -> (L, S, C, H, W)."""
+    """``g(z + step e_i)`` for each latent number i of one z (L,) and each of S steps -> (L, S, C, H, W).
+
+    Raises ``ValueError`` for no steps."""
     if not steps:
         raise ValueError("traversals: steps must hold one step at least")
     z = _floating(z)

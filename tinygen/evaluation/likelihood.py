@@ -82,7 +82,8 @@ def log_weights(model: VAE, x: Any, z: Any, mean: Any, logvar: Any) -> Tensor:
     mean and logvar (M, L), for images x (M, D) -> (M, K), nats.
 
     The mean of the weights themselves is p(x) on average, whatever q is: the encoder's q(z|x), or, with zeros for mean
-    and logvar, the prior, where a weight is p(x|z_k) alone. Memory beyond ``z`` is the logarithms' own.
+    and logvar, the prior, where a weight is p(x|z_k) alone. Raises ``ValueError`` where the shapes of mean and logvar
+    are not (M, L). Memory beyond ``z`` is the logarithms' own.
     """
     images = as_images("log_weights", model, x)
     draws = _draws("log_weights", model, images, z)
@@ -113,7 +114,8 @@ def _log_weights(model: VAE, images: Tensor, draws: Tensor, mean: Tensor, logvar
 @checked
 def effective_sample_size(log_weights: Any) -> Tensor:
     """``(sum_k w_k)^2 / sum_k w_k^2`` of weights given by their logarithms (M, K) -> (M,): how many equal weights would
-    make as sure a mean, from 1, where one draw outweighs all others, to K (Kong 1992)."""
+    make as sure a mean, from 1, where one draw outweighs all others, to K (Kong 1992). Raises
+    ``ValueError`` for another shape."""
     log_weights = (
         log_weights
         if isinstance(log_weights, Tensor)
@@ -131,8 +133,8 @@ def estimate_log_likelihood(
     """The mean of log p(x) over ``images`` in nats, by importance sampling with ``num_samples`` draws an image, and the
     standard error of that mean over the images.
 
-    Memory is bounded by ``batch_size`` images' draws. The estimate is, on average, below the truth, and rises with
-    ``num_samples``.
+    Raises ``ValueError`` for fewer than 2 images (N, C, H, W). Memory is bounded by ``batch_size`` images' draws. The
+    estimate is, on average, below the truth, and rises with ``num_samples``.
     """
     images = image_set("estimate_log_likelihood", images)
     if len(images) < 2:

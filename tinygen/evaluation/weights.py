@@ -16,7 +16,7 @@ def load_weights(network: Module, path: str | Path, part: str = "model") -> None
     other file is read as PyTorch's (``checkpoint.read_torch``).
 
     Raises ``ValueError`` where the file has no such part or holds the weights of another network, naming the file, and
-    the errors of ``checkpoint.load`` and ``checkpoint.read_torch``.
+    ``IsADirectoryError`` for a folder, and the errors of ``checkpoint.load`` and ``checkpoint.read_torch``.
     """
     if Path(path).is_dir():
         raise IsADirectoryError(f"load_weights: {path} is a folder, expected a file of weights")

@@ -17,19 +17,19 @@ __all__ = ["elu", "leaky_relu", "log_sigmoid", "log_softmax", "relu", "sigmoid",
 
 @real_operands("x")
 def relu(x: Tensor) -> Tensor:
-    """``max(x, 0)``; derivative 0 at 0."""
+    """``max(x, 0)`` for each element; derivative 0 at 0."""
     return elementwise.leaky_relu(x, slope=0.0)
 
 
 @real_operands("x")
 def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
-    """``x`` where it is positive, ``negative_slope x`` elsewhere (Maas et al. 2013)."""
+    """``x`` where it is positive, ``negative_slope x`` elsewhere, for each element (Maas et al. 2013)."""
     return elementwise.leaky_relu(x, slope=number("leaky_relu", "negative_slope", negative_slope))
 
 
 @real_operands("x")
 def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
-    """``x`` where it is positive, ``alpha (e^x - 1)`` elsewhere (Clevert et al. 2016)."""
+    """``x`` where it is positive, ``alpha (e^x - 1)`` elsewhere, for each element (Clevert et al. 2016)."""
     alpha = number("elu", "alpha", alpha)
     if alpha > 0:
         return elementwise.elu(x, alpha=alpha)
@@ -39,8 +39,8 @@ def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
 
 @real_operands("x")
 def softplus(x: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """``log(1 + e^(beta x)) / beta``, a smooth ReLU; ``x`` itself where ``beta x`` is above ``threshold``. Raises
-    ``ValueError`` for ``beta`` 0."""
+    """``log(1 + e^(beta x)) / beta``, a smooth ReLU of each element; ``x`` itself where ``beta x`` is above
+    ``threshold``. Raises ``ValueError`` for ``beta`` 0."""
     beta, threshold = number("softplus", "beta", beta), number("softplus", "threshold", threshold)
     if beta == 0:
         raise ValueError("softplus: beta must not be 0, log(1 + e^(beta x)) is divided by it")
@@ -52,17 +52,17 @@ def softplus(x: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
 
 @real_operands("x")
 def log_sigmoid(x: Tensor) -> Tensor:
-    """``log(1 / (1 + e^-x)) = -log(1 + e^-x)``, finite for every finite ``x``."""
+    """``log(1 / (1 + e^-x)) = -log(1 + e^-x)``, for each element, finite for every finite ``x``."""
     return -elementwise.softplus(-x)
 
 
 @real_operands("x")
 def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
-    """``x - log sum e^x`` along ``axis``: the log-probabilities of a categorical distribution."""
+    """``x - log sum e^x`` along ``axis`` of x, any shape: the log-probabilities of a categorical distribution."""
     return reductions.log_softmax(x, axis)
 
 
 @real_operands("x")
 def softmax(x: Tensor, axis: int = -1) -> Tensor:
-    """``e^x / sum e^x`` along ``axis``: the probabilities of a categorical distribution."""
+    """``e^x / sum e^x`` along ``axis`` of x, any shape: the probabilities of a categorical distribution."""
     return exp(reductions.log_softmax(x, axis, name="softmax"))

@@ -57,7 +57,8 @@ def eye(n: int, *, dtype: Any = None, device: str | None = None, requires_grad: 
 
 @checked
 def arange(*bounds: float, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
-    """``start``, ``start + step``, ... below ``stop``, from (stop), (start, stop) or (start, stop, step)."""
+    """``start``, ``start + step``, ... below ``stop``, from (stop), (start, stop) or (start, stop, step).
+    Raises ``ValueError`` for other arguments."""
     try:
         return _made("arange", np.arange(*bounds), dtype, device, requires_grad)
     except (TypeError, ZeroDivisionError):

@@ -92,7 +92,7 @@ def einsum(subscripts: str, *operands: Tensor) -> Tensor:
     (b, i, j) and (b, j, k). A letter that is repeated in one operand takes its diagonal, ``...`` stands for further
     axes, and without ``->`` the letters that occur once remain, in alphabetical order.
 
-    Raises ``ValueError`` where operands, letters and axes do not match.
+    Raises ``ValueError`` where the letters do not match the shapes of the operands.
     """
     tensors = _tensors("einsum", *operands)
     left, arrow, output = subscripts.replace(" ", "").partition("->")

@@ -62,7 +62,7 @@ def _promote(x: Tensor) -> Tensor:
 
 @checked
 def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The sum over ``axis``."""
+    """The sum of the elements over ``axis``."""
     axes, x = _axes("sum", x, axis), _promote(x)
     if len(axes) == x.ndim and not keepdims:
         return sum_to(x, shape=())
@@ -84,7 +84,7 @@ def _count(name: str, x: Tensor, axes: tuple[int, ...]) -> int:
 @checked
 @operands("x", widen=True)
 def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The arithmetic mean over ``axis``. Raises ``ValueError`` for the mean of nothing."""
+    """The arithmetic mean of the elements over ``axis``. Raises ``ValueError`` where there are none."""
     return sum(_as_floats(x), axis, keepdims) / _count("mean", x, _axes("mean", x, axis))
 
 
@@ -156,7 +156,7 @@ def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 @checked
 @operands("x", widen=True)
 def prod(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The product over ``axis``, computed by halving: the gradient needs no division, so factors may be 0."""
+    """The product of the elements over ``axis``, by halving: the gradient needs no division, so factors may be 0."""
     axes = _axes("prod", x, axis)
     rest = tuple(a for a in range(x.ndim) if a not in axes)
     kept = tuple(x.shape[a] for a in rest)

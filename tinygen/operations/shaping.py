@@ -56,7 +56,8 @@ def flatten(x: Tensor, start_axis: int = 0) -> Tensor:
 
 @checked
 def squeeze(x: Tensor, axis: int | tuple[int, ...] | None = None) -> Tensor:
-    """``x`` without ``axis``, which must have length 1, else ``ValueError``; default: without all axes of length 1."""
+    """``x`` (any shape) without ``axis``, whose length must be 1, else ``ValueError``; default: without all axes of
+    length 1."""
     axis = None if x.ndim == 0 and axis in (0, -1) else axis  # a number may pass as its own only axis, as in NumPy
     axes = range(x.ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else [axis]
     removed = {axis_from_front("squeeze", a, x.ndim) for a in axes if axis is not None or x.shape[a] == 1}
@@ -68,7 +69,8 @@ def squeeze(x: Tensor, axis: int | tuple[int, ...] | None = None) -> Tensor:
 
 @checked
 def expand_dims(x: Tensor, axis: int | tuple[int, ...]) -> Tensor:
-    """``x`` with new axes of length 1 at the positions ``axis`` of the result; ``ValueError`` for a repeated axis."""
+    """``x`` (any shape) with new axes of length 1 at the positions ``axis`` of the result;
+    ``ValueError`` for a repeated axis."""
     axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     ndim = x.ndim + len(axes)
     new = {axis_from_front("expand_dims", a, ndim) for a in axes}
@@ -85,7 +87,7 @@ def _permute(x: Array, axes: tuple[int, ...]) -> Array:
 
 @checked
 def transpose(x: Tensor, *axes: Any) -> Tensor:
-    """The axes in the order ``axes``, given as numbers or as one tuple; default: reversed.
+    """``x`` (any shape) with its axes in the order ``axes``, given as numbers or as one tuple; default: reversed.
 
     Raises ``ValueError`` where ``axes`` are not a permutation of the axes of ``x``.
     """
@@ -97,7 +99,7 @@ def transpose(x: Tensor, *axes: Any) -> Tensor:
 
 @checked
 def swapaxes(x: Tensor, axis1: int, axis2: int) -> Tensor:
-    """``x`` with two axes exchanged."""
+    """``x`` (any shape) with two axes exchanged."""
     order = list(range(x.ndim))
     a, b = axis_from_front("swapaxes", axis1, x.ndim), axis_from_front("swapaxes", axis2, x.ndim)
     order[a], order[b] = b, a
@@ -150,7 +152,7 @@ def _inside(shape: tuple[int, ...], widths: tuple[tuple[int, int], ...]) -> tupl
 
 @checked
 def pad(x: Tensor, pad_width: Any) -> Tensor:
-    """``x`` padded with zeros; ``pad_width``: a number, (before, after), or one such pair for each axis, as in NumPy.
+    """``x`` (any shape) padded with zeros; ``pad_width``: a number, (before, after), or one such pair for each axis.
 
     Raises ``ValueError`` for anything else and for negative numbers.
     """
@@ -204,7 +206,7 @@ def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
 
 @checked
 def split(x: Tensor, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
-    """``x`` split along ``axis`` into a number of equal parts, or at the given indices.
+    """``x`` (any shape) split along ``axis`` into a number of equal parts, or at the given indices.
 
     Raises ``ValueError`` where the axis cannot be split into equal parts.
     """

@@ -57,7 +57,8 @@ def field_animation(
     seconds: Positive = 0.15,
 ) -> None:
     """Draw each of ``frames`` as ``fields`` does, and put them one after the other, ``seconds`` each and the last ten
-    times as long, into a GIF file that begins again for ever. Errors are those of ``fields``."""
+    times as long, into a GIF file that begins again for ever. Errors are those of ``fields``;
+    ``ValueError`` where there is no frame."""
     if not frames:
         raise ValueError("field_animation: there is no frame, expected one at least")
     images = []

@@ -89,7 +89,8 @@ def pairs_grid(
 ) -> None:
     """Draw each of ``originals`` (N, C, H, W) above its reconstruction (same shape), ``columns`` pairs in a row.
 
-    ``value_range``, the same for both or for each what its dtype says, and errors are those of ``image_grid``.
+    ``value_range``, the same for both or for each what its dtype says, and errors are those of ``image_grid``;
+    ``ValueError`` where the shapes differ.
     """
     if originals.shape != reconstructions.shape:
         raise ValueError(
@@ -223,7 +224,8 @@ def panels(parts: Sequence[Panel], path: str | Path, *, columns: Count = 2) -> N
 @checked
 def fid_lines(fits: Mapping[str, "FIDInfinity"], path: str | Path, *, title: str | None = None) -> None:
     """Draw the scores of each of ``fits`` (what to call it -> what ``evaluation.fid_infinity`` found) against 1/N, and
-    the line through them to where N is infinite. Raises ``ValueError`` where there is none."""
+    the line through them to where N is infinite. Raises ``ValueError`` where there is none, ``TypeError`` where one is
+    no such fit."""
     if not fits:
         raise ValueError("fid_lines: there is no fit, expected one at least")
     scores, lines = {}, {}

@@ -31,7 +31,8 @@ class GAN:
     parameters, and the ``game`` of ``objectives.GAMES`` that gives both losses.
 
     ``average``, if given, is the moving average of the generator's weights, updated after each training step; samples
-    are then drawn with the averaged weights.
+    are then drawn with the averaged weights. Raises ``ValueError`` where the average or an optimiser is of another
+    module.
     """
 
     @checked

@@ -54,10 +54,11 @@ class Run:
     the version of the library: a resumed run must have the same, except for those named in ``may_change``, whose
     changes are printed.
 
-    Raises ``BlockingIOError`` where another process writes into the folder; ``FileExistsError`` where it holds other
-    files, or an earlier run that is neither resumed nor replaced; ``FileNotFoundError`` where a finished run that is to
-    be resumed has lost its checkpoint; ``ValueError`` where settings differ, naming each with both values, and
-    ``TypeError`` for settings that JSON cannot hold; and the errors of ``checkpoint.load``.
+    Raises ``BlockingIOError`` where another process writes into the folder; ``NotADirectoryError`` where ``out`` is a
+    file; ``FileExistsError`` where the folder holds other files, or an earlier run that is neither resumed nor
+    replaced; ``FileNotFoundError`` where a finished run that is to be resumed has lost its checkpoint; ``ValueError``
+    where settings differ, naming each with both values, and ``TypeError`` for settings that JSON cannot hold; and the
+    errors of ``checkpoint.load``.
     """
 
     def __init__(
