@@ -10,7 +10,7 @@ import pytest
 
 import tinygen as tg
 from tinygen.autograd.operation import operation
-from tinygen.operations.elementwise import leaky_relu_product
+from tinygen.operations.elementwise import leaky_relu_vjp
 
 
 def leaf(*values: float, dtype: str = "float64") -> tg.Tensor:
@@ -263,13 +263,13 @@ def test_what_lies_behind_a_wanted_tensor_is_not_walked(tracked):
 
 def test_a_derivative_that_is_zero_by_its_nature_is_zeros_and_costs_nothing(tracked):
     g, x = leaf(1.0, 2.0), leaf(3.0, -4.0)
-    y = leaky_relu_product(g, tracked(x, x), slope=0.5).sum()
+    y = leaky_relu_vjp(g, tracked(x, x), slope=0.5).sum()
     of_g, of_x = tg.grad(y, [g, x])
     np.testing.assert_array_equal(of_g.numpy(), [1.0, 1.0])
     np.testing.assert_array_equal(of_x.numpy(), [0.0, 0.0])
     y.backward()
     np.testing.assert_array_equal(x.grad.numpy(), [0.0, 0.0])
-    (leaky_relu_product(g, x, slope=0.5) + 3.0 * x).sum().backward()
+    (leaky_relu_vjp(g, x, slope=0.5) + 3.0 * x).sum().backward()
     np.testing.assert_array_equal(x.grad.numpy(), [3.0, 3.0])
     assert not tracked.calls
 

@@ -6,7 +6,7 @@ convolution, so the weight (C_in, C_out / groups, kh, kw) of one is that of the 
 
 from tinygen.autograd.operands import real_operands
 from tinygen.autograd.tensor import Tensor
-from tinygen.functional.options import Pair, as_batch, as_given, pair, plane
+from tinygen.functional.options import Pair, as_batch, pair, spatial_size, unbatch
 from tinygen.operations import convolution as operations
 from tinygen.operations.shaping import pad
 from tinygen.validation import whole_number
@@ -54,7 +54,7 @@ def conv2d(
     x, single = as_batch("conv2d", x)
     groups = _check("conv2d", x, weight, bias, groups, transposed=False)
     strides, dilations = pair("conv2d", "stride", stride, minimum=1), pair("conv2d", "dilation", dilation, minimum=1)
-    kernel_size = plane(weight)
+    kernel_size = spatial_size(weight)
     if padding == "same":
         if strides != (1, 1):
             raise ValueError(f"conv2d: padding 'same' goes with stride 1, got stride {stride!r}")
@@ -72,7 +72,7 @@ def conv2d(
                 f"(x {x.shape}, weight {weight.shape}, padding {paddings}, dilation {dilations})"
             )
     y = operations.conv2d(x, weight, bias, stride=strides, padding=paddings, dilation=dilations, groups=groups)
-    return as_given(y, single)
+    return unbatch(y, single)
 
 
 @real_operands("x", "weight", "bias")
@@ -114,4 +114,4 @@ def conv_transpose2d(
     y = operations.conv2d_adjoint_x(
         x, weight, bias, size=size, stride=strides, padding=paddings, dilation=dilations, groups=groups
     )
-    return as_given(y, single)
+    return unbatch(y, single)
