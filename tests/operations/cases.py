@@ -18,6 +18,7 @@ from tinygen import likelihoods, nn
 from tinygen.autograd import broadcasting
 from tinygen.autograd.tensor import Tensor
 from tinygen.kernels.normalisation import channel_sums, moments
+from tinygen.kernels.windows import Geometry
 from tinygen.models.vae import reparametrise
 from tinygen.operations import convolution, elementwise, pooling, shaping
 from tinygen.operations.normalisation import channel_dot, channel_sum, normalise_grad
@@ -317,10 +318,10 @@ for image, weight, options in TRANSPOSED:
     bias = [normal(weight[1] * options.get("groups", 1))] if len(CASES) % 2 else []
     given = [normal(*image), normal(*weight), *bias]
     case("F.conv_transpose2d", lambda *x, o=options: F.conv_transpose2d(*x, **o), *given)
-GEOMETRY = {"stride": (2, 1), "padding": (1, 0), "dilation": (1, 2), "groups": 1}
+GEOMETRY = Geometry(stride=(2, 1), padding=(1, 0), dilation=(1, 2), groups=1)
 case(
     "the gradient of convolution in its kernel",
-    lambda x, y: convolution.conv2d_adjoint_w(x, y, kernel_size=(2, 2), **GEOMETRY),
+    lambda x, g: convolution.conv2d_weight_grad(x, g, kernel_size=(2, 2), geometry=GEOMETRY),
     normal(1, 2, 3, 4),
     normal(1, 1, 2, 2),
 )

@@ -98,21 +98,20 @@ def test_in_einsum_of_a_diagonal_and_its_gradient(subscripts):
     assert_stays_in_place(gradient, value(np.ones(shapes[0])).shape)
 
 
-# N, C, O, (H, W), kernel, stride, padding, dilation, groups: each way of convolution, at an edge and inside
-
-
-@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("version", ["kernel", "reference"])
 @pytest.mark.parametrize("name", CASES)
-def test_in_each_way_of_convolution_and_both_adjoints(name, plain):
-    (x, w, g, options), ending = arrays(CASES[name]), "_plain" * plain
-    conv2d, adjoint_x, adjoint_w = (
-        getattr(kernels, name + ending) for name in ("conv2d", "conv2d_adjoint_x", "conv2d_adjoint_w")
+def test_in_every_algorithm_of_convolution_and_its_adjoints(name, version):
+    x, w, g, geometry = arrays(CASES[name])
+    conv2d, input_grad, weight_grad = (
+        function if version == "kernel" else function.reference
+        for function in (kernels.conv2d, kernels.conv2d_input_grad, kernels.conv2d_weight_grad)
     )
     x, w, g = positive(x), positive(w), positive(g)
-    assert_stays_in_place(lambda x: conv2d(x, w, None, *options), x.shape)
-    assert_stays_in_place(lambda g: adjoint_x(g, w, x.shape[2:], *options), g.shape)
-    assert_stays_in_place(lambda x: adjoint_w(x, g, w.shape[2:], *options), x.shape)
-    if not plain:
-        assert_stays_in_place(lambda w: conv2d(x, w, None, *options), w.shape)
-        assert_stays_in_place(lambda w: adjoint_x(g, w, x.shape[2:], *options), w.shape)
-        assert_stays_in_place(lambda g: adjoint_w(x, g, w.shape[2:], *options), g.shape)
+    size, kernel_size = x.shape[2:], w.shape[2:]
+    assert_stays_in_place(lambda x: conv2d(x, w, None, geometry), x.shape)
+    assert_stays_in_place(lambda g: input_grad(g, w, None, size, geometry), g.shape)
+    assert_stays_in_place(lambda w: input_grad(g, w, None, size, geometry), w.shape)
+    assert_stays_in_place(lambda x: weight_grad(x, g, kernel_size, geometry), x.shape)
+    if version == "kernel":
+        assert_stays_in_place(lambda w: conv2d(x, w, None, geometry), w.shape)
+        assert_stays_in_place(lambda g: weight_grad(x, g, kernel_size, geometry), g.shape)
