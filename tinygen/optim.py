@@ -310,15 +310,16 @@ class ExponentialMovingAverage:
     @underflow_ignored()
     def update(self) -> None:
         """Take the weights as they are now into the average."""
-        for average, parameter in zip(self.average, self.module.parameters(), strict=True):
+        parameters = self.module.parameters()
+        if len(parameters) != len(self.average):
+            raise ValueError(
+                f"update: the module has {len(parameters)} parameters, at first it had {len(self.average)}"
+            )
+        for average, parameter in zip(self.average, parameters, strict=True):
             _check_shape("update", "average", average.shape, parameter)
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        for average, parameter in zip(self.average, self.module.parameters(), strict=True):
-            if parameter.shape != average.shape:
-                raise ValueError(
-                    f"ExponentialMovingAverage: a parameter of shape {average.shape} now has shape {parameter.shape}"
-                )
+        for average, parameter in zip(self.average, parameters, strict=True):
             average += (1 - decay) * (parameter.data - average)
 
     @contextmanager

@@ -128,7 +128,7 @@ def test_a_batch_size_is_whatever_pythons_index_takes(dataset, batch_size):
 
 def test_an_array_is_no_data_set(dataset):
     with pytest.raises(
-        TypeError, match=r"^DataLoader: dataset must be a Dataset, as Dataset\(images\) makes, got uint8"
+        TypeError, match=r"^DataLoader: dataset must be a Dataset, as Dataset\(images\) makes, got ndarray of shape"
     ):
         data.DataLoader(dataset.images, 8)
 

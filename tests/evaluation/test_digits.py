@@ -128,7 +128,7 @@ def test_a_file_of_weights_that_is_none_is_named(tmp_path):
     ):
         with pytest.raises(error, match=problem):
             evaluation.load_classifier(tmp_path / name)
-    with pytest.raises(TypeError, match=r"^load_classifier: make must make a Classifier, it makes a dict"):
+    with pytest.raises(TypeError, match=r"^load_classifier: make must make a Classifier, it makes dict"):
         evaluation.load_classifier(tmp_path / "number.h5", dict)
 
 

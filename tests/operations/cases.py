@@ -139,8 +139,8 @@ case("F.softplus", lambda x: F.softplus(x, beta=2.0), normal(5))
 case("F.softplus", lambda x: F.softplus(x, 1.0, threshold=0.5), normal(8))
 case("F.sigmoid", F.sigmoid, np.array([-40.0, -5.0, 5.0, 40.0]))
 case("F.log_sigmoid", F.log_sigmoid, np.array([-40.0, -5.0, 5.0, 40.0]))
-case("products of activations", lambda g, x: elementwise.leaky_relu_product(g, x, slope=0.1), normal(5), normal(5))
-case("products of activations", lambda g, y: elementwise.elu_product(g, y, alpha=2.0), normal(6), normal(6))
+case("products of activations", lambda g, x: elementwise.leaky_relu_vjp(g, x, slope=0.1), normal(5), normal(5))
+case("products of activations", lambda g, y: elementwise.elu_vjp(g, y, alpha=2.0), normal(6), normal(6))
 
 # Reductions ----------------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
-"""Data: published sets of small images and sets that the library draws itself, and batches of them.
+"""Data: published and synthetic sets of small images, and batches of them.
 
-``load("mnist", "train")`` gives a ``Dataset``; a ``DataLoader`` turns it into batches; ``binarize`` makes grey images
-fit for a Bernoulli model, ``centred`` fit for a tanh, and ``as_bytes`` takes them back; ``resized`` changes their
-size. ``samplers`` are distributions from which there is always one more sample.
+``load("mnist", "train")`` gives a ``Dataset``, a ``DataLoader`` its batches. ``binarize`` converts grey images for a
+Bernoulli model, ``centred`` for a tanh, ``as_bytes`` back; ``resized`` changes their size. ``samplers`` are synthetic
+distributions of points.
 """
 
 from tinygen.data import samplers

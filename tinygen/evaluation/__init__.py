@@ -1,4 +1,4 @@
-"""Evaluation: what a trained model is worth, in numbers and in pictures' raw material."""
+"""Evaluation of trained models: likelihoods, distances between samples and data, reconstructions, latent spaces."""
 
 from tinygen.evaluation.digits import judge_samples as judge_samples
 from tinygen.evaluation.digits import least_recognisable as least_recognisable

@@ -6,7 +6,7 @@ channels are exchanged in its weight (C_in, C_out / groups, kh, kw).
 
 from tinygen.autograd.operands import real_operands
 from tinygen.autograd.tensor import Tensor
-from tinygen.functional.options import Pair, as_batch, as_given, pair, plane
+from tinygen.functional.options import Pair, as_batch, pair, spatial_size, unbatch
 from tinygen.kernels.windows import Geometry
 from tinygen.operations import convolution as operations
 from tinygen.operations.shaping import pad
@@ -55,7 +55,7 @@ def conv2d(
     x, single = as_batch("conv2d", x)
     groups = _check("conv2d", x, weight, bias, groups, transposed=False)
     strides, dilations = pair("conv2d", "stride", stride, minimum=1), pair("conv2d", "dilation", dilation, minimum=1)
-    kernel_size = plane(weight)
+    kernel_size = spatial_size(weight)
     if padding == "same":
         if strides != (1, 1):
             raise ValueError(f"conv2d: padding 'same' goes with stride 1, got stride {stride!r}")
@@ -73,7 +73,7 @@ def conv2d(
                 f"(x {x.shape}, weight {weight.shape}, padding {paddings}, dilation {dilations})"
             )
     y = operations.conv2d(x, weight, bias, geometry=Geometry(strides, paddings, dilations, groups))
-    return as_given(y, single)
+    return unbatch(y, single)
 
 
 @real_operands("x", "weight", "bias")
@@ -114,4 +114,4 @@ def conv_transpose2d(
     x = pad(x, ((0, 0), (0, 0), (0, rows), (0, columns))) if rows or columns else x
     geometry = Geometry(strides, paddings, dilations, groups)
     y = operations.conv2d_input_grad(x, weight, bias, size=size, geometry=geometry)
-    return as_given(y, single)
+    return unbatch(y, single)

@@ -19,7 +19,9 @@ from tinygen.kernels.windows import Geometry, Pair, output_size, tap_pairs
 Kernel = Callable[..., Array]
 
 
-def recompute_if_nonfinite(examined: Callable[..., Sequence[Array]], exact: Kernel | None = None) -> Any:
+def recompute_if_nonfinite(
+    examined: Callable[..., Sequence[Array]], exact: Kernel | None = None
+) -> Callable[[Any], Kernel]:
     """Decorate a kernel: where a NumPy result may hold a NaN too many, it is that of ``exact`` (default: the kernel's
     reference version) with the same arguments.
 

@@ -1,7 +1,7 @@
 """Index arithmetic of sliding windows, for convolution and pooling."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
@@ -47,7 +47,7 @@ def taps(
 
 def tap_pairs(
     size: Sequence[int], output: Sequence[int], kernel_size: Sequence[int], geometry: Geometry
-) -> Iterator[tuple[int, int, tuple, tuple]]:
+) -> Iterator[tuple[int, int, tuple[Any, ...], tuple[Any, ...]]]:
     """For each element (i, j) of the kernel the index of the output pixels that it contributes to, and that of the
     input pixels that it multiplies, of arrays that end in (rows, columns)."""
     rows, columns = (taps(size[a], output[a], kernel_size[a], *(pair[a] for pair in geometry[:3])) for a in (0, 1))

@@ -1,4 +1,4 @@
-"""Layers with weights: linear, convolution, transposed convolution."""
+"""Layers with parameters: linear, convolution, transposed convolution."""
 
 import math
 from typing import Any
@@ -13,7 +13,7 @@ from tinygen.validation import whole_number
 
 
 class Linear(Module):
-    """``x W^T + b``: weight (out, in), bias (out,)."""
+    """``x W^T + b``: weight W (out, in), bias b (out,). Initial values: U(-1/sqrt(in), 1/sqrt(in)), as in PyTorch."""
 
     @checked
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
@@ -56,7 +56,7 @@ def _check_groups(name: str, in_channels: int, out_channels: int, groups: int) -
 
 
 class Conv2d(_Convolution):
-    """A convolution: weight (out, in / groups, kh, kw), bias (out,); options as ``F.conv2d``."""
+    """A convolution: weight (out, in / groups, kh, kw), bias (out,); options and errors as ``F.conv2d``."""
 
     @checked
     def __init__(
@@ -81,7 +81,8 @@ class Conv2d(_Convolution):
 
 
 class ConvTranspose2d(_Convolution):
-    """A transposed convolution: weight (in, out / groups, kh, kw), bias (out,); options as ``F.conv_transpose2d``."""
+    """A transposed convolution: weight (in, out / groups, kh, kw), bias (out,); options and errors as
+    ``F.conv_transpose2d``."""
 
     @checked
     def __init__(
