@@ -67,7 +67,7 @@ MORE_NUMPY_NAMES = {  # file -> further names, for what it makes or is given on 
 
 # Lines of code, without blanks, comments and docstrings.
 SIZES = {
-    "engine": (["autograd/operation.py", "autograd/engine.py"], 150),
+    "engine": (["autograd/operation.py", "autograd/engine.py"], 160),
     "shell": (["autograd/tensor.py"], 200),
     "operations and functional": (["operations", "functional"], 1200),
 }

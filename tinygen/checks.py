@@ -106,6 +106,8 @@ def checked(
     converters = {p.name: found for p in parameters if (found := _converter(p, hints.get(p.name, Any)))}
     places = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     by_place = [(i, argument, *converters[argument]) for i, argument in enumerate(places) if argument in converters]
+    only_by_place = {p.name for p in parameters if p.kind is p.POSITIONAL_ONLY}
+    by_name = {argument: found for argument, found in converters.items() if argument not in only_by_place}
     rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "")
     is_init = function.__name__ == "__init__"
 
@@ -121,8 +123,8 @@ def checked(
         if given > len(places) and rest in converters:
             args = (*args[: len(places)], *converters[rest][0](label, rest, args[len(places) :]))
         for argument in options:
-            if argument in converters:
-                convert, ready = converters[argument]
+            if argument in by_name:
+                convert, ready = by_name[argument]
                 if type(options[argument]) not in ready:
                     options[argument] = convert(label, argument, options[argument])
         try:

@@ -18,6 +18,7 @@ from typing import Annotated, Any, NamedTuple
 from numpy import ndarray
 
 from tinygen.autograd.engine import grad
+from tinygen.autograd.recording import grad_mode
 from tinygen.autograd.tensor import Tensor, tensor
 from tinygen.checks import Count, NotNegative, Positive, Rule, checked_fields, require
 from tinygen.functional import log_sigmoid, relu, softplus
@@ -133,14 +134,17 @@ def gradient_norms(critic: Critic, x: Tensor, *, create_graph: bool = False) -> 
     """``sqrt(||dT(x) / dx||^2 + 1e-12)`` per example: x (N, ...) -> (N,), the norm taken over all axes but the first.
 
     The constant makes the root differentiable where the gradient is 0. With ``create_graph`` the norm is differentiable
-    in the critic's weights. The score of an example may depend on that example alone: no batch normalisation.
+    in the critic's weights, but not in x, of which a copy is made. The score of an example may depend on that example
+    alone: no batch normalisation. The gradient is computed under ``no_grad`` too.
 
     Raises ``TypeError`` or ``ValueError`` where the critic does not return one score per example.
     """
     x = _examples("gradient_norms", "x", x).detach()
     x.requires_grad = True
+    with grad_mode(True):
+        total = sum(_scores("gradient_norms", critic, x))
     gradient: Any
-    (gradient,) = grad(sum(_scores("gradient_norms", critic, x)), x, create_graph=create_graph)
+    (gradient,) = grad(total, x, create_graph=create_graph)
     return sqrt(sum(gradient * gradient, axis=tuple(range(1, x.ndim))) + 1e-12)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import tinygen as tg
 from tinygen.autograd.operation import operation
-from tinygen.operations.elementwise import leaky_relu_product
+from tinygen.operations.elementwise import leaky_relu_vjp
 
 
 def leaf(*values: float, dtype: str = "float64") -> tg.Tensor:
@@ -263,13 +263,13 @@ def test_what_lies_behind_a_wanted_tensor_is_not_walked(tracked):
 
 def test_a_derivative_that_is_zero_by_its_nature_is_zeros_and_costs_nothing(tracked):
     g, x = leaf(1.0, 2.0), leaf(3.0, -4.0)
-    y = leaky_relu_product(g, tracked(x, x), slope=0.5).sum()
+    y = leaky_relu_vjp(g, tracked(x, x), slope=0.5).sum()
     of_g, of_x = tg.grad(y, [g, x])
     np.testing.assert_array_equal(of_g.numpy(), [1.0, 1.0])
     np.testing.assert_array_equal(of_x.numpy(), [0.0, 0.0])
     y.backward()
     np.testing.assert_array_equal(x.grad.numpy(), [0.0, 0.0])
-    (leaky_relu_product(g, x, slope=0.5) + 3.0 * x).sum().backward()
+    (leaky_relu_vjp(g, x, slope=0.5) + 3.0 * x).sum().backward()
     np.testing.assert_array_equal(x.grad.numpy(), [3.0, 3.0])
     assert not tracked.calls
 
@@ -552,7 +552,7 @@ def test_backward_where_nothing_asks_says_so():
 
 def test_grad_of_an_input_that_does_not_ask_says_so():
     x = leaf(1.0)
-    with pytest.raises(ValueError, match=r"inputs\[0\] does not ask"):
+    with pytest.raises(ValueError, match=r"inputs\[0\] does not require gradients"):
         tg.grad(x * 2, tg.ones(1))
     with pytest.raises(TypeError, match=r"inputs must be .*float"):
         tg.grad(x * 2, [1.0])
@@ -588,3 +588,24 @@ def test_a_view_made_without_a_graph_cannot_change_what_a_graph_holds():
         with pytest.raises(ValueError, match="read-only"):
             tensor.data[:] = 7
     assert tg.grad(y, x)[0].numpy().tolist() == [2.0, 2.0]
+
+
+def test_no_grad_can_be_used_again_and_within_itself():
+    x, off = tg.ones(2, requires_grad=True), tg.no_grad()
+    for _ in range(2):
+        with off, off:
+            assert not (x * 2).requires_grad
+        assert (x * 2).requires_grad
+
+    @tg.no_grad()
+    def double(depth: int) -> tg.Tensor:
+        return x * 2 if depth == 0 else double(depth - 1)
+
+    assert not double(3).requires_grad
+    assert (x * 2).requires_grad
+
+    with pytest.raises(TypeError, match="no_grad: cannot decorate a generator function"):
+
+        @tg.no_grad()
+        def doubles():
+            yield x * 2

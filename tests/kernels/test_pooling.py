@@ -7,6 +7,7 @@ import pytest
 
 from tinygen.kernels import pooling
 from tinygen.kernels.cpu import parallel
+from tinygen.kernels.cpu import pooling as cpu
 
 # size, kernel, stride, padding, ceil_mode
 WINDOWS = [
@@ -94,7 +95,7 @@ def test_mean_is_the_same_however_many_threads_share_the_channels(window, thread
     x, g = images(3, 5, *size).astype("float32"), images(3, 5, *rest[-1]).astype("float32")
     divisors = pooling.avg_pool2d_divisors(size, *rest, True, None)
     expected = pooling.avg_pool2d(x, *rest, divisors), pooling.avg_pool2d_adjoint(g, size, *rest, divisors)
-    monkeypatch.setattr(pooling, "MANY", 0)
+    monkeypatch.setattr(cpu, "PARALLEL_MIN_PIXELS", 0)
     monkeypatch.setattr(parallel, "threads", lambda: threads)
     y, back = pooling.avg_pool2d(x, *rest, divisors), pooling.avg_pool2d_adjoint(g, size, *rest, divisors)
     assert y.dtype == back.dtype == np.float32
@@ -107,7 +108,7 @@ def test_the_indices_point_at_the_largest_pixel(window):
     size, kernel, stride, padding, output = geometry(window)
     x = images(3, 2, *size)
     indices = pooling.max_pool2d_indices(x, kernel, stride, padding, (1, 1), output)
-    y = pooling.take_pixels(x, indices)
+    y = pooling.gather2d(x, indices)
     for r, c, rows, columns in windows_of(size, kernel, stride, padding, output):
         np.testing.assert_array_equal(y[:, :, r, c], x[:, :, rows, columns].max(axis=(2, 3)))
 
@@ -139,9 +140,9 @@ def test_taking_and_putting_pixels_is_the_same_on_any_array_module(window, shape
     size, kernel, stride, padding, output = geometry(window)
     x, g = images(*shape, *size), images(*shape, *output)
     indices = pooling.max_pool2d_indices(x, kernel, stride, padding, (1, 1), output)
-    np.testing.assert_array_equal(pooling.take_pixels(x, indices), pooling.take_pixels_plain(x, indices))
+    np.testing.assert_array_equal(pooling.gather2d(x, indices), pooling.gather2d.reference(x, indices))
     np.testing.assert_allclose(
-        pooling.put_pixels(g, indices, size), pooling.put_pixels_plain(g, indices, size), atol=1e-12
+        pooling.scatter_add2d(g, indices, size), pooling.scatter_add2d.reference(g, indices, size), atol=1e-12
     )
 
 
@@ -150,7 +151,7 @@ def test_taking_and_putting_pixels_are_adjoint(window):
     size, kernel, stride, padding, output = geometry(window)
     x, g = images(3, 2, *size), images(3, 2, *output)[::-1]
     indices = pooling.max_pool2d_indices(x, kernel, stride, padding, (1, 1), output)
-    taken, put = pooling.take_pixels(x, indices), pooling.put_pixels(g, indices, size)
+    taken, put = pooling.gather2d(x, indices), pooling.scatter_add2d(g, indices, size)
     np.testing.assert_allclose(np.vdot(taken, g), np.vdot(x, put))
 
 
@@ -159,5 +160,5 @@ def test_an_empty_batch_is_pooled_to_an_empty_batch():
     window = ((2, 2), (2, 2), (0, 0))
     assert pooling.avg_pool2d(x, *window, (2, 2), 4.0).shape == (0, 2, 2, 2)
     indices = pooling.max_pool2d_indices(x, *window, (1, 1), (2, 2))
-    assert pooling.take_pixels(x, indices).shape == (0, 2, 2, 2)
-    assert pooling.put_pixels(np.zeros((0, 2, 2, 2)), indices, (4, 4)).shape == (0, 2, 4, 4)
+    assert pooling.gather2d(x, indices).shape == (0, 2, 2, 2)
+    assert pooling.scatter_add2d(np.zeros((0, 2, 2, 2)), indices, (4, 4)).shape == (0, 2, 4, 4)

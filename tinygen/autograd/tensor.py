@@ -1,12 +1,10 @@
-"""A tensor: an array that remembers how it was made.
+"""A tensor: an array with its gradient and a reference to the operation that computed it.
 
-A tensor is a shell around an array (``data``). If an operation made it from tensors that ask for gradients, it also
-holds the ``node`` that says which operation, of which inputs. Following the nodes from a result back to its origins is
-all that differentiation needs; the walk itself is in ``engine.py``.
+The array is ``data``. If an operation computed the tensor from tensors with ``requires_grad``, ``node`` holds that
+operation and its inputs. The nodes form the computation graph; the backward pass through it is in ``engine.py``.
 
-References point backwards only, from a result to its inputs, so no cycle ever forms and a graph is freed at the moment
-in which its last result is dropped. Operators and methods (``x + y``, ``x.sum(axis=0)``) are bound to this class from
-one table, ``operations/table.py``: this file knows none of them.
+References point from a result to its inputs only, so there are no reference cycles, and a graph is freed when the last
+reference to its result is gone. Operators and methods (``x + y``, ``x.sum(axis=0)``) are in ``operations/table.py``.
 """
 
 from __future__ import annotations
@@ -23,21 +21,21 @@ from tinygen.validation import described, device_name, real_dtype, truth_value
 if TYPE_CHECKING:
     from tinygen.autograd.operation import Node
     from tinygen.operations.table import Operators
-else:  # they are written on tensors: operations/table.py sets them on this class
+else:  # operations/table.py, which is written on tensors, sets them on this class when it is imported
     Operators = object
 
 
 class Tensor(Operators):
-    """An array of any shape, its gradient, and its node of the computation graph; made by ``tg.tensor`` and operations.
+    """An array of any shape, its gradient and the operation that computed it; created by ``tg.tensor`` or an operation.
 
-    Attributes: ``data``, the array (numpy or cupy); ``grad``, the gradient that ``backward`` left here (a Tensor, or
-    None); ``requires_grad``; ``node``, how it was made (None for a leaf). ``Tensor(array)`` and ``x.data = array`` take
-    the array itself, which is read-only once a graph holds it; ``tg.tensor`` takes a copy.
+    Attributes: ``data``, the array, of NumPy or CuPy; ``grad``, the gradient that ``backward`` stored (a Tensor, or
+    None); ``requires_grad``; ``node``, the operation and its inputs (None for a leaf). ``Tensor(array)`` and
+    ``x.data = array`` do not copy the array, which is read-only once it is part of a graph; ``tg.tensor`` does.
     """
 
     __slots__ = ("__weakref__", "_data", "_requires_grad", "grad", "node")
 
-    __array_ufunc__ = None  # so that ``array + tensor`` asks Tensor.__radd__, and ``np.sin(tensor)`` is a TypeError
+    __array_ufunc__ = None  # ``array + tensor`` calls Tensor.__radd__, and ``np.sin(tensor)`` is a TypeError
 
     def __init__(self, data: Array, *, requires_grad: bool = False, node: Node | None = None) -> None:
         self._data: np.ndarray = data if type(data) is np.ndarray else _array("Tensor", data)
@@ -53,25 +51,27 @@ class Tensor(Operators):
             raise TypeError(f"data: a tensor that requires gradients holds floating-point numbers, got {array.dtype}")
         self._data = array
 
-    data = property(attrgetter("_data"), _replace_data, doc="The array; a graph notices where it was replaced.")
+    data = property(attrgetter("_data"), _replace_data, doc="The array; replacing it is detected by the backward pass.")
 
     @property
     def requires_grad(self) -> bool:
-        """Whether derivatives flow to this tensor: asked for on a leaf, inherited by what is made of it."""
+        """Whether gradients are computed for this tensor: set on a leaf, True of results that depend on the leaf."""
         return self._requires_grad
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
         wanted = truth_value("requires_grad", "the value", wanted)
         if self.node is not None and not wanted:
-            raise ValueError("requires_grad: only a leaf's can be switched off; detach() gives a tensor without a past")
+            raise ValueError(
+                "requires_grad: only a leaf's can be set to False; detach() gives a leaf with the same data"
+            )
         if wanted and self.dtype.kind != "f":
             raise TypeError(f"requires_grad: only floating-point tensors have gradients, this one is {self.dtype}")
         self._requires_grad = wanted
 
     @property
-    def source(self) -> Node | Tensor:
-        """Where its gradient goes in a reverse walk: to the node that made it, or to itself if it is a leaf."""
+    def grad_target(self) -> Node | Tensor:
+        """The key of its gradient in a backward pass: the node that made it or, for a leaf, the tensor itself."""
         return self.node or self
 
     @property
@@ -96,7 +96,7 @@ class Tensor(Operators):
 
     @property
     def device(self) -> str:
-        """Where the array lives: ``"cpu"``, ``"gpu:0"``, ..."""
+        """The device of the array: ``"cpu"``, ``"gpu:0"``, ..."""
         return device_of(self.data)
 
     @property
@@ -105,15 +105,15 @@ class Tensor(Operators):
         return self.transpose()
 
     def detach(self) -> Tensor:
-        """The same array as a leaf that asks for no gradient."""
+        """A leaf with the same array, without ``requires_grad``."""
         return Tensor(self.data)
 
     def numpy(self) -> np.ndarray:
-        """A copy of the array as a NumPy array, from a GPU too."""
+        """A copy of the array as a NumPy array, copied from the GPU if it is there."""
         return np.array(to_device(self.data, "cpu"))
 
     def item(self) -> Any:
-        """The one element, as a Python number."""
+        """The element of a tensor of size 1, as a Python number; ``ValueError`` for another size."""
         return self._one_element("item")
 
     def _one_element(self, function: str) -> Any:
@@ -122,10 +122,10 @@ class Tensor(Operators):
         return self.data.item()
 
     def __repr__(self) -> str:
-        asks = ", requires_grad=True" if self.requires_grad else ""
+        suffix = ", requires_grad=True" if self.requires_grad else ""
         place = "" if self.device == "cpu" else f", device={self.device!r}"
         values = np.array2string(self.numpy(), separator=", ", prefix="tensor(")
-        return f"tensor({values}, dtype={self.dtype}{place}{asks})"
+        return f"tensor({values}, dtype={self.dtype}{place}{suffix})"
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -159,7 +159,7 @@ class Tensor(Operators):
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
-    __hash__ = object.__hash__  # ``==`` compares elements; as a dictionary's key a tensor is itself and no other
+    __hash__ = object.__hash__  # ``==`` compares elements; as a key of a dictionary a tensor equals itself only
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
@@ -183,13 +183,13 @@ class Decorator(Protocol):
 
 
 def tensor(data: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of ``data``, copied: Python numbers and lists become float32 (truth values stay bool), arrays and
-    tensors keep their dtype; ``device`` is where it is to live (else where it is).
+    """A tensor with a copy of ``data``, any shape. Default dtype: float32 for Python numbers and lists (bool for
+    booleans), that of ``data`` for arrays and tensors; default device: that of ``data``.
 
-    Lists of whole numbers become float32 as well, since most of them are data, of which gradients may be asked; where
-    they are labels or indices, write ``tg.tensor([0, 2], dtype="int64")``. Raises ``TypeError`` where ``data`` is no
-    rectangular arrangement of numbers, is another library's tensor or a masked array, or gradients are asked of
-    integers, and ``ValueError`` where a number is beyond the range of an integer ``dtype``.
+    Lists of integers become float32 too, so that gradients can be computed; for labels and indices write
+    ``tg.tensor([0, 2], dtype="int64")``. Raises ``TypeError`` where ``data`` is not a rectangular arrangement of
+    numbers, for a tensor of another library, a masked array and ``requires_grad`` with integers; ``ValueError`` for a
+    number outside the range of an integer ``dtype``; ``DeviceError`` for a ``device`` that does not exist.
     """
     wanted = truth_value("tensor", "requires_grad", requires_grad)
     return Tensor(copied("tensor", data, dtype, device), requires_grad=wanted)
@@ -207,7 +207,7 @@ def copied(function: str, data: Any, dtype: Any = None, device: str | None = Non
             f"{function}: expects an array without a mask, got a masked one; fill it (.filled(value)) first"
         )
     elif isinstance(data, np.ndarray):
-        data = np.asarray(data)  # a subclass has rules of its own
+        data = np.asarray(data)  # a subclass may define other operators
     if data.dtype.kind not in "biuf":
         raise TypeError(f"{function}: expects real numbers, got elements of type {data.dtype}")
     wanted = data.dtype if dtype is None else real_dtype(function, "dtype", dtype)
@@ -228,7 +228,7 @@ def cast(function: str, data: Array, dtype: np.dtype) -> Array:
 
 
 def _array_of_numbers(function: str, data: Any) -> np.ndarray:
-    """Python numbers, and lists of them, as an array."""
+    """Python numbers and nested lists of them as an array."""
     if hasattr(data, "__dlpack__") or (hasattr(data, "__array__") and not isinstance(data, np.generic)):
         raise TypeError(
             f"{function}: expects numbers or an array of NumPy or CuPy, got {type(data).__module__}."
@@ -245,7 +245,7 @@ def _array_of_numbers(function: str, data: Any) -> np.ndarray:
 
 
 def _array(name: str, data: Any) -> Array:
-    """``data`` if it is an array, a tensor's array, and NumPy's scalar as the array without axes that it stands for."""
+    """The array of ``data``: an array, a tensor, or a NumPy scalar."""
     if isinstance(data, np.generic):
         return np.asarray(data)
     data = data.data if isinstance(data, Tensor) else data

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygen.autograd.recording import is_recording, recording
+from tinygen.autograd.recording import grad_mode, is_recording
 from tinygen.autograd.tensor import Tensor
-from tinygen.backend import is_numpy, stored_like
+from tinygen.backend import copy_like
 
 
 def in_place(symbol: str, operation: Callable[[Tensor, Any], Tensor]) -> Callable[[Tensor, Any], Tensor]:
@@ -25,14 +25,13 @@ def in_place(symbol: str, operation: Callable[[Tensor, Any], Tensor]) -> Callabl
 
     def update(x: Tensor, y: Any) -> Tensor:
         _require_unrecorded(symbol, x, y)
-        with recording(False):
+        with grad_mode(False):
             array = operation(x, y).data
         if array.shape != x.shape:
             raise ValueError(f"x {symbol}= y: the result has shape {array.shape}, x {x.shape}; write x = x {symbol} y")
         if array.dtype != x.dtype and not np.can_cast(array.dtype, x.dtype, "same_kind"):
             raise TypeError(f"x {symbol}= y: the result is {array.dtype}, x {x.dtype}; write x = x {symbol} y")
-        is_stored_alike = array.dtype == x.dtype and (array.strides == x.data.strides or not is_numpy(array))
-        x.data = array if is_stored_alike else stored_like(array, x.data)
+        x.data = copy_like(array, x.data)
         return x
 
     return update

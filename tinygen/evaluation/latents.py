@@ -81,10 +81,15 @@ def slerp(z0: np.ndarray, z1: np.ndarray, alpha: Finite) -> np.ndarray:
         raise ValueError(f"slerp: latents must be (N, L) or (L,), got {z0.shape}")
     _check_alike("slerp", "z0 and z1", z0.shape, z1.shape)
     z0, z1 = _floating(z0), _floating(z1)
-    lengths = [np.linalg.norm(z, axis=-1, keepdims=True) for z in (z0, z1)]
-    if not all(length.all() for length in lengths):
+    largest = [np.abs(z).max(axis=-1, keepdims=True) for z in (z0, z1)]
+    if not all(value.all() for value in largest):
         raise ValueError("slerp: a latent is 0, and has no direction")
-    cosine = ((z0 / lengths[0]) * (z1 / lengths[1])).sum(axis=-1, keepdims=True)
+    scaled = [
+        z / value for z, value in zip((z0, z1), largest, strict=True)
+    ]  # whose squares neither over- nor underflow
+    cosine = np.prod([z / np.linalg.norm(z, axis=-1, keepdims=True) for z in scaled], axis=0).sum(
+        axis=-1, keepdims=True
+    )
     w = np.arccos(cosine.clip(-1, 1))
     if np.any(np.sin(w) < 1e-6, where=cosine < 0):
         raise ValueError("slerp: two latents are opposite, and no arc between them is the shortest")

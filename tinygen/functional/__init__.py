@@ -1,13 +1,12 @@
-"""What networks are made of, as functions: activations, images, normalisation, noise and losses.
+"""Layers without state, as functions: activations, convolution, pooling, normalisation, dropout and losses.
 
-Names, argument order and defaults are PyTorch's (``x`` for the first argument, ``axis`` where it says ``dim``), so
-what is known of one holds for the other. Here shapes are checked and options brought into one form; the calculus is
-in ``operations/``.
+Names, argument order and defaults are PyTorch's, with ``x`` for the first argument and ``axis`` for ``dim``. These
+functions check shapes and options; values and vector-Jacobian products are in ``operations/``.
 
-Every function takes tensors, arrays, lists and numbers. Functions of real numbers, which are all but ``max_pool2d`` and
-``upsample_nearest2d``, and the functions of ``likelihoods``, follow one rule (``autograd/operands.py``): whole numbers
-and truth values become float32, or take the floating-point dtype of the other operands; float16 is computed in float32
-and the result rounded once; float32 and float64 stay. The two named only compare or repeat pixels and keep any dtype.
+Each takes tensors, arrays, lists and numbers. The dtype follows one rule (``autograd/operands.py``), here and in
+``likelihoods``: integers and booleans become float32, or the floating-point dtype of the other operands; float16 is
+computed in float32 and the result rounded once; float32 and float64 stay. ``max_pool2d`` and ``upsample_nearest2d``,
+which select or repeat pixels, keep every dtype.
 """
 
 from tinygen.functional.activations import elu as elu

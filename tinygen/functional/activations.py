@@ -1,8 +1,7 @@
-"""Activations: what stands between two linear maps, so that together they are more than one linear map.
+"""Activation functions: ReLU and its variants, sigmoid, tanh, softplus, and softmax along an axis.
 
-The pieces of straight line (ReLU and its kin) and of exponential (ELU), the S-shaped curves, and the softmax, which
-makes probabilities of any numbers. Those with a logarithm are computed from it directly, never as the logarithm of
-something that may have become 0.
+Without an ``axis`` they apply to each element of x, any shape. ``log_sigmoid`` and ``log_softmax`` are computed in log
+space, so they are finite where the probability underflows to 0.
 """
 
 from tinygen.autograd.operands import real_operands
@@ -41,13 +40,13 @@ def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
 @real_operands("x")
 def softplus(x: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """``log(1 + e^(beta x)) / beta``, a smooth ReLU of each element; ``x`` itself where ``beta x`` is above
-    ``threshold``. Raises ``ValueError`` where ``beta`` is 0."""
+    ``threshold``. Raises ``ValueError`` for ``beta`` 0."""
     beta, threshold = number("softplus", "beta", beta), number("softplus", "threshold", threshold)
     if beta == 0:
         raise ValueError("softplus: beta must not be 0, log(1 + e^(beta x)) is divided by it")
     scaled = x if beta == 1 else x * beta
     smooth = elementwise.softplus(scaled) if beta == 1 else elementwise.softplus(scaled) / beta
-    # In float32 they have long been the same there: log(1 + e^-20) is less than x's rounding.
+    # In float32 both agree there: log(1 + e^-20) is below the rounding error of x.
     return smooth if x.dtype == "float32" and threshold >= 20 else where(greater(scaled, threshold), x, smooth)
 
 
@@ -59,11 +58,11 @@ def log_sigmoid(x: Tensor) -> Tensor:
 
 @real_operands("x")
 def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
-    """``x - log sum e^x`` along ``axis``, for ``x`` of any shape: the logarithms of probabilities that sum to 1."""
+    """``x - log sum e^x`` along ``axis`` of x, any shape: the log-probabilities of a categorical distribution."""
     return reductions.log_softmax(x, axis)
 
 
 @real_operands("x")
 def softmax(x: Tensor, axis: int = -1) -> Tensor:
-    """``e^x / sum e^x`` along ``axis``, for ``x`` of any shape: probabilities that sum to 1."""
+    """``e^x / sum e^x`` along ``axis`` of x, any shape: the probabilities of a categorical distribution."""
     return exp(reductions.log_softmax(x, axis, name="softmax"))

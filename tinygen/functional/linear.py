@@ -1,4 +1,4 @@
-"""The linear layer's function: every output a weighted sum of every input."""
+"""The affine map of a linear layer."""
 
 from tinygen.autograd.operands import real_operands
 from tinygen.autograd.tensor import Tensor
@@ -8,8 +8,8 @@ from tinygen.operations.shaping import transpose
 
 @real_operands("x", "weight", "bias")
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``x W^T + b`` over the last axis: x (..., in), weight (out, in) or (in,), bias (out,) -> (..., out).
-    Raises ``ValueError`` where the shapes do not fit."""
+    """``x W^T + b`` over the last axis: x (..., in), weight (out, in) or (in,), bias (out,) -> (..., out). Raises
+    ``ValueError`` for shapes that do not fit."""
     if weight.ndim not in (1, 2) or x.ndim == 0 or x.shape[-1] != weight.shape[-1]:
         shapes = f"(x {x.shape}, weight {weight.shape})"
         raise ValueError(f"linear: weight expects {weight.shape[-1:]} inputs, x has {x.shape[-1:]} {shapes}")

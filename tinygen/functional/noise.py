@@ -1,6 +1,6 @@
-"""Dropout: noise that a network must not lean on any one of its units (Srivastava et al. 2014).
+"""Dropout: units set to 0 at random, so that a network does not depend on single ones (Srivastava et al. 2014).
 
-The noise is drawn on the CPU from the library's generator whatever the device, so a seed means the same everywhere.
+The random numbers are drawn on the CPU from the library's generator, so a seed gives the same mask on every device.
 """
 
 import math
@@ -27,16 +27,15 @@ def _drop(name: str, x: Tensor, p: float, training: bool, shape: tuple[int, ...]
 
 @real_operands("x")
 def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
-    """Each element 0 with probability ``p``, else divided by ``1 - p``, so that the mean stays; ``x`` itself when not
-    ``training``."""
+    """Each element of x (any shape) is set to 0 with probability ``p`` and otherwise divided by ``1 - p``, so that its
+    expectation is unchanged; ``x`` itself if not ``training``. Raises ``ValueError`` for a ``p`` outside [0, 1]."""
     return _drop("dropout", x, p, training, x.shape)
 
 
 @real_operands("x")
 def dropout2d(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
-    """``dropout`` of whole feature maps: x (N, C, ...), all of a channel of an image or nothing of it.
-
-    Raises ``ValueError`` for fewer than 2 axes and for ``p`` outside [0, 1]."""
+    """``dropout`` of whole feature maps: x (N, C, ...), each channel of each image is set to 0 or kept. Raises
+    ``ValueError`` for fewer than two axes and for a ``p`` outside [0, 1]."""
     if x.ndim < 2:
         raise ValueError(f"dropout2d: expects images (N, C, H, W), got shape {x.shape}")
     return _drop("dropout2d", x, p, training, (*x.shape[:2], *(1,) * (x.ndim - 2)))

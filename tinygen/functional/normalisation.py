@@ -1,4 +1,4 @@
-"""Batch normalisation (Ioffe and Szegedy 2015): every channel brought to mean 0 and variance 1 over the batch.
+"""Batch normalisation (Ioffe and Szegedy 2015): each channel is given mean 0 and variance 1 over the batch.
 
 y = weight (x - mean) / sqrt(variance + eps) + bias
 """
@@ -8,7 +8,7 @@ from typing import Any
 from tinygen.autograd.operands import as_tensors, real_operands
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array, without_underflow
-from tinygen.kernels.normalisation import Statistics, moments
+from tinygen.kernels.normalisation import moments
 from tinygen.operations.creation import ones, zeros_like
 from tinygen.operations.normalisation import normalise
 from tinygen.operations.shaping import reshape
@@ -26,12 +26,13 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Normalise x (N, C, ...) per channel; all else has shape (C,).
+    """``weight (x - mean) / sqrt(variance + eps) + bias`` per channel: x (N, C, ...), all other tensors (C,).
 
-    In ``training`` (or without running statistics) by the batch's own mean and variance, which also move the running
-    ones, ``running += momentum (batch - running)``, with the unbiased variance; else by the running ones. Raises
-    ``ValueError`` for a batch of a single value per channel, whose variance is undefined, and for one running statistic
-    without the other, and ``TypeError`` for running statistics that cannot be updated.
+    In ``training``, or without running statistics, mean and variance are those of the batch, and the running ones are
+    updated, ``running += momentum (batch - running)``, with the unbiased variance; otherwise they are the running ones.
+    Raises ``ValueError`` for shapes that do not fit, for a batch of a single value per channel, whose variance is
+    undefined, and for one running statistic without the other; ``TypeError`` for running statistics that cannot be
+    updated.
     """
     if (running_mean is None) != (running_var is None):
         raise ValueError("batch_norm: running_mean and running_var must be given together or not at all")
@@ -52,19 +53,19 @@ def batch_norm(
     bias = zeros_like(weight) if bias is None else bias
     if not training and running_mean is not None and running_var is not None:
         scale = weight / (running_var + eps) ** 0.5
-        return x * _per_channel(scale, x) + _per_channel(bias - running_mean * scale, x)
+        return x * _as_column(scale, x) + _as_column(bias - running_mean * scale, x)
     count = x.size // channels
     if count < 2:
         raise ValueError(f"batch_norm: training needs more than one value a channel, got shape {x.shape}")
     mean, variance = without_underflow(moments, x.data)
     if running_mean is not None and running_var is not None:
-        _move(running_mean, mean, momentum)
-        _move(running_var, variance * (count / (count - 1)), momentum)
-    return normalise(x, weight, bias, eps=eps, channels=Statistics(mean, (variance + eps) ** -0.5))
+        _update(running_mean, mean, momentum)
+        _update(running_var, variance * (count / (count - 1)), momentum)
+    return normalise(x, weight, bias, eps=eps, mean=mean, scale=(variance + eps) ** -0.5)
 
 
 def _statistic(name: str, running: Any, x: Tensor, training: bool) -> Tensor | None:
-    """A running statistic as a tensor, in ``training`` the caller's own, which is updated."""
+    """A running statistic as a tensor; in ``training`` the caller's own, which is updated."""
     if running is None or (isinstance(running, Tensor) and running.dtype == x.dtype):
         return running
     if training:
@@ -76,11 +77,11 @@ def _statistic(name: str, running: Any, x: Tensor, training: bool) -> Tensor | N
     return statistic.astype(x.dtype)
 
 
-def _per_channel(statistic: Tensor, x: Tensor) -> Tensor:
-    """(C,) -> (1, C, 1, ...), to stand beside x (N, C, ...)."""
+def _as_column(statistic: Tensor, x: Tensor) -> Tensor:
+    """(C,) -> (1, C, 1, ...), which broadcasts with x (N, C, ...)."""
     return reshape(statistic, (1, -1, *(1,) * (x.ndim - 2)))
 
 
-def _move(running: Tensor, batch: Array, momentum: float) -> None:
-    moved = without_underflow(lambda old, new: old + momentum * (new - old), running.data, batch)
-    running.data = moved.astype(running.dtype)
+def _update(running: Tensor, batch: Array, momentum: float) -> None:
+    updated = without_underflow(lambda old, new: old + momentum * (new - old), running.data, batch)
+    running.data = updated.astype(running.dtype)

@@ -1,4 +1,4 @@
-"""One form for the options of image operations: a number or a pair becomes a pair (vertical, horizontal)."""
+"""Options of image operations: pairs (vertical, horizontal), and images with or without a batch axis."""
 
 import operator
 from typing import Any
@@ -11,7 +11,8 @@ Pair = tuple[int, int]
 
 
 def pair(function: str, name: str, value: Any, *, minimum: int) -> Pair:
-    """``value`` as (vertical, horizontal), each a whole number from ``minimum``; else a ``ValueError``."""
+    """``value``, an integer or a pair, as (vertical, horizontal). Raises ``ValueError`` for anything else, and for
+    numbers below ``minimum``."""
     if type(value) is int and value >= minimum:
         return value, value
     both = tuple(value) if isinstance(value, (tuple, list)) else (value,)
@@ -25,18 +26,18 @@ def pair(function: str, name: str, value: Any, *, minimum: int) -> Pair:
     return numbers[0], numbers[-1]
 
 
-def plane(x: Tensor) -> Pair:
+def spatial_size(x: Tensor) -> Pair:
     """Height and width of images (N, C, H, W)."""
     return x.shape[2], x.shape[3]
 
 
 def as_batch(function: str, x: Tensor) -> tuple[Tensor, bool]:
-    """``x`` as a batch of images (N, C, H, W), and whether it was one image (C, H, W) without the batch axis."""
+    """``x`` as a batch (N, C, H, W), and whether it was a single image (C, H, W); ``ValueError`` for other shapes."""
     if x.ndim not in (3, 4):
         raise ValueError(f"{function}: expects images (N, C, H, W) or one image (C, H, W), got shape {x.shape}")
     return (expand_dims(x, 0), True) if x.ndim == 3 else (x, False)
 
 
-def as_given(y: Tensor, single: bool) -> Tensor:
-    """``y`` without its batch axis, if the input had none."""
+def unbatch(y: Tensor, single: bool) -> Tensor:
+    """``y`` without its batch axis, if the input was a single image."""
     return squeeze(y, 0) if single else y

@@ -1,11 +1,11 @@
-"""Upsampling: images enlarged by interpolation between pixels, or by repeating them."""
+"""Resampling: images resized by bilinear interpolation, or by repeating the nearest pixel."""
 
 import math
 from typing import Any
 
 from tinygen.autograd.operands import operands, real_operands
 from tinygen.autograd.tensor import Tensor
-from tinygen.functional.options import as_batch, as_given, pair
+from tinygen.functional.options import as_batch, pair, unbatch
 from tinygen.kernels.resampling import interpolation_matrix
 from tinygen.operations.resampling import resize
 from tinygen.validation import described, is_several, number, truth_value
@@ -19,15 +19,15 @@ def _upsample(name: str, x: Tensor, size: Any, scale_factor: Any, mode: str, ali
     matrices = []
     for length, wanted in zip(x.shape[2:], both, strict=True):
         new = int(wanted) if scale_factor is None else int(length * wanted)
-        scale = None if scale_factor is None or new == length else float(wanted)  # what keeps its size stays as it is
+        scale = None if scale_factor is None or new == length else float(wanted)
         if length == 0 or new == 0:
             raise ValueError(f"{name}: {length} pixels cannot become {new} (x {x.shape})")
         matrices.append(interpolation_matrix(length, new, mode, align_corners, scale, x.dtype))
-    return as_given(resize(x, rows=matrices[0], columns=matrices[1]), single)
+    return unbatch(resize(x, rows=matrices[0], columns=matrices[1]), single)
 
 
 def _factors(name: str, scale_factor: Any) -> tuple[float, ...]:
-    """``scale_factor`` as two positive numbers, of rows and of columns."""
+    """``scale_factor`` as two positive numbers (vertical, horizontal); else ``ValueError``."""
     given = tuple(scale_factor) if is_several(scale_factor) else (scale_factor, scale_factor)
     both = tuple([number(name, "scale_factor", factor) for factor in given])
     if len(both) != 2 or not all(0 < factor < math.inf for factor in both):
@@ -41,8 +41,9 @@ def upsample_bilinear2d(x: Tensor, size: Any = None, scale_factor: Any = None, a
     """Bilinear interpolation to ``size`` (a number or (H_out, W_out)) or by ``scale_factor``: x (N, C, H, W) or
     (C, H, W) -> (N, C, H_out, W_out) or (C, H_out, W_out).
 
-    With ``align_corners`` the corner pixels keep their places, (H - 1) / (H_out - 1) apart; else pixels are areas and
-    their centres are H / H_out apart.
+    With ``align_corners`` the corner pixels keep their positions, and pixels are (H - 1) / (H_out - 1) apart; otherwise
+    pixels are areas, whose centres are H / H_out apart. Raises ``ValueError`` unless one of ``size`` and
+    ``scale_factor`` is given, and for an empty image or result.
     """
     align_corners = truth_value("upsample_bilinear2d", "align_corners", align_corners)
     return _upsample("upsample_bilinear2d", x, size, scale_factor, "bilinear", align_corners)
@@ -50,5 +51,5 @@ def upsample_bilinear2d(x: Tensor, size: Any = None, scale_factor: Any = None, a
 
 @operands("x")
 def upsample_nearest2d(x: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
-    """Each new pixel a copy of the old pixel ``floor(position H / H_out)``: shapes as ``upsample_bilinear2d``."""
+    """Output pixel i is a copy of input pixel ``floor(i H / H_out)``; shapes and errors as ``upsample_bilinear2d``."""
     return _upsample("upsample_nearest2d", x, size, scale_factor, "nearest", False)

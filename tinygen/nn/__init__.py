@@ -1,4 +1,4 @@
-"""Networks: layers with PyTorch's names, shapes and initial values, and modules to build models of them."""
+"""Networks: modules, and layers with PyTorch's names, shapes and initial weights."""
 
 from tinygen.nn.containers import ModuleList as ModuleList
 from tinygen.nn.containers import Sequential as Sequential

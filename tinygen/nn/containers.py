@@ -1,4 +1,4 @@
-"""Modules that hold modules: in a row (``Sequential``), or as a list (``ModuleList``)."""
+"""Modules that contain modules: a list of them (``ModuleList``), or their composition (``Sequential``)."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,7 +9,7 @@ from tinygen.validation import described, whole_number
 
 
 class ModuleList(Module):
-    """Modules in a list; their names are "0", "1", ... Raises ``TypeError`` for anything else."""
+    """A list of modules, named "0", "1", ... Raises ``TypeError`` for other items."""
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         if not isinstance(modules, Iterable):
@@ -19,24 +19,24 @@ class ModuleList(Module):
             self.append(module)
 
     def append(self, module: Module) -> None:
-        """Add ``module`` at the end."""
+        """Add ``module`` at the end; ``TypeError`` for anything else."""
         if not isinstance(module, Module):
             hint = f"; write {type(self).__name__}(*layers)" if isinstance(module, (list, tuple)) else ""
             raise TypeError(f"{type(self).__name__}: expects modules, got {described(module)}{hint}")
         self.items.append(module)
 
     def members(self) -> Iterator[tuple[str, Any]]:
-        """The modules, named by their positions."""
+        """The modules, named by their indices."""
         return ((str(index), module) for index, module in enumerate(self.items))
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return self.items[index]
         name = type(self).__name__
-        place = whole_number(name, "index", index)
-        if not -len(self) <= place < len(self):
-            raise IndexError(f"{name}: index {place} is out of range, there are {len(self)} modules")
-        return self.items[place]
+        i = whole_number(name, "index", index)
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"{name}: index {i} is out of range, there are {len(self)} modules")
+        return self.items[i]
 
     def __len__(self) -> int:
         return len(self.items)
@@ -46,13 +46,13 @@ class ModuleList(Module):
 
 
 class Sequential(ModuleList):
-    """Modules in a row: each takes what the one before it returned."""
+    """The composition of modules: each is applied to the output of the one before it."""
 
     def __init__(self, *modules: Module) -> None:
         super().__init__(modules)
 
     def forward(self, x: Tensor) -> Tensor:
-        """All modules, one after the other."""
+        """The output of the last module."""
         for module in self.items:
             x = module(x)
         return x

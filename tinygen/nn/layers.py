@@ -1,4 +1,4 @@
-"""Layers with weights: linear, convolution, transposed convolution."""
+"""Layers with parameters: linear, convolution, transposed convolution."""
 
 import math
 from typing import Any
@@ -7,14 +7,13 @@ from tinygen import functional as F
 from tinygen.autograd.arguments import checked
 from tinygen.autograd.tensor import Tensor
 from tinygen.functional.options import Pair, pair
-from tinygen.kernels.cpu.layout import as_oihw, to_gemm_kernel
 from tinygen.nn.initialisation import uniform
 from tinygen.nn.module import Module, Parameter
 from tinygen.validation import whole_number
 
 
 class Linear(Module):
-    """``x W^T + b``: weight (out, in), bias (out,)."""
+    """``x W^T + b``: weight W (out, in), bias b (out,). Initial values: U(-1/sqrt(in), 1/sqrt(in)), as in PyTorch."""
 
     @checked
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
@@ -29,8 +28,7 @@ class Linear(Module):
 
 
 class _Convolution(Module):
-    """What both convolutions share: their options, and weights drawn to the number of inputs of each output, in the
-    order in memory in which a CPU multiplies by them."""
+    """The options and initial weights of both convolutions."""
 
     def __init__(
         self,
@@ -47,7 +45,6 @@ class _Convolution(Module):
         fan_in = weight_shape[1] * math.prod(self.kernel_size)
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
         self.weight = uniform((*weight_shape, *self.kernel_size), fan_in)
-        self.weight.data = as_oihw(to_gemm_kernel(self.weight.data))
         self.bias: Parameter | None = uniform((out_channels,), fan_in) if bias else None
 
 
@@ -59,7 +56,7 @@ def _check_groups(name: str, in_channels: int, out_channels: int, groups: int) -
 
 
 class Conv2d(_Convolution):
-    """A convolution: weight (out, in / groups, kh, kw), bias (out,); options as ``F.conv2d``."""
+    """A convolution: weight (out, in / groups, kh, kw), bias (out,); options and errors as ``F.conv2d``."""
 
     @checked
     def __init__(
@@ -84,7 +81,8 @@ class Conv2d(_Convolution):
 
 
 class ConvTranspose2d(_Convolution):
-    """A transposed convolution: weight (in, out / groups, kh, kw), bias (out,); options as ``F.conv_transpose2d``."""
+    """A transposed convolution: weight (in, out / groups, kh, kw), bias (out,); options and errors as
+    ``F.conv_transpose2d``."""
 
     @checked
     def __init__(

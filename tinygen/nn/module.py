@@ -1,9 +1,9 @@
 """Modules: functions with parameters, nested into models.
 
-A module is an object whose attributes are parameters (trained), buffers (kept, not trained) and further modules, and
-whose ``forward`` says what it computes. Walking the attributes gives every parameter a name, such as
-``encoder.0.weight``; the names, shapes and initial values of the layers are PyTorch's, so a ``state_dict`` can be
-exchanged with a PyTorch model of the same structure.
+The attributes of a module are parameters, which are trained, buffers, which are part of its state but not trained, and
+modules; ``forward`` computes its output. A parameter's name is the path of attributes to it, such as
+``encoder.0.weight``. Names, shapes and initial values of the layers are PyTorch's, so a ``state_dict`` can be exchanged
+with a PyTorch model of the same structure.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from tinygen.autograd.arguments import checked
 from tinygen.autograd.tensor import Tensor, copied
-from tinygen.backend import stored_like, to_device
+from tinygen.backend import copy_like, to_device
 from tinygen.validation import described
 from tinygen.validation import state as state_of
 
@@ -33,7 +33,7 @@ class Forward(Protocol[Parameters, Result]):
 
 
 class Parameter(Tensor):
-    """A tensor that training changes, of a copy of ``data`` (a tensor, an array or numbers): it requires gradients."""
+    """A tensor to be trained, a leaf with ``requires_grad``, of a copy of ``data`` (a tensor, an array or numbers)."""
 
     __slots__ = ()
 
@@ -42,7 +42,7 @@ class Parameter(Tensor):
 
 
 class Buffer(Tensor):
-    """A tensor that belongs to a module's state but is not trained, such as a running mean, of a copy of ``data``."""
+    """A tensor of a module's state that is not trained, such as a running mean, of a copy of ``data``."""
 
     __slots__ = ()
 
@@ -51,12 +51,12 @@ class Buffer(Tensor):
 
 
 class Module:
-    """Base of all layers and models: write ``forward``, call the module."""
+    """Base class of layers and models. A subclass defines ``forward``; calling the module calls it."""
 
     training: bool = True
 
     def forward(self, *args: Any, **options: Any) -> Any:
-        """What the module computes."""
+        """The module's output. Raises ``NotImplementedError`` where a subclass does not define it."""
         raise NotImplementedError(f"{type(self).__name__} has no forward()")
 
     def __call__(self: Forward[Parameters, Result], *args: Parameters.args, **options: Parameters.kwargs) -> Result:
@@ -85,13 +85,13 @@ class Module:
         object.__setattr__(self, name, value)
 
     def members(self) -> Iterator[tuple[str, Any]]:
-        """The attributes that count, with their names: parameters and buffers first, then modules."""
+        """The names and values of the attributes that are parameters or buffers, then of those that are modules."""
         own = vars(self).items()
         yield from ((name, value) for name, value in own if isinstance(value, (Parameter, Buffer)))
         yield from ((name, value) for name, value in own if isinstance(value, Module))
 
     def modules(self) -> Iterator[Module]:
-        """This module and all inside it."""
+        """This module and all modules that it contains."""
         yield self
         for _, member in self.members():
             if isinstance(member, Module):
@@ -105,7 +105,7 @@ class Module:
                 yield from member._named(kind, f"{prefix}{name}.")
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """Each parameter once, with its full name."""
+        """The full names and the parameters, each parameter once."""
         seen: set[Parameter] = set()
         for name, parameter in self._named(Parameter):
             if parameter not in seen:
@@ -117,7 +117,7 @@ class Module:
         return [parameter for _, parameter in self.named_parameters()]
 
     def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
-        """Each buffer with its full name."""
+        """The full names and the buffers."""
         yield from self._named(Buffer)
 
     def buffers(self) -> list[Buffer]:
@@ -126,18 +126,18 @@ class Module:
 
     @checked
     def train(self: Self, mode: bool = True) -> Self:
-        """Switch to training: dropout drops, batch normalisation uses the batch's statistics."""
+        """Set training mode, in which dropout is applied and batch normalisation uses the statistics of the batch."""
         for module in self.modules():
             module.training = mode
         return self
 
     def eval(self: Self) -> Self:
-        """Switch to evaluation: no noise, running statistics."""
+        """Set evaluation mode: no dropout; batch normalisation uses the running statistics."""
         return self.train(False)
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Within, evaluation; afterwards every module is in the mode that it was in, also after an error."""
+        """A context in evaluation mode; afterwards, also after an error, each module's earlier mode is restored."""
         modes = [(module, module.training) for module in self.modules()]
         self.eval()
         try:
@@ -148,19 +148,20 @@ class Module:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Within, no parameter asks for gradients; afterwards those ask that did before, also after an error."""
-        asking = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        for parameter in asking:
+        """A context in which no parameter has ``requires_grad``; afterwards, also after an error, it is restored."""
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        for parameter in trained:
             parameter.requires_grad = False
         try:
             yield
         finally:
-            for parameter in asking:
+            for parameter in trained:
                 parameter.requires_grad = True
 
     @checked
     def to(self: Self, device: str) -> Self:
-        """Move all parameters and buffers to ``device``: ``"cpu"``, ``"gpu"``, ``"gpu:1"``."""
+        """Move all parameters and buffers to ``device`` (``"cpu"``, ``"gpu"``, ``"gpu:1"``); ``DeviceError`` where it
+        does not exist."""
         for tensor in (*self.parameters(), *self.buffers()):
             tensor.data = to_device(tensor.data, device)
             tensor.grad = None if tensor.grad is None else Tensor(to_device(tensor.grad.data, device))
@@ -168,7 +169,8 @@ class Module:
 
     @checked
     def astype(self: Self, dtype: Any) -> Self:
-        """Change all floating-point parameters and buffers to ``dtype``, such as ``"float64"`` for a gradient check."""
+        """Convert all floating-point parameters and buffers to ``dtype``, such as ``"float64"`` for a gradient check.
+        Raises ``TypeError`` for a dtype that is not floating point."""
         if dtype.kind != "f":
             raise TypeError(f"astype: a module holds floating-point numbers, got {dtype}")
         for tensor in (*self.parameters(), *self.buffers()):
@@ -178,20 +180,20 @@ class Module:
         return self
 
     def zero_grad(self) -> None:
-        """Forget all gradients."""
+        """Set the gradients of all parameters to None."""
         for parameter in self.parameters():
             parameter.grad = None
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Name -> array, a copy, of all parameters and buffers."""
+        """Name -> a copy of the array, for all parameters and buffers."""
         return {name: member.numpy() for name, member in self._named((Parameter, Buffer))}  # type: ignore[arg-type]
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take all parameters and buffers from ``state``, name -> array or tensor, as copies; PyTorch's
-        ``num_batches_tracked`` are passed over.
+        """Copy all parameters and buffers from ``state``, name -> array or tensor; PyTorch's ``num_batches_tracked`` is
+        ignored.
 
-        Raises ``TypeError`` where ``state`` is none, ``KeyError`` where names are missing or unknown, ``ValueError``
-        where a shape differs; then nothing is changed.
+        Raises ``TypeError`` where ``state`` is not such a mapping, ``KeyError`` where names are missing or unknown,
+        ``ValueError`` where a shape differs; then nothing is changed.
         """
         state = state_of("a module", state)
         own = dict(self._named((Parameter, Buffer)))  # type: ignore[arg-type]
@@ -206,7 +208,7 @@ class Module:
             if own[name].dtype.kind != "f" and not (array.astype(own[name].dtype) == array).all():
                 raise ValueError(f"load_state_dict: {name} is {own[name].dtype}, which cannot hold the numbers given")
         for name, array in arrays.items():
-            own[name].data = stored_like(array, own[name].data)
+            own[name].data = copy_like(array, own[name].data)
 
     def _options(self) -> str:
         plain = {name: value for name, value in vars(self).items() if isinstance(value, (bool, int, float, str, tuple))}
@@ -222,7 +224,7 @@ class Module:
 
 
 def required_module(function: str, module: Any) -> Module:
-    """``module`` if it is one; else a ``TypeError``."""
+    """``module``; ``TypeError`` if it is not a ``Module``."""
     if not isinstance(module, Module):
         raise TypeError(f"{function}: module must be a Module, got {described(module)}")
     return module

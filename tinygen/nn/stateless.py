@@ -1,6 +1,6 @@
-"""Layers without weights: activations, pooling, upsampling, noise and shapes.
+"""Layers without parameters: activation functions, pooling, upsampling, dropout and reshaping.
 
-Each is a function of ``functional`` with its options remembered, so that it can stand in a list of layers.
+Each applies a function of ``functional``, whose errors it raises, with the options that it was constructed with.
 """
 
 from typing import Any
@@ -21,6 +21,7 @@ class ELU(Module):
         self.alpha = alpha
 
     def forward(self, x: Tensor) -> Tensor:
+        """x (any shape) -> the same shape."""
         return F.elu(x, self.alpha)
 
 
@@ -28,6 +29,7 @@ class ReLU(Module):
     """``max(x, 0)``."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """x (any shape) -> the same shape."""
         return F.relu(x)
 
 
@@ -39,6 +41,7 @@ class LeakyReLU(Module):
         self.negative_slope = negative_slope
 
     def forward(self, x: Tensor) -> Tensor:
+        """x (any shape) -> the same shape."""
         return F.leaky_relu(x, self.negative_slope)
 
 
@@ -46,6 +49,7 @@ class Sigmoid(Module):
     """``1 / (1 + e^-x)``."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """x (any shape) -> the same shape."""
         return F.sigmoid(x)
 
 
@@ -53,6 +57,7 @@ class Tanh(Module):
     """The hyperbolic tangent."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """x (any shape) -> the same shape."""
         return F.tanh(x)
 
 
@@ -64,6 +69,7 @@ class Softplus(Module):
         self.beta, self.threshold = beta, threshold
 
     def forward(self, x: Tensor) -> Tensor:
+        """x (any shape) -> the same shape."""
         return F.softplus(x, self.beta, self.threshold)
 
 
@@ -84,6 +90,7 @@ class AvgPool2d(Module):
         self.ceil_mode, self.count_include_pad, self.divisor_override = ceil_mode, count_include_pad, divisor_override
 
     def forward(self, x: Tensor) -> Tensor:
+        """x (N, C, H, W) or (C, H, W) -> (N, C, H_out, W_out) or (C, H_out, W_out)."""
         windows = (self.kernel_size, self.stride, self.padding, self.ceil_mode)
         return F.avg_pool2d(x, *windows, self.count_include_pad, self.divisor_override)
 
@@ -104,72 +111,80 @@ class MaxPool2d(Module):
         self.dilation, self.ceil_mode = dilation, ceil_mode
 
     def forward(self, x: Tensor) -> Tensor:
+        """x (N, C, H, W) or (C, H, W) -> (N, C, H_out, W_out) or (C, H_out, W_out)."""
         return F.max_pool2d(x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
 
 
 class UpsamplingBilinear2d(Module):
-    """Bilinear interpolation with aligned corners, to ``size`` or by ``scale_factor``."""
+    """Bilinear interpolation with aligned corners, to ``size`` or by ``scale_factor``, as ``F.upsample_bilinear2d``."""
 
     @checked
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
         self.size, self.scale_factor = size, scale_factor
 
     def forward(self, x: Tensor) -> Tensor:
+        """x (N, C, H, W) or (C, H, W) -> (N, C, H_out, W_out) or (C, H_out, W_out)."""
         return F.upsample_bilinear2d(x, self.size, self.scale_factor, align_corners=True)
 
 
 class UpsamplingNearest2d(Module):
-    """Pixels repeated, to ``size`` or by ``scale_factor``."""
+    """Each pixel repeated, to ``size`` or by ``scale_factor``; options as ``F.upsample_nearest2d``."""
 
     @checked
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
         self.size, self.scale_factor = size, scale_factor
 
     def forward(self, x: Tensor) -> Tensor:
+        """x (N, C, H, W) or (C, H, W) -> (N, C, H_out, W_out) or (C, H_out, W_out)."""
         return F.upsample_nearest2d(x, self.size, self.scale_factor)
 
 
 class Dropout(Module):
-    """In training, each element 0 with probability ``p``, else divided by ``1 - p``."""
+    """Dropout: in training mode each element is set to 0 with probability ``p``, otherwise divided by ``1 - p``."""
 
     @checked
     def __init__(self, p: float = 0.5) -> None:
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
+        """x (any shape) -> the same shape."""
         return F.dropout(x, self.p, self.training)
 
 
 class Dropout2d(Module):
-    """In training, each feature map 0 with probability ``p``, else divided by ``1 - p``."""
+    """Dropout of whole feature maps: in training mode each is set to 0 with probability ``p``, otherwise divided by
+    ``1 - p``."""
 
     @checked
     def __init__(self, p: float = 0.5) -> None:
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
+        """x (N, C, ...) -> the same shape."""
         return F.dropout2d(x, self.p, self.training)
 
 
 class Flatten(Module):
-    """All axes from ``start_axis`` on made one: (N, C, H, W) -> (N, C H W)."""
+    """The axes from ``start_axis`` on as one axis: (N, C, H, W) -> (N, C H W) for the default, 1."""
 
     @checked
     def __init__(self, start_axis: int = 1) -> None:
         self.start_axis = start_axis
 
     def forward(self, x: Tensor) -> Tensor:
+        """x (N, ...) -> (N, M) for ``start_axis`` 1."""
         return flatten(x, self.start_axis)
 
 
 class Unflatten(Module):
-    """The axis ``axis`` made several of the lengths ``sizes``: (N, C H W) -> (N, C, H, W)."""
+    """The axis ``axis`` split into axes of lengths ``sizes``: (N, C H W) -> (N, C, H, W) for 1, (C, H, W)."""
 
     @checked
     def __init__(self, axis: int, sizes: tuple[int, ...]) -> None:
         self.axis, self.sizes = axis, sizes
 
     def forward(self, x: Tensor) -> Tensor:
+        """x (..., M, ...) -> (..., *sizes, ...)."""
         x = as_tensor("Unflatten", "x", x)
         axis = axis_from_front("Unflatten", self.axis, x.ndim)
         return reshape(x, (*x.shape[:axis], *self.sizes, *x.shape[axis + 1 :]))

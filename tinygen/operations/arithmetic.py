@@ -1,9 +1,9 @@
-"""Arithmetic, element by element, and choices between elements.
+"""Arithmetic, element by element, and the choice between elements.
 
-Every product below is the derivative that a first calculus course gives, times the incoming gradient g. Where a
-derivative does not exist (at a tie, at 0) the choice is stated: ties share the gradient evenly, |x| has slope 0 at 0.
-Where the value is NaN, so is the gradient. An element that was not taken has the gradient 0 whatever g is: its zero is
-chosen, not multiplied, for 0 times infinity is NaN.
+Each vector-Jacobian product is the derivative times the gradient g of the result. Where the derivative does not exist,
+a value is chosen: at a tie each operand gets half of g, and the derivative of |x| at 0 is 0. Where the result is NaN,
+so is the gradient. An element that was not chosen has the gradient 0 for every g, infinite ones too: the 0 is selected
+by ``where``, since 0 times infinity is NaN.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array, array_module
 from tinygen.kernels import elementwise as kernels
-from tinygen.operations.comparison import constant, floor_divide, not_equal, sign
+from tinygen.operations.comparison import floor_divide, nondifferentiable, not_equal, sign
 
 __all__ = ["abs", "add", "clip", "divide", "maximum", "minimum", "multiply", "negative", "remainder"]
 __all__ += ["subtract", "where"]
@@ -52,9 +52,9 @@ def negative(x: Array) -> Array:
     lambda g, condition, x, y: where(condition, 0.0, g),
 )
 def where(condition: Array, x: Array, y: Array) -> Array:
-    """``x`` where ``condition`` holds, ``y`` elsewhere; the gradient goes to the one that was taken."""
+    """``x`` where ``condition`` holds, ``y`` elsewhere; the gradient goes to the chosen element."""
     if isinstance(y, float) and y == 0 and not isinstance(x, (int, float)) and x.dtype.kind == "f":
-        return kernels.kept(x, condition)
+        return kernels.masked(x, condition)
     x, y = _fitting(x, y), _fitting(y, x)
     return array_module(condition, x, y).where(condition, x, y)
 
@@ -67,72 +67,75 @@ def _fitting(number: Any, array: Any) -> Any:
     return number
 
 
-def weighed(g: Tensor, share: Tensor) -> Tensor:
-    """``g share``, and 0 where the share is 0, whatever g is there."""
-    return where(not_equal(share, 0), g, 0.0) * share
+def weighted(g: Tensor, weight: Tensor) -> Tensor:
+    """``g weight``, and 0 where the weight is 0, for every g, infinite ones too."""
+    return where(not_equal(weight, 0), g, 0.0) * weight
 
 
 @operands("x")
-@operation(lambda g, x: weighed(g, sign(x)))
+@operation(lambda g, x: weighted(g, sign(x)))
 def abs(x: Array) -> Array:
-    """``|x|``; slope 0 at 0."""
+    """``|x|``; derivative 0 at 0."""
     return array_module(x).abs(x)
 
 
+@nondifferentiable
+def _fraction_if_larger(x: Array, y: Array, *, tie: float, dtype: Any) -> Array:
+    is_ordered = (x >= y) | (x < y)
+    return array_module(x, y).where(is_ordered, (x > y) + tie * (x == y), np.nan).astype(dtype)
+
+
 def _if_larger(g: Tensor, x: Any, y: Any, tie: float = 0.5) -> Tensor:
-    """``g`` where x > y, ``tie`` times g where they are equal, 0 where x < y, NaN where one of them is."""
-
-    @constant
-    def share(x: Array, y: Array) -> Array:
-        is_ordered = (x >= y) | (x < y)
-        return array_module(x, y).where(is_ordered, (x > y) + tie * (x == y), np.nan).astype(g.dtype)
-
-    return weighed(g, share(x, y))
+    """``g`` where x > y, ``tie`` times g where they are equal, 0 where x < y, NaN where one of them is NaN."""
+    return weighted(g, _fraction_if_larger(x, y, tie=tie, dtype=g.dtype))
 
 
 @elementwise(_if_larger, lambda g, x, y: _if_larger(g, y, x))
 def maximum(x: Array, y: Array) -> Array:
-    """The larger of ``x`` and ``y``, element by element; a tie shares the gradient evenly."""
+    """The larger of ``x`` and ``y``, element by element; at a tie each gets half of the gradient."""
     return array_module(x, y).maximum(x, y)
 
 
 @elementwise(lambda g, x, y: _if_larger(g, y, x), _if_larger)
 def minimum(x: Array, y: Array) -> Array:
-    """The smaller of ``x`` and ``y``, element by element; a tie shares the gradient evenly."""
+    """The smaller of ``x`` and ``y``, element by element; at a tie each gets half of the gradient."""
     return array_module(x, y).minimum(x, y)
 
 
-def _raised(x: Array, low: Array | None) -> Array:
-    return x if low is None else array_module(x, low).maximum(x, low)
-
-
-def _raised_constant(x: Any, low: Any) -> Any:
-    """``x`` held up by ``low``, without a gradient."""
-    return x if low is None else constant(_raised)(x, low)
+def _at_least(x: Array, min: Array | None) -> Array:
+    return x if min is None else array_module(x, min).maximum(x, min)
 
 
 def _below_max(g: Tensor, x: Any, min: Any, max: Any) -> Tensor:
-    """``g`` where the upper bound does not hold x down."""
-    return g if max is None else _if_larger(g, max, _raised_constant(x, min), tie=1.0)
+    """``g`` where x, once it is at least ``min``, is at most ``max``; 0 elsewhere."""
+    return g if max is None else _if_larger(g, max, _lower_bounded(x, min), tie=1.0)
 
 
 def _above_min(g: Tensor, x: Any, min: Any) -> Tensor:
-    """``g`` where the lower bound does not hold x up."""
+    """``g`` where x is at least ``min``, 0 elsewhere."""
     return g if min is None else _if_larger(g, x, min, tie=1.0)
+
+
+_maximum_without_gradient = nondifferentiable(lambda x, y: array_module(x, y).maximum(x, y))
+
+
+def _lower_bounded(x: Any, min: Any) -> Any:
+    """The larger of ``x`` and ``min``, without a gradient."""
+    return x if min is None else _maximum_without_gradient(x, min)
 
 
 @elementwise(
     lambda g, x, min, max: _above_min(_below_max(g, x, min, max), x, min),
     lambda g, x, min, max: _if_larger(_below_max(g, x, min, max), min, x, tie=0.0),
-    lambda g, x, min, max: _if_larger(g, _raised_constant(x, min), max, tie=0.0),
+    lambda g, x, min, max: _if_larger(g, _lower_bounded(x, min), max, tie=0.0),
 )
 def clip(x: Array, min: Array | None = None, max: Array | None = None) -> Array:
-    """``x`` held between ``min`` and ``max`` (numbers or tensors, or None); slope 1 on the bounds, 0 outside."""
-    y = _raised(x, min)
+    """``x`` limited to ``min`` and ``max`` (numbers, tensors or None); derivative 1 on the bounds, 0 outside."""
+    y = _at_least(x, min)
     return y if max is None else array_module(y, max).minimum(y, max)
 
 
 @elementwise(lambda g, x, y: g, lambda g, x, y: -g * floor_divide(x, y))
 def remainder(x: Array, y: Array) -> Array:
-    """What is left of ``x`` when ``y`` is taken from it a whole number of times; it has the sign of ``y``."""
+    """``x - y floor(x / y)``, the remainder of the division rounded down; it has the sign of ``y``."""
     return x % y

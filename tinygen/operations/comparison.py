@@ -1,25 +1,30 @@
-"""Functions without a gradient: comparisons, signs and positions.
+"""Functions without a gradient: comparisons, signs and positions of extremes.
 
-They are piecewise constant, so their derivative is 0 wherever it exists; their results remember nothing.
+They are piecewise constant, so their derivative is 0 wherever it exists; their results are leaves of the graph.
 """
 
 import functools
+import inspect
 import operator
 from collections.abc import Callable
-from typing import Any
 
-from tinygen.autograd.arguments import bare, checked
-from tinygen.autograd.tensor import Tensor
+from tinygen.autograd.arguments import bare, checked, of_tensors
+from tinygen.autograd.tensor import Parameters, Tensor
 from tinygen.backend import Array, array_module, without_underflow
 
 
-def constant(value: Callable[..., Array]) -> Callable[..., Tensor]:
-    """Make a function of tensors (arrays, numbers) that has no gradient out of one of arrays."""
-    name = "comparison" if value.__name__ == "<lambda>" else value.__name__.strip("_")
+def nondifferentiable(value: Callable[Parameters, Array]) -> Callable[Parameters, Tensor]:
+    """Make a function of tensors (arrays, numbers) out of the function of arrays below; it has no gradient.
+
+    Its positional arguments are operands, its keywords options. Raises ``TypeError`` for operands for which it is not
+    defined, ``ValueError`` for shapes that do not broadcast.
+    """
+    name, signature = value.__name__.strip("_"), inspect.signature(value)
+    operands = [p.name for p in signature.parameters.values() if p.annotation in (Array, p.empty)]
 
     @functools.wraps(value)
-    def function(*operands: Any, **options: Any) -> Tensor:
-        arrays = [bare(name, x) for x in operands]
+    def function(*args: Parameters.args, **options: Parameters.kwargs) -> Tensor:
+        arrays = [bare(name, x) for x in args]
         try:
             return Tensor(without_underflow(value, *arrays, **options))
         except TypeError:
@@ -28,47 +33,48 @@ def constant(value: Callable[..., Array]) -> Callable[..., Tensor]:
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
 
+    vars(function)["__signature__"] = of_tensors(signature, operands)
     return function
 
 
-equal = constant(operator.eq)
-not_equal = constant(operator.ne)
-less = constant(operator.lt)
-less_equal = constant(operator.le)
-greater = constant(operator.gt)
-greater_equal = constant(operator.ge)
-logical_and = constant(operator.and_)
-logical_or = constant(operator.or_)
-logical_not = constant(operator.invert)
+equal = nondifferentiable(operator.eq)
+not_equal = nondifferentiable(operator.ne)
+less = nondifferentiable(operator.lt)
+less_equal = nondifferentiable(operator.le)
+greater = nondifferentiable(operator.gt)
+greater_equal = nondifferentiable(operator.ge)
+logical_and = nondifferentiable(operator.and_)
+logical_or = nondifferentiable(operator.or_)
+logical_not = nondifferentiable(operator.invert)
 
 
-@constant
+@nondifferentiable
 def sign(x: Array) -> Array:
-    """-1, 0 or 1, the sign of ``x``."""
+    """The sign of ``x``, element by element: -1, 0 or 1."""
     return array_module(x).sign(x)
 
 
-@constant
+@nondifferentiable
 def floor_divide(x: Array, y: Array) -> Array:
-    """The largest whole number not above ``x / y``."""
+    """``x / y`` rounded down to a whole number."""
     return x // y
 
 
-@constant
+@nondifferentiable
 def isfinite(x: Array) -> Array:
     """Whether ``x`` is neither infinite nor NaN."""
     return array_module(x).isfinite(x)
 
 
 @checked
-@constant
+@nondifferentiable
 def argmax(x: Array, axis: int | None = None, keepdims: bool = False) -> Array:
-    """The position of the first maximum along ``axis`` (None: in the flattened tensor)."""
+    """The index of the first maximum of x (any shape) along ``axis``; default: in the flattened tensor."""
     return array_module(x).asarray(x).argmax(axis=axis, keepdims=keepdims)
 
 
 @checked
-@constant
+@nondifferentiable
 def argmin(x: Array, axis: int | None = None, keepdims: bool = False) -> Array:
-    """The position of the first minimum along ``axis`` (None: in the flattened tensor)."""
+    """The index of the first minimum of x (any shape) along ``axis``; default: in the flattened tensor."""
     return array_module(x).asarray(x).argmin(axis=axis, keepdims=keepdims)

@@ -1,7 +1,8 @@
-"""Tensors from nothing: constants, ranges, and numbers drawn by chance.
+"""New tensors: constants, ranges and random numbers.
 
-All are float32 unless ``dtype`` says otherwise and live on the CPU unless ``device`` does. Chance is always drawn on
-the CPU, from the library's one generator, and copied: a seed gives the same numbers on every device.
+Default: float32, on the CPU. Random numbers are drawn on the CPU from the library's one generator and copied to the
+device, so a seed gives the same numbers on every device. Each function raises ``TypeError`` for an argument of another
+type and for ``requires_grad`` with a dtype that is not floating point.
 """
 
 from collections.abc import Callable
@@ -25,13 +26,13 @@ def _made(name: str, array: Any, dtype: Any, device: str | None, requires_grad: 
 
 @checked
 def zeros(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
-    """Zeros of ``shape`` (also one tuple)."""
+    """Zeros of ``shape``, given as numbers or as one tuple."""
     return _made("zeros", np.zeros(shape, dtype or np.float32), dtype, device, requires_grad)
 
 
 @checked
 def ones(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
-    """Ones of ``shape`` (also one tuple)."""
+    """Ones of ``shape``, given as numbers or as one tuple."""
     return _made("ones", np.ones(shape, dtype or np.float32), dtype, device, requires_grad)
 
 
@@ -44,7 +45,7 @@ def full(
     device: str | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """``value`` everywhere."""
+    """A tensor of ``shape`` whose elements are all ``value``."""
     return _made("full", np.full(shape, value, np.float32 if dtype is None else None), dtype, device, requires_grad)
 
 
@@ -68,7 +69,7 @@ def arange(*bounds: float, dtype: Any = None, device: str | None = None, require
 def linspace(
     start: float, stop: float, num: int, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """``num`` numbers at equal distances from ``start`` to ``stop``, both included."""
+    """``num`` equally spaced numbers from ``start`` to ``stop``, both included: shape (num,)."""
     return _made("linspace", np.linspace(start, stop, num), dtype, device, requires_grad)
 
 
@@ -104,13 +105,13 @@ def _like(make: Callable[..., Tensor], x: Tensor, *args: Any, **options: Any) ->
 
 @checked
 def zeros_like(x: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
-    """Zeros with the shape of ``x``, and its dtype and device unless others are given."""
+    """Zeros with the shape of ``x``; default: also its dtype and device."""
     return _like(zeros, x, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 @checked
 def ones_like(x: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
-    """Ones with the shape of ``x``, and its dtype and device unless others are given."""
+    """Ones with the shape of ``x``; default: also its dtype and device."""
     return _like(ones, x, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
@@ -118,17 +119,17 @@ def ones_like(x: Tensor, *, dtype: Any = None, device: str | None = None, requir
 def full_like(
     x: Tensor, value: float, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """``value`` everywhere, with the shape of ``x``, and its dtype and device unless others are given."""
+    """A tensor whose elements are all ``value``; with the shape of ``x``; default: also its dtype and device."""
     return _like(full, x, value, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 @checked
 def randn_like(x: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
-    """Standard normal numbers with the shape of ``x``, and its dtype and device unless others are given."""
+    """Standard normal numbers with the shape of ``x``; default: also its dtype and device."""
     return _like(randn, x, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 @checked
 def rand_like(x: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
-    """Uniform numbers with the shape of ``x``, and its dtype and device unless others are given."""
+    """Uniform numbers with the shape of ``x``; default: also its dtype and device."""
     return _like(rand, x, dtype=dtype, device=device, requires_grad=requires_grad)

@@ -1,8 +1,8 @@
-"""Functions of one number, applied to every element: exponentials, logarithms, roots, and the S-shaped curves.
+"""Functions of one number, element by element: exponentials, logarithms, powers, sines and activation functions.
 
-Where the derivative is shortest in terms of the function's own value y (exp' = y, tanh' = 1 - y^2), the product takes
-y, which is at hand, instead of computing it again. A power's slope is what its formula says in the limit: never NaN
-beside a finite value.
+Where the derivative is a function of the value y (exp' = y, tanh' = 1 - y^2), the vector-Jacobian product uses y, which
+was kept, and does not compute it again. The derivative of a power is the limit of its formula, so it is not NaN where
+the value is finite.
 """
 
 from typing import Any
@@ -13,8 +13,8 @@ from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array, array_module
 from tinygen.kernels import elementwise as kernels
-from tinygen.operations.arithmetic import weighed, where
-from tinygen.operations.comparison import constant
+from tinygen.operations.arithmetic import weighted, where
+from tinygen.operations.comparison import nondifferentiable
 from tinygen.operations.creation import full_like, zeros_like
 
 
@@ -46,18 +46,22 @@ def log1p(x: Array) -> Array:
     return array_module(x).log1p(x)
 
 
+_is_flat_in_base = nondifferentiable(lambda g, x, p: (x == 0) & ((p == 0) | (g == 0)))
+_is_flat_in_exponent = nondifferentiable(lambda x, p: (x < 0) & (p % 1 == 0) | (x == 0) & (p >= 0))
+
+
 def _power_in_base(g: Tensor, x: Any, p: Any) -> Tensor:
-    """p x^(p - 1); at x = 0, where the slope may be infinite, 0 if p or g is 0."""
+    """g p x^(p - 1); at x = 0, where x^(p - 1) may be infinite, 0 if p or g is 0."""
     if not isinstance(p, Tensor) and (p == 0 or p >= 1):
         return zeros_like(g) if p == 0 else g if p == 1 else g * (p * x ** (p - 1))
-    is_flat = constant(lambda g, x, p: (x == 0) & ((p == 0) | (g == 0)))(g, x, p)
+    is_flat = _is_flat_in_base(g, x, p)
     return where(is_flat, 0.0, g * (p * where(is_flat, 1.0, x) ** (p - 1)))
 
 
 def _power_in_exponent(g: Tensor, x: Any, p: Any) -> Tensor:
-    """x^p log x; 0 at x = 0, which is the limit for p > 0, and for whole p of x < 0, alone among their neighbours."""
+    """g x^p log x; 0 at x = 0, the limit for p > 0, and for x < 0 with a whole p, where x^p is not defined nearby."""
     x = x if isinstance(x, Tensor) else full_like(p, x)
-    is_flat = constant(lambda x, p: (x < 0) & (p % 1 == 0) | (x == 0) & (p >= 0))(x, p)
+    is_flat = _is_flat_in_exponent(x, p)
     return where(is_flat, 0.0, g * (x**p * log(where(is_flat, 1.0, x))))
 
 
@@ -67,16 +71,19 @@ def power(x: Array, p: Array) -> Array:
     return x**p
 
 
-def _half_over_root(g: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """g / (2 y); 0 if both are 0, so that where nobody asks for the root of 0 its slope does no harm."""
-    is_nothing = constant(lambda g, y: (g == 0) & (y == 0))(g, y)
-    return where(is_nothing, 0.0, g / (2 * where(is_nothing, 1.0, y)))
+_are_zero = nondifferentiable(lambda g, y: (g == 0) & (y == 0))
+
+
+def _sqrt_vjp(g: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """g / (2 y), and 0 where g and y are 0: a root that the result does not depend on adds no NaN."""
+    are_zero = _are_zero(g, y)
+    return where(are_zero, 0.0, g / (2 * where(are_zero, 1.0, y)))
 
 
 @real_operands("x")
-@operation(_half_over_root, keeps_output=True)
+@operation(_sqrt_vjp, keeps_output=True)
 def sqrt(x: Array) -> Array:
-    """The square root; its slope at 0 is infinite (``norm`` and ``std`` have slope 0 there)."""
+    """The square root; its derivative at 0 is infinite (that of ``norm`` and ``std`` is 0 there)."""
     return array_module(x).sqrt(x)
 
 
@@ -110,41 +117,41 @@ def sigmoid(x: Array) -> Array:
 
 @operation(lambda g, x: g * sigmoid(x))
 def softplus(x: Array) -> Array:
-    """``log(1 + e^x)``, exact for large ``|x|`` too."""
+    """``log(1 + e^x)``, accurate for large ``|x|`` too."""
     return kernels.softplus(x)
 
 
-@operation(lambda g, x, slope: leaky_relu_product(g, x, slope=slope))
+@operation(lambda g, x, slope: leaky_relu_vjp(g, x, slope=slope))
 def leaky_relu(x: Array, slope: float) -> Array:
     """``x`` where it is positive, ``slope x`` elsewhere (Maas et al. 2013)."""
     return kernels.leaky_relu(x, slope)
 
 
-@operation(lambda g, h, x, slope: leaky_relu_product(g, x, slope=slope), None)
-def leaky_relu_product(g: Array, x: Array, slope: float) -> Array:
-    """``g`` times the slope of ``leaky_relu`` at ``x``: linear in ``g``, constant in ``x`` between its kinks."""
+@operation(lambda g, h, x, slope: leaky_relu_vjp(g, x, slope=slope), None)
+def leaky_relu_vjp(g: Array, x: Array, slope: float) -> Array:
+    """``g`` times the derivative of ``leaky_relu`` at ``x``: linear in ``g``, piecewise constant in ``x``."""
     return kernels.leaky_relu_derivative(g, x, slope)
 
 
-@constant
+@nondifferentiable
 def _is_negative(y: Array) -> Array:
     """1 where ``y`` is negative, NaN where it is NaN, 0 elsewhere."""
     return array_module(y).where(y == y, y < 0, y).astype(y.dtype)
 
 
-@operation(lambda g, y, x, alpha: elu_product(g, y, alpha=alpha), keeps_output=True)
+@operation(lambda g, y, x, alpha: elu_vjp(g, y, alpha=alpha), keeps_output=True)
 def elu(x: Array, alpha: float) -> Array:
     """``x`` where it is positive, ``alpha (e^x - 1)`` elsewhere (Clevert et al. 2016), for ``alpha > 0``."""
     return kernels.elu(x, alpha)
 
 
 @operation(
-    lambda g, h, y, alpha: elu_product(g, y, alpha=alpha),
-    lambda g, h, y, alpha: weighed(g * h, _is_negative(y)),
+    lambda g, h, y, alpha: elu_vjp(g, y, alpha=alpha),
+    lambda g, h, y, alpha: weighted(g * h, _is_negative(y)),
 )
-def elu_product(g: Array, y: Array, alpha: float) -> Array:
-    """``g`` times the slope of ``elu`` where its value is ``y``: 1 where y > 0, ``y + alpha = alpha e^x`` elsewhere.
+def elu_vjp(g: Array, y: Array, alpha: float) -> Array:
+    """``g`` times the derivative of ``elu`` where its value is ``y``: 1 for y > 0, else ``y + alpha = alpha e^x``.
 
-    Named, because the slope is a function of the value: with this operation the family closes under differentiation.
+    An operation of its own, whose vector-Jacobian products are made of itself and of arithmetic.
     """
     return kernels.elu_derivative(g, y, alpha)

@@ -28,13 +28,13 @@ def avg_pool2d_adjoint(
     return kernels.avg_pool2d_adjoint(x, size, kernel_size, stride, padding, output_size, divisors)
 
 
-@operation(lambda g, x, indices: put_pixels(g, indices=indices, size=x.shape[2:]), linear=True)
-def take_pixels(x: Array, indices: Array) -> Array:
+@operation(lambda g, x, indices: scatter_add2d(g, indices=indices, size=x.shape[2:]), linear=True)
+def gather2d(x: Array, indices: Array) -> Array:
     """x (N, C, H, W), indices (N, C, H_out, W_out) of positions h W + w -> the pixels there."""
-    return kernels.take_pixels(x, indices)
+    return kernels.gather2d(x, indices)
 
 
-@operation(lambda g, x, indices, size: take_pixels(g, indices=indices), linear=True)
-def put_pixels(x: Array, indices: Array, size: Pair) -> Array:
+@operation(lambda g, x, indices, size: gather2d(g, indices=indices), linear=True)
+def scatter_add2d(x: Array, indices: Array, size: Pair) -> Array:
     """x (N, C, H_out, W_out) added to the pixels at ``indices`` of an image of zeros, (N, C, H, W)."""
-    return kernels.put_pixels(x, indices, size)
+    return kernels.scatter_add2d(x, indices, size)

@@ -1,8 +1,8 @@
-"""Products of matrices, and einsum, which writes every product of tensors as a line of indices.
+"""Products of matrices, and Einstein summation.
 
-For Y = A B the change dY = dA B + A dB gives the products G B^T and A^T G. The same argument, written in indices,
-gives all of einsum: for y_ik = sum_j a_ij b_jk the gradient of a is sum_k g_ik b_jk, which is an einsum again: the
-operand's own indices as the result, the result's indices in the operand's place.
+For Y = A B, dY = dA B + A dB, so with G = dL/dY the vector-Jacobian products are G B^T and A^T G. The same in indices
+gives those of einsum: for y_ik = sum_j a_ij b_jk the gradient of a is sum_k g_ik b_jk, an einsum in which the indices
+of the result and of the operand have changed places.
 """
 
 import math
@@ -37,19 +37,21 @@ def affine(x: Array, weight: Array, bias: Array | None) -> Array:
 
 
 def _tensors(function: str, *operands: Any) -> list[Tensor]:
-    """The operands as tensors, lists and numbers where the first tensor among them lives."""
-    home = next((operand.device for operand in operands if isinstance(operand, Tensor)), None)
+    """The operands as tensors, lists and numbers on the device of the first tensor among them."""
+    device = next((operand.device for operand in operands if isinstance(operand, Tensor)), None)
     return [
-        as_tensor(function, f"operand {i}", operand, None if hasattr(operand, "dtype") else home)
+        as_tensor(function, f"operand {i}", operand, None if hasattr(operand, "dtype") else device)
         for i, operand in enumerate(operands)
     ]
 
 
 def matmul(x: Tensor, y: Tensor) -> Tensor:
-    """The matrix product over the last two axes, the axes before them broadcast; a vector is a row on the left and a
-    column on the right, and leaves no axis behind (``numpy.matmul``): (..., n, k), (..., k, m) -> (..., n, m).
+    """The matrix product x (..., n, k), y (..., k, m) -> (..., n, m), the leading axes broadcast, as ``numpy.matmul``.
+    A vector (k,) is a row on the left or a column on the right; the result then lacks that axis.
 
-    Raises ``ValueError`` where the shapes do not fit."""
+    Raises ``ValueError`` where the lengths k differ, where the leading axes do not broadcast and for operands without
+    axes.
+    """
     x, y = _tensors("matmul", x, y)
     if x.ndim == 0 or y.ndim == 0:
         raise ValueError(f"matmul: expects operands with at least one axis, got shapes {x.shape} and {y.shape}")
@@ -60,16 +62,16 @@ def matmul(x: Tensor, y: Tensor) -> Tensor:
         product = matmul(expand_dims(x, 0) if x.ndim == 1 else x, expand_dims(y, 1) if y.ndim == 1 else y)
         product = squeeze(product, -1) if y.ndim == 1 else product
         return squeeze(product, -2 if y.ndim > 1 else -1) if x.ndim == 1 else product
-    if y.ndim == 2 and x.ndim > 2:  # one tall matrix instead of many that share their second factor
+    if y.ndim == 2 and x.ndim > 2:  # one product of a taller matrix instead of one product per matrix
         tall = reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
         return reshape(_matmul(tall, y), (*x.shape[:-1], y.shape[-1]))
     lead = common_shape("matmul, axes in front", x.shape[:-2], y.shape[:-2])
-    return _matmul(_stretched(x, (*lead, *x.shape[-2:])), _stretched(y, (*lead, *y.shape[-2:])))
+    return _matmul(_broadcast(x, (*lead, *x.shape[-2:])), _broadcast(y, (*lead, *y.shape[-2:])))
 
 
 def _gradient_of_operand(g: Tensor, index: int, *operands: Tensor, inputs: tuple[str, ...], output: str) -> Tensor:
-    """The einsum that puts ``g`` in the place of operand ``index``; indices that were summed away there alone
-    come back by broadcasting."""
+    """The einsum with ``g`` in place of operand ``index``, then a broadcast over the indices that occur in that operand
+    alone and were summed over."""
     others = [operand for i, operand in enumerate(operands) if i != index]
     letters = [subscripts for i, subscripts in enumerate(inputs) if i != index]
     wanted = inputs[index]
@@ -86,9 +88,9 @@ def _einsum(*operands: Array, inputs: tuple[str, ...], output: str) -> Array:
 
 @checked
 def einsum(subscripts: str, *operands: Tensor) -> Tensor:
-    """The sum over products that ``subscripts`` spells (``"bij,bjk->bik"``), as ``numpy.einsum``: repeated letters
-    in one operand take its diagonal, ``...`` stands for further axes, without ``->`` the letters that occur once are
-    kept in alphabetical order.
+    """The sum of products that ``subscripts`` denotes, as ``numpy.einsum``: ``"bij,bjk->bik"`` for operands of shapes
+    (b, i, j) and (b, j, k). A letter that is repeated in one operand takes its diagonal, ``...`` stands for further
+    axes, and without ``->`` the letters that occur once remain, in alphabetical order.
 
     Raises ``ValueError`` where the letters do not match the shapes of the operands.
     """
@@ -98,7 +100,7 @@ def einsum(subscripts: str, *operands: Tensor) -> Tensor:
     if len(inputs) != len(tensors):
         raise ValueError(f"einsum: {subscripts!r} names {len(inputs)} operands, got {len(tensors)}")
     free = [letter for letter in _LETTERS if letter not in subscripts]
-    inputs, dots = _spell_out_ellipses(inputs, tensors, free)
+    inputs, dots = _expand_ellipsis(inputs, tensors, free)
     if not arrow:
         letters = "".join(inputs)
         output = dots + "".join(sorted({c for c in letters if letters.count(c) == 1 and c not in dots}))
@@ -116,7 +118,7 @@ def einsum(subscripts: str, *operands: Tensor) -> Tensor:
             f"einsum: the result {output!r} of {subscripts!r} must name indices of the operands, once each"
         )
     operands_of = list(zip(inputs, tensors, strict=True))
-    tensors = [_stretched(operand, tuple(sizes[letter] for letter in names)) for names, operand in operands_of]
+    tensors = [_broadcast(operand, tuple(sizes[letter] for letter in names)) for names, operand in operands_of]
     distinct = [_diagonal(names, operand) for names, operand in zip(inputs, tensors, strict=True)]
     return _einsum(*(operand for _, operand in distinct), inputs=tuple(names for names, _ in distinct), output=output)
 
@@ -124,28 +126,29 @@ def einsum(subscripts: str, *operands: Tensor) -> Tensor:
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-def _stretched(operand: Tensor, shape: tuple[int, ...]) -> Tensor:
+def _broadcast(operand: Tensor, shape: tuple[int, ...]) -> Tensor:
     return operand if operand.shape == shape else broadcast_to(operand, shape)
 
 
-def _spell_out_ellipses(inputs: list[str], tensors: list[Tensor], free: list[str]) -> tuple[list[str], str]:
-    """Letters for the axes behind each ``...``, counted from the right as broadcasting counts them."""
+def _expand_ellipsis(inputs: list[str], tensors: list[Tensor], free: list[str]) -> tuple[list[str], str]:
+    """``inputs`` with letters for the axes that each ``...`` stands for, aligned from the right as in broadcasting; and
+    all these letters."""
     widths = [
         x.ndim - len(names.replace("...", "")) if "..." in names else 0
         for names, x in zip(inputs, tensors, strict=True)
     ]
     dots = "".join(free.pop() for _ in range(max(widths, default=0)))
-    spelled = [names.replace("...", dots[len(dots) - width :]) for names, width in zip(inputs, widths, strict=True)]
-    return spelled, dots
+    expanded = [names.replace("...", dots[len(dots) - width :]) for names, width in zip(inputs, widths, strict=True)]
+    return expanded, dots
 
 
 def _diagonal(names: str, operand: Tensor) -> tuple[str, Tensor]:
-    """An operand whose indices ``names`` spells, with each letter once: of axes that share a letter, the diagonal."""
+    """The letters and the operand with each letter once: of axes with the same letter, the diagonal."""
     for letter in dict.fromkeys(names):
-        together = [axis for axis, name in enumerate(names) if name == letter]
-        if len(together) > 1:
+        axes = [axis for axis, name in enumerate(names) if name == letter]
+        if len(axes) > 1:
             rest = [axis for axis, name in enumerate(names) if name != letter]
-            along = array_module(operand.data).arange(operand.shape[together[0]])
-            operand = getitem(transpose(operand, (*together, *rest)), (along,) * len(together))
+            index = array_module(operand.data).arange(operand.shape[axes[0]])
+            operand = getitem(transpose(operand, (*axes, *rest)), (index,) * len(axes))
             names = letter + "".join(names[axis] for axis in rest)
     return names, operand

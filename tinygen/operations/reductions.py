@@ -1,10 +1,10 @@
-"""Sums, products, extremes, and the statistics made of them.
+"""Reductions: sums, products, extremes, means, variances and norms.
 
-Each takes ``axis`` (None: all; a number; a tuple) and ``keepdims``, as in NumPy. The sum is the adjoint of
-broadcasting (``autograd/broadcasting.py``); the others are made of it, or carry a product of their own where that is
-what keeps them finite. The dtype of a result depends on that of ``x`` alone, never on a length: sums and products of
-whole numbers and truth values are int64 (of unsigned ones uint64), means float64, as NumPy's; float16 is computed in
-float32 and the result rounded once.
+Each takes x of any shape, ``axis`` (a number or a tuple; default: all axes) and ``keepdims``, as in NumPy. The sum is
+the adjoint of broadcasting (``autograd/broadcasting.py``); the others are made of it, or are operations of their own
+where that keeps the gradient finite. The dtype of a result depends on that of ``x`` alone, not on its shape: as in
+NumPy, sums and products of integers and booleans are int64 (of unsigned integers uint64), and their means float64;
+float16 is computed in float32 and the result rounded once. An axis that x does not have raises ``ValueError``.
 """
 
 import math
@@ -19,8 +19,8 @@ from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array, array_module
 from tinygen.operations.arithmetic import abs as absolute
-from tinygen.operations.arithmetic import weighed, where
-from tinygen.operations.comparison import constant, equal, isfinite
+from tinygen.operations.arithmetic import weighted, where
+from tinygen.operations.comparison import equal, isfinite, nondifferentiable
 from tinygen.operations.elementwise import exp, sqrt
 from tinygen.operations.shaping import astype, cat, flip, reshape, transpose
 from tinygen.validation import number, whole_number, whole_numbers
@@ -29,7 +29,7 @@ Axis = int | tuple[int, ...] | None
 
 
 def _axes(name: str, x: Tensor, axis: Axis) -> tuple[int, ...]:
-    """``axis`` as positions from the front, each named once; a number may pass as its own only axis, as in NumPy."""
+    """``axis`` as a sorted tuple of axes from the front; a tensor without axes accepts 0 and -1, as in NumPy."""
     if axis is None:
         return tuple(range(x.ndim))
     given = (axis,) if type(axis) is int else whole_numbers(name, "axis", axis)
@@ -52,8 +52,8 @@ def _drop(y: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
     return y if keepdims else reshape(y, tuple(length for a, length in enumerate(y.shape) if a not in axes))
 
 
-def _with_room(x: Tensor) -> Tensor:
-    """``x``, whole numbers and truth values in the dtype of NumPy's sums and products of them."""
+def _promote(x: Tensor) -> Tensor:
+    """``x``, integers and booleans in the dtype that NumPy gives to their sums and products."""
     if x.dtype.kind == "f":
         return x
     dtype = np.result_type(x.dtype, np.uint64 if x.dtype.kind == "u" else np.int64)
@@ -63,14 +63,14 @@ def _with_room(x: Tensor) -> Tensor:
 @checked
 def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The sum of the elements over ``axis``."""
-    axes, x = _axes("sum", x, axis), _with_room(x)
+    axes, x = _axes("sum", x, axis), _promote(x)
     if len(axes) == x.ndim and not keepdims:
         return sum_to(x, shape=())
     return _drop(sum_to(x, shape=_kept(x, axes)), axes, keepdims)
 
 
-def _in_doubles(x: Tensor) -> Tensor:
-    """``x``, whole numbers and truth values as float64, as NumPy takes their means and norms."""
+def _as_floats(x: Tensor) -> Tensor:
+    """``x``, integers and booleans as float64, the dtype that NumPy gives to their means and norms."""
     return x if x.dtype.kind == "f" else astype(x, float)
 
 
@@ -84,14 +84,15 @@ def _count(name: str, x: Tensor, axes: tuple[int, ...]) -> int:
 @checked
 @operands("x", widen=True)
 def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The arithmetic mean of the elements over ``axis``; ``ValueError`` where there are none."""
-    return sum(_in_doubles(x), axis, keepdims) / _count("mean", x, _axes("mean", x, axis))
+    """The arithmetic mean of the elements over ``axis``. Raises ``ValueError`` where there are none."""
+    return sum(_as_floats(x), axis, keepdims) / _count("mean", x, _axes("mean", x, axis))
 
 
 @checked
 @operands("x", widen=True)
 def var(x: Tensor, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
-    """The variance of the elements, ``sum((x - mean)^2) / (n - ddof)``, over ``axis``."""
+    """The variance, ``sum((x - mean)^2) / (n - ddof)``, over the n elements along ``axis``. Raises ``ValueError`` for
+    n <= ddof."""
     return _variance("var", x, axis, keepdims, ddof)
 
 
@@ -104,31 +105,30 @@ def _variance(name: str, x: Tensor, axis: Axis, keepdims: bool, ddof: int) -> Te
 
 
 def _root(x: Tensor, p: float = 2) -> Tensor:
-    """The p-th root of a sum of non-negative terms, with slope 0 where it is 0: a norm's at the origin."""
-    vanishes = equal(x, 0 if p > 0 else math.inf)
-    positive = where(vanishes, 1.0, x)
-    return where(vanishes, 0.0, sqrt(positive) if p == 2 else positive ** (1 / p))
+    """The p-th root of a sum of non-negative terms, with derivative 0 where it is 0, as a norm has at the origin."""
+    is_zero = equal(x, 0 if p > 0 else math.inf)
+    positive = where(is_zero, 1.0, x)
+    return where(is_zero, 0.0, sqrt(positive) if p == 2 else positive ** (1 / p))
 
 
 @checked
 @operands("x", widen=True)
 def std(x: Tensor, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
-    """The standard deviation, the root of ``var``; slope 0 where all elements are equal."""
+    """The standard deviation, the square root of ``var``; derivative 0 where all elements are equal. Errors are those
+    of ``var``."""
     return _root(_variance("std", x, axis, keepdims, ddof))
 
 
-@constant
-def _share_of_extreme(x: Array, y: Array) -> Array:
-    """1 / k at each of the k elements of x that equal the extreme y, 0 elsewhere; NaN at all of them where y is NaN."""
+@nondifferentiable
+def _tie_weights(x: Array, y: Array) -> Array:
+    """1 / k at each of the k elements of x that equal the extreme y, 0 elsewhere; NaN everywhere where y is NaN."""
     xp = array_module(x)
     hits = (x == y).astype(x.dtype)
     repeated = tuple(a for a in range(x.ndim) if y.shape[a] != x.shape[a])
     return xp.where(y == y, hits / xp.maximum(hits.sum(axis=repeated, keepdims=True), 1), y)
 
 
-@operation(
-    lambda g, y, x, name, axes: weighed(broadcast_to(g, shape=x.shape), _share_of_extreme(x, y)), keeps_output=True
-)
+@operation(lambda g, y, x, name, axes: weighted(broadcast_to(g, shape=x.shape), _tie_weights(x, y)), keeps_output=True)
 def _extreme(x: Array, name: str, axes: tuple[int, ...]) -> Array:
     return getattr(x, name)(axis=axes, keepdims=True)
 
@@ -141,25 +141,26 @@ def _extreme_over(name: str, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
 
 @checked
 def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The largest element over ``axis``; ties share the gradient evenly."""
+    """The largest element over ``axis``; k equal ones get 1 / k of the gradient each. Raises ``ValueError`` if
+    there is none."""
     return _extreme_over("max", x, axis, keepdims)
 
 
 @checked
 def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The smallest element over ``axis``; ties share the gradient evenly."""
+    """The smallest element over ``axis``; k equal ones get 1 / k of the gradient each. Raises ``ValueError`` if
+    there is none."""
     return _extreme_over("min", x, axis, keepdims)
 
 
 @checked
 @operands("x", widen=True)
 def prod(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The product of the elements over ``axis``, by halves: the gradient needs no division, so zeros among the factors
-    do no harm."""
+    """The product of the elements over ``axis``, by halving: the gradient needs no division, so factors may be 0."""
     axes = _axes("prod", x, axis)
     rest = tuple(a for a in range(x.ndim) if a not in axes)
     kept = tuple(x.shape[a] for a in rest)
-    y = reshape(transpose(_with_room(x), axes + rest), (math.prod(x.shape[a] for a in axes), *kept))
+    y = reshape(transpose(_promote(x), axes + rest), (math.prod(x.shape[a] for a in axes), *kept))
     if not len(y):
         y = sum(y, 0, keepdims=True) + 1
     while len(y) > 1:
@@ -175,23 +176,23 @@ def _cumsum(x: Array, axis: int) -> Array:
 
 @checked
 def cumsum(x: Tensor, axis: int | None = None) -> Tensor:
-    """The sums of the first 1, 2, 3, ... elements along ``axis`` (None: of the flattened tensor)."""
-    x = _with_room(x)
+    """The sums of the first 1, 2, 3, ... elements along ``axis``; default: of the flattened tensor."""
+    x = _promote(x)
     if axis is None:
         return _cumsum(reshape(x, -1), axis=0)
     axes = _axes("cumsum", x, whole_number("cumsum", "axis", axis))
     return _cumsum(x, axis=axes[0]) if axes else x
 
 
-@constant
-def _shift(x: Array, axes: tuple[int, ...]) -> Array:
-    """The largest element, 0 where it is infinite or there is none."""
+@nondifferentiable
+def _shift(x: Array, *, axes: tuple[int, ...]) -> Array:
+    """The largest element over ``axes``, which keep length 1; 0 where it is infinite or there is none."""
     xp = array_module(x)
     largest = x.max(axis=axes, keepdims=True) if x.size else xp.zeros(_kept(x, axes), x.dtype)
     return xp.where(xp.isfinite(largest), largest, 0)
 
 
-# Each x enters y = log sum e^x with the weight e^(x - y); all weights are 0 where y is -infinity.
+# The derivative of y = log sum e^x is e^(x - y); 0 where y is -infinity.
 @operation(lambda g, y, x, axes: g * exp(x - where(isfinite(y), y, 0.0)), keeps_output=True)
 def _log_of_sum(x: Array, axes: tuple[int, ...]) -> Array:
     xp = array_module(x)
@@ -203,34 +204,37 @@ def _log_of_sum(x: Array, axes: tuple[int, ...]) -> Array:
 @checked
 @operands("x", widen=True)
 def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """``log sum e^x`` over ``axis``, shifted by the largest element so that nothing overflows or vanishes, and so that
-    the slopes, ``e^(x - y)``, have all their digits however large x and y are."""
-    axes, x = _axes("logsumexp", x, axis), _in_doubles(x)
+    """``y = log sum e^x`` over ``axis``. The largest element is subtracted first, so that nothing overflows and the
+    derivative ``e^(x - y)`` has full precision for large x too."""
+    axes, x = _axes("logsumexp", x, axis), _as_floats(x)
     shift = _shift(x, axes=axes)
     return _drop(_log_of_sum(x - shift, axes=axes) + shift, axes, keepdims)
 
 
 def log_softmax(x: Tensor, axis: Axis = -1, name: str = "log_softmax") -> Tensor:
-    """``x - log sum e^x`` over ``axis``; the largest element is taken off first, so that an offset costs no digits."""
+    """``x - log sum e^x`` over ``axis``; the largest element is subtracted first, so an offset costs no precision."""
     axes = _axes(name, x, axis)
     shifted = x - _shift(x, axes=axes)
     return shifted - _log_of_sum(shifted, axes=axes)
 
 
+_is_nonzero = nondifferentiable(lambda x: (x != 0).astype(x.dtype))
+
+
 @checked
 @operands("x", widen=True)
 def norm(x: Tensor, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The norm (``numpy.linalg.norm``) of ``x`` of any shape: Euclidean (Frobenius) by default; over one axis (or for a
-    vector) the sum ``(sum |x|^ord)^(1/ord)``, or the largest (smallest) |x| for ``ord`` = inf (-inf); over two axes (or
-    for a matrix) the largest (smallest) row sum of |x| for inf (-inf), column sum for 1 (-1), or ``"fro"``. Slope 0 at
-    the origin.
+    """The norm, as ``numpy.linalg.norm``; default: the Euclidean norm of a vector, the Frobenius norm of a matrix.
 
-    Raises ``ValueError`` for other ``ord``: those that need singular values are not differentiated here.
+    ``ord`` over one axis, or for a vector (n,): ``(sum |x|^ord)^(1/ord)``; inf (-inf): the largest (smallest) |x|. Over
+    two axes, or for a matrix (m, n): inf (-inf): the largest (smallest) row sum of |x|; 1 (-1): column sum; ``"fro"``.
+    The derivative at 0 is 0. Raises ``ValueError`` for another ``ord``; norms made of singular values have no gradient
+    here.
     """
-    x, axes = _in_doubles(x), _axes("norm", x, axis)
+    x, axes = _as_floats(x), _axes("norm", x, axis)
     ord = ord if ord is None or isinstance(ord, str) else number("norm", "ord", ord)
-    is_nothing = not x.size and ord in (1, math.inf)  # of which every norm is 0
-    if is_nothing or ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) < 2):
+    is_empty = not x.size and ord in (1, math.inf)  # then every norm is 0
+    if is_empty or ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) < 2):
         return _root(sum(x * x, axis, keepdims))
     if len(axes) == 2 and ord in (1, -1, math.inf, -math.inf):
         first, second = axes if axis is None else [a % x.ndim for a in axis]  # type: ignore[union-attr]
@@ -242,7 +246,7 @@ def norm(x: Tensor, ord: Any = None, axis: Axis = None, keepdims: bool = False) 
     if ord in (math.inf, -math.inf):
         return (max if ord > 0 else min)(absolute(x), axis, keepdims)
     if ord == 0:
-        return sum(constant(lambda x: (x != 0).astype(x.dtype))(x), axis, keepdims)
-    is_zero = equal(x, 0)  # whose slope is 0, also where |x|^(ord - 1) is infinite
+        return sum(_is_nonzero(x), axis, keepdims)
+    is_zero = equal(x, 0)  # where the derivative is 0, also if |x|^(ord - 1) is infinite
     terms = where(is_zero, 0.0 if ord > 0 else math.inf, where(is_zero, 1.0, absolute(x)) ** ord)
     return _root(sum(terms, axis, keepdims), ord)

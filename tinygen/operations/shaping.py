@@ -1,8 +1,8 @@
-"""Moving elements: reshaping, permuting axes, picking and putting back, joining and splitting.
+"""Shapes: reshaping, permuting axes, indexing, padding, joining and splitting.
 
-Nothing is computed here, only moved, so every one of these is a linear map and its product is its adjoint: the move
-backwards. Reshaping and permuting undo themselves; picking elements (``x[index]``) is undone by putting them back into
-zeros, adding up where one was picked twice; padding with zeros is undone by cropping.
+These operations move elements and compute nothing, so they are linear maps, and the vector-Jacobian product of each is
+its adjoint. The adjoint of reshaping and of permuting axes is the inverse; that of indexing (``x[index]``) is
+``scatter``, which adds elements to zeros at the index; that of padding is cropping.
 """
 
 import math
@@ -31,40 +31,46 @@ def _reshape(x: Array, shape: tuple[int, ...]) -> Array:
 
 @checked
 def reshape(x: Tensor, *shape: Any) -> Tensor:
-    """The same elements in another ``shape`` (also one tuple); one length may be -1, and follows from the rest."""
+    """The same elements in another ``shape``, given as numbers or as one tuple; one length may be -1: it is computed.
+
+    Raises ``ValueError`` where the numbers of elements differ.
+    """
     return _reshape(x, shape=shape)
 
 
 @checked
 def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """``x`` repeated along new leading axes and axes of length 1 until it has ``shape`` (a view; no copy)."""
+    """``x`` repeated along new leading axes and along axes of length 1 to ``shape``: a view, not a copy.
+
+    Raises ``ValueError`` where its shape does not broadcast to ``shape``.
+    """
     return broadcasting.broadcast_to(x, shape=shape)
 
 
 @checked
 def flatten(x: Tensor, start_axis: int = 0) -> Tensor:
-    """``x`` of any shape with the axes from ``start_axis`` on made one: (N, C, H, W) -> (N, C H W) for 1."""
+    """The axes from ``start_axis`` on as one axis: (N, C, H, W) -> (N, C H W) for ``start_axis`` 1."""
     start = axis_from_front("flatten", start_axis, x.ndim) if x.ndim else 0
     return _reshape(x, shape=(*x.shape[:start], math.prod(x.shape[start:])))
 
 
 @checked
 def squeeze(x: Tensor, axis: int | tuple[int, ...] | None = None) -> Tensor:
-    """``x`` of any shape without the axes of length 1 (None: all of them). Raises ``ValueError`` for other axes."""
+    """``x`` (any shape) without ``axis``, whose length must be 1, else ``ValueError``; default: without all axes of
+    length 1."""
     axis = None if x.ndim == 0 and axis in (0, -1) else axis  # a number may pass as its own only axis, as in NumPy
     axes = range(x.ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else [axis]
-    gone = {axis_from_front("squeeze", a, x.ndim) for a in axes if axis is not None or x.shape[a] == 1}
-    for a in gone:
+    removed = {axis_from_front("squeeze", a, x.ndim) for a in axes if axis is not None or x.shape[a] == 1}
+    for a in removed:
         if x.shape[a] != 1:
             raise ValueError(f"squeeze: axis {a} has length {x.shape[a]}, expected 1")
-    return _reshape(x, shape=tuple(length for a, length in enumerate(x.shape) if a not in gone))
+    return _reshape(x, shape=tuple(length for a, length in enumerate(x.shape) if a not in removed))
 
 
 @checked
 def expand_dims(x: Tensor, axis: int | tuple[int, ...]) -> Tensor:
-    """``x`` of any shape with new axes of length 1 at the positions ``axis`` of the result.
-
-    Raises ``ValueError`` for an axis out of range."""
+    """``x`` (any shape) with new axes of length 1 at the positions ``axis`` of the result;
+    ``ValueError`` for a repeated axis."""
     axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     ndim = x.ndim + len(axes)
     new = {axis_from_front("expand_dims", a, ndim) for a in axes}
@@ -81,9 +87,10 @@ def _permute(x: Array, axes: tuple[int, ...]) -> Array:
 
 @checked
 def transpose(x: Tensor, *axes: Any) -> Tensor:
-    """``x`` of any shape with its axes in the order ``axes`` (also one tuple), default: reversed.
+    """``x`` (any shape) with its axes in the order ``axes``, given as numbers or as one tuple; default: reversed.
 
-    Raises ``ValueError`` where ``axes`` is no permutation."""
+    Raises ``ValueError`` where ``axes`` are not a permutation of the axes of ``x``.
+    """
     order = tuple(axis_from_front("transpose", a, x.ndim) for a in axes) or tuple(reversed(range(x.ndim)))
     if sorted(order) != list(range(x.ndim)):
         raise ValueError(f"transpose: axes {axes} are not a permutation of the tensor's {x.ndim} axes")
@@ -92,7 +99,7 @@ def transpose(x: Tensor, *axes: Any) -> Tensor:
 
 @checked
 def swapaxes(x: Tensor, axis1: int, axis2: int) -> Tensor:
-    """``x`` of any shape with two axes exchanged."""
+    """``x`` (any shape) with two axes exchanged."""
     order = list(range(x.ndim))
     a, b = axis_from_front("swapaxes", axis1, x.ndim), axis_from_front("swapaxes", axis2, x.ndim)
     order[a], order[b] = b, a
@@ -109,7 +116,7 @@ def _getitem(x: Array, index: Any) -> Array:
 
 @operation(lambda g, x, index, shape: _getitem(g, index=index), linear=True)
 def scatter(x: Array, index: Any, shape: tuple[int, ...]) -> Array:
-    """Zeros of ``shape`` to which ``x`` is added at ``index``: the adjoint of picking ``[index]``."""
+    """Zeros of ``shape`` with ``x`` added at ``index``: the adjoint of indexing by ``[index]``."""
     xp = array_module(x)
     result = xp.zeros(shape, x.dtype)
     parts = index if isinstance(index, tuple) else (index,)
@@ -121,8 +128,8 @@ def scatter(x: Array, index: Any, shape: tuple[int, ...]) -> Array:
 
 
 def getitem(x: Tensor, index: Any) -> Tensor:
-    """``x[index]``: slices, integers, None, ``...``, and tensors, arrays or lists of integers or truth values, which
-    are copied, so that what becomes of them does not change the gradient. Raises ``IndexError`` for what is none."""
+    """``x[index]``; ``index``: slices, integers, None, ``...``, and tensors, arrays or lists of integers or booleans,
+    which are copied, so a later change of them does not change the gradient. Raises ``IndexError`` for others."""
     return _getitem(x, index=index_of(x, index))
 
 
@@ -145,8 +152,10 @@ def _inside(shape: tuple[int, ...], widths: tuple[tuple[int, int], ...]) -> tupl
 
 @checked
 def pad(x: Tensor, pad_width: Any) -> Tensor:
-    """``x`` with zeros around it: ``pad_width`` is a number, (before, after), or such a pair for every axis.
-    ``x`` has any shape. Raises ``ValueError`` for another form and for negative widths."""
+    """``x`` (any shape) padded with zeros; ``pad_width``: a number, (before, after), or one such pair for each axis.
+
+    Raises ``ValueError`` for anything else and for negative numbers.
+    """
     pad_width = pad_width if is_several(pad_width) else (pad_width, pad_width)
     given = [whole_numbers("pad", "pad_width", part, minimum=0) for part in pad_width]
     pairs = [given[0] + given[1]] * x.ndim if list(map(len, given)) == [1, 1] else given
@@ -170,14 +179,14 @@ def _cat(*tensors: Array, axis: int) -> Array:
 
 @checked
 def cat(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
-    """``tensors`` joined one behind the other along ``axis``; all other lengths must agree, but an empty vector
-    joins tensors of any shape. Raises ``ValueError`` where there is no tensor or the shapes do not agree."""
+    """``tensors`` concatenated along ``axis``; those of shape (0,) are left out. Raises ``ValueError`` where the
+    lengths of other axes differ, and for no tensor."""
     if not tensors:
         raise ValueError("cat: expects at least one tensor, got none")
     shape = next((x.shape for x in tensors if x.shape != (0,)), (0,))
     axis = axis_from_front("cat", axis, len(shape))
-    nothing = (*shape[:axis], 0, *shape[axis + 1 :])
-    tensors = [reshape(x, nothing) if x.shape == (0,) != nothing else x for x in tensors]
+    empty = (*shape[:axis], 0, *shape[axis + 1 :])
+    tensors = [reshape(x, empty) if x.shape == (0,) != empty else x for x in tensors]
     shapes = [x.shape for x in tensors]
     if len({(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}) > 1 or len({len(s) for s in shapes}) > 1:
         raise ValueError(f"cat: shapes {shapes} differ in more than axis {axis}")
@@ -186,8 +195,7 @@ def cat(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
 
 @checked
 def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
-    """``tensors`` of one shape joined along a new ``axis``. Raises ``ValueError`` where there is none or the shapes
-    differ."""
+    """``tensors`` of one shape joined along a new ``axis``. Raises ``ValueError`` where the shapes differ."""
     if not tensors:
         raise ValueError("stack: expects at least one tensor, got none")
     if len({x.shape for x in tensors}) != 1:
@@ -198,8 +206,10 @@ def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
 
 @checked
 def split(x: Tensor, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
-    """``x`` cut along ``axis``: into equal parts (a number), or at the given positions.
-    ``x`` has any shape. Raises ``ValueError`` where the axis cannot be divided so."""
+    """``x`` (any shape) split along ``axis`` into a number of equal parts, or at the given indices.
+
+    Raises ``ValueError`` where the axis cannot be split into equal parts.
+    """
     axis = axis_from_front("split", axis, x.ndim)
     length = x.shape[axis]
     cuts = indices_or_sections
@@ -221,5 +231,5 @@ def astype(x: Array, dtype: Any) -> Array:
 @checked
 @operation(lambda g, x, device: to(g, x.device), linear=True)
 def to(x: Array, device: str) -> Array:
-    """The same values on another ``device``: ``"cpu"``, ``"gpu"``, ``"gpu:1"``; the gradient travels back."""
+    """The same values on another ``device``: ``"cpu"``, ``"gpu"``, ``"gpu:1"``; the gradient is copied back."""
     return to_device(x, device)

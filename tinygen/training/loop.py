@@ -66,9 +66,8 @@ def train(
 
     ``step(batch, index)``, with ``index`` counting steps from 0 over all epochs, returns numbers. Their means over the
     steps of the epoch that returned them become metrics, together with those that ``evaluate()`` returns after it. A
-    checkpoint is written after every
-    epoch and whenever ``minutes`` have passed. Without a ``run`` (None) nothing is written or printed. Calls
-    ``tg.tune_malloc``.
+    checkpoint is written after every epoch and whenever ``minutes`` have passed. Without a ``run`` (None) nothing is
+    written or printed. Calls ``tg.tune_malloc``.
 
     Raises ``FloatingPointError`` where a number of a step is not finite, ``TypeError`` where a metric is no number,
     ``loader`` has no length or a part no state, and ``ValueError`` where ``evaluate`` returns a metric of a step or

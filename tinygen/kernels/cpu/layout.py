@@ -2,7 +2,7 @@
 
 Images of shape (N, C, H, W) are stored as (H, C, W, N), the batch innermost: element-wise work on a pixel runs over N
 adjacent numbers, and any range of image rows is a matrix without a copy. Kernels of shape (O, C, kh, kw) are stored as
-(O, kw, kh, C): all weights of an output channel are one row of a matrix, in the order in which im2col lays out windows.
+(O, kh, kw, C): all weights of an output channel are one row of a matrix, and those of some kernel rows a part of it.
 The shapes that callers see are always (N, C, H, W) and (O, C, kh, kw); only the strides differ.
 """
 
@@ -39,17 +39,22 @@ def match_layout(x: np.ndarray, like: np.ndarray) -> np.ndarray:
 
 
 def to_gemm_kernel(w: np.ndarray) -> np.ndarray:
-    """w (O, C, kh, kw) in any memory order -> contiguous (O, kw, kh, C); a view if w is stored so already."""
-    return np.ascontiguousarray(w.transpose(0, 3, 2, 1))
+    """w (O, C, kh, kw) in any memory order -> contiguous (O, kh, kw, C); a view if w is stored so already."""
+    return np.ascontiguousarray(w.transpose(0, 2, 3, 1))
 
 
 def as_oihw(w: np.ndarray) -> np.ndarray:
-    """w (O, kw, kh, C) -> (O, C, kh, kw), a view."""
-    return w.transpose(0, 3, 2, 1)
+    """w (O, kh, kw, C) -> (O, C, kh, kw), a view."""
+    return w.transpose(0, 3, 1, 2)
 
 
 def empty_gemm_kernel(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
-    """An uninitialised kernel of ``shape`` (O, C, kh, kw) stored as (O, kw, kh, C). It owns its memory, so a gradient
+    """An uninitialised kernel of ``shape`` (O, C, kh, kw) stored as (O, kh, kw, C). It owns its memory, so a gradient
     stored in it can be kept without a copy."""
     O, C, kh, kw = shape
-    return np.empty_like(as_oihw(np.empty((O, kw, kh, C), dtype)))
+    return np.empty_like(as_oihw(np.empty((O, kh, kw, C), dtype)))
+
+
+def store_parameter(w: np.ndarray) -> np.ndarray:
+    """w in the memory order in which the fast kernels read parameters: ``to_gemm_kernel`` for (O, C, kh, kw)."""
+    return as_oihw(to_gemm_kernel(w)) if w.ndim == 4 else w
