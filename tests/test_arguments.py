@@ -140,7 +140,7 @@ CASES = {  # a right call of each: the function -> its arguments, or a function 
     divergences.estimate_squared_hellinger: ESTIMATE,
     divergences.estimate_wasserstein: {**ESTIMATE, "penalty": "clip", "penalty_weight": 1.0, "clip": 0.1},
     divergences.measure_wasserstein: {"critic": models.MLP(1), "p": ESTIMATE["p"], "q": ESTIMATE["q"], "samples": 4},
-    divergences.jensen_shannon_by_quadrature: {"p": gaussian, "q": gaussian, "low": -1.0, "high": 1.0, "points": 11},
+    divergences.jensen_shannon_by_quadrature: {"p": gaussian, "q": gaussian, "low": -9.0, "high": 9.0, "points": 101},
     divergences.kullback_leibler_of_gaussians: GAUSSIANS,
     divergences.pearson_of_gaussians: GAUSSIANS,
     divergences.squared_hellinger_of_gaussians: GAUSSIANS,
