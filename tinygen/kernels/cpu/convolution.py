@@ -19,6 +19,7 @@ from tinygen.kernels.cpu import col2im, full_window, mec, row_gemm
 from tinygen.kernels.cpu.layout import Array, empty_gemm_kernel
 from tinygen.kernels.windows import Geometry, Pair, output_size
 
+WIDE = 48
 NARROW = 8  # channels, below which the GEMMs of row_gemm are narrower than those of mec
 FEW = 32  # input channels, below which a GEMM per kernel row is too narrow for the weight gradient
 
@@ -30,7 +31,7 @@ def conv2d(x: Array, w: Array, bias: Array | None, geometry: Geometry) -> Array:
         return _add_bias(full_window.conv2d(x, w), bias)
     if _is_pixel(size, kernel_size, geometry):
         return _add_bias(full_window.conv2d_of_pixel(x, w), bias)
-    if O < row_gemm.WIDE and C >= NARROW and _can_exchange(kernel_size, geometry):
+    if O < WIDE and C >= NARROW and _can_exchange(kernel_size, geometry):
         size_out = output_size(size, kernel_size, *geometry[:2])
         return conv2d_input_grad(x, _rotated(w), bias, size_out, _exchanged(kernel_size, geometry))
     return mec.conv2d(x, w, bias, geometry)
@@ -43,8 +44,9 @@ def conv2d_input_grad(g: Array, w: Array, bias: Array | None, size: Pair, geomet
         return _add_bias(full_window.conv2d_input_grad(g, w), bias)
     if _is_pixel(size, kernel_size, geometry):
         return _add_bias(full_window.conv2d_of_pixel_input_grad(g, w), bias)
-    if (C >= row_gemm.WIDE or O < NARROW) and _can_exchange(kernel_size, geometry):
-        return conv2d(g, _rotated(w), bias, _exchanged(kernel_size, geometry))
+    exchanged = _exchanged(kernel_size, geometry)
+    if (C >= WIDE or O < NARROW) and _can_exchange(kernel_size, geometry) and exchanged.padding < geometry.padding:
+        return conv2d(g, _rotated(w), bias, exchanged)
     return (col2im if C == 1 else row_gemm).conv2d_input_grad(g, w, bias, size, geometry)
 
 

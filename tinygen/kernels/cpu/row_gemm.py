@@ -25,8 +25,6 @@ from tinygen.kernels.cpu.mec import lower
 from tinygen.kernels.cpu.parallel import parallel_gemms
 from tinygen.kernels.windows import Geometry, Pair, taps
 
-WIDE = 48  # input channels from which each column of the kernel has a GEMM of its own, which leaves out padding
-
 
 def conv2d_input_grad(g: Array, w: Array, bias: Array | None, size: Pair, geometry: Geometry) -> Array:
     """g (N, O, H_out, W_out), w (O, C, kh, kw), bias (C,) or None -> (N, C, H, W) with size = (H, W)."""
@@ -37,36 +35,28 @@ def conv2d_input_grad(g: Array, w: Array, bias: Array | None, size: Pair, geomet
     kernels = [np.ascontiguousarray(by_row[i::row_stride][::-1]) for i in range(row_stride)]  # by remainder of the row
     bias_terms = [] if bias is None else [bias[:, None, None]]
 
-    # Invariant: ``columns`` is zero on both sides of the W_out output pixels, where windows of the phases extend.
-    halo = max(0, (kw - 1 - padding + stride - 1) // stride)  # pixels on the left
+    # Invariant: ``columns`` is zero on both sides of the W_out output pixels, where the windows of phases extend.
+    halo = max(0, -((padding - kw + 1) // stride))  # pixels on the left
     width = halo + max(W_out, (W - 1 + padding) // stride + 1)
     phases = []  # for each: its pixels; (j, window in columns[j]) for each column j of the kernel
     for f in range(min(stride, W)):
         starts = {j: halo + (f + padding - j) // stride for j in range((f + padding) % stride, kw, stride)}
         phases.append((slice(f, None, stride), [(j, slice(a, a - (f - W) // stride)) for j, a in starts.items()]))
-    valid = [slice(N * out.start, N * out.stop) for out, _ in taps(W, W_out, kw, stride, padding)]
-    if C >= WIDE:
-        tasks = [([(slice(j * C, (j + 1) * C), valid[j]) for j, _ in phase[1]], [phase]) for phase in phases]
-    else:
-        tasks = [([(slice(0, kw * C), slice(0, W_out * N))], phases)]
 
     def work(first: int, last: int) -> None:
         columns = np.zeros((kw, C, width, N), x.dtype)
         interior = columns.reshape(kw * C, width * N)[:, halo * N : (halo + W_out) * N]
-        for unit in range(first, last):
-            h, (products, targets) = unit // len(tasks), tasks[unit % len(tasks)]
+        for h in range(first, last):
             quotient, remainder = divmod(h + row_padding, row_stride)
             r0 = quotient - len(kernels[remainder]) + 1  # may be outside, like the row after the last
             upper = max(r0, 0)
             under = max(upper, min(quotient + 1, H_out))
             weights = kernels[remainder][upper - r0 : under - r0].reshape(-1, kw * C)
-            covering = rows[upper:under].reshape(-1, W_out * N)
-            for part, pixels in products:
-                np.matmul(weights[:, part].T, covering[:, pixels], out=interior[part, pixels])
-            for pixels, windows in targets:
+            np.matmul(weights.T, rows[upper:under].reshape(-1, W_out * N), out=interior)
+            for pixels, windows in phases:
                 add_up([columns[j][:, window] for j, window in windows] + bias_terms, x[h][:, pixels])
 
-    parallel_gemms(work, H * len(tasks), g.size * C * kh * kw)
+    parallel_gemms(work, H, g.size * C * kh * kw)
     return as_nchw(x)
 
 
