@@ -37,4 +37,4 @@ def fast_on_cpu(
 
 
 def _is_on_cpu(operand: Any) -> bool:
-    return all(map(is_numpy, operand)) if isinstance(operand, list) else is_numpy(operand)
+    return all(map(_is_on_cpu, operand)) if isinstance(operand, (list, tuple)) else is_numpy(operand)
