@@ -2,8 +2,7 @@
 
 from tinygen.backend import Array, array_module
 from tinygen.kernels.cpu import adam as cpu
-from tinygen.kernels.dispatch import fast_on_cpu
-from tinygen.kernels.fusion import fused
+from tinygen.kernels.dispatch import fast_on_cpu, fused
 
 
 @fast_on_cpu(cpu.adam_update)
