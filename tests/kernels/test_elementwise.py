@@ -9,7 +9,7 @@ import pytest
 from tinygen.kernels import elementwise
 from tinygen.kernels.adam import adam_update
 from tinygen.kernels.cpu import parallel
-from tinygen.kernels.cpu.blocked import BLOCK, apply_blocked
+from tinygen.kernels.cpu.blocked import BLOCK, blocked
 
 LARGE = 12 * BLOCK + 7  # enough blocks for two threads, and one that is not full
 
@@ -89,6 +89,15 @@ def test_a_fast_derivative_computes_what_the_reference_computes(name):
     np.testing.assert_allclose(fast(g, y), reference(g, y), rtol=1e-6)
 
 
+def test_masked_numbers_are_zero_also_where_they_are_not_finite():
+    x = numbers(LARGE)
+    x[:3] = np.nan, np.inf, -np.inf
+    condition = numbers(LARGE, seed=1) > 0
+    condition[:3] = False
+    np.testing.assert_array_equal(elementwise.masked(condition, x), np.where(condition, x, 0))
+    np.testing.assert_array_equal(elementwise.masked.reference(condition, x), np.where(condition, x, 0))
+
+
 def batch_last(x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(x.transpose(2, 1, 3, 0)).transpose(3, 1, 0, 2)
 
@@ -122,11 +131,13 @@ def test_all_arrays_are_cut_into_the_same_blocks():
     x, y = np.arange(2 * BLOCK + 5.0), np.ones(2 * BLOCK + 5)
     sizes = []
 
-    def add(out: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
+    @blocked()
+    def add_scaled(out: np.ndarray, x: np.ndarray, y: np.ndarray, factor: float) -> None:
         sizes.append(out.size)
-        np.add(x, y, out=out)
+        np.multiply(y, factor, out=out)
+        out += x
 
-    np.testing.assert_array_equal(apply_blocked(add, np.empty_like(x), x, y), x + 1)
+    np.testing.assert_array_equal(add_scaled(x, y, 3.0), x + 3)
     assert sum(sizes) == x.size
     assert max(sizes) <= BLOCK
     assert max(sizes) - min(sizes) <= 1

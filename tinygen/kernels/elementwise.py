@@ -57,8 +57,8 @@ def tanh(x: Array) -> Array:
     return array_module(x).tanh(x)
 
 
-@fast_on_cpu(cpu.masked, when=lambda x, condition: cpu.can_mask(x, condition))
-def masked(x: Array, condition: Array) -> Array:
+@fast_on_cpu(cpu.masked, when=cpu.can_mask)
+def masked(condition: Array, x: Array) -> Array:
     """x where the condition holds, else 0, also where x is infinite or NaN."""
     return array_module(condition, x).where(condition, x, 0)
 

@@ -76,5 +76,5 @@ def _interpolate(x: Array, matrix: np.ndarray, axis: int) -> Array:
     weights = xp.asarray(np.take_along_axis(matrix.T, pixels, 0)).reshape(*pixels.shape, *[1] * (3 - axis))
     gathered = xp.take(x, xp.asarray(pixels.reshape(-1)), axis)
     gathered = gathered.reshape(*x.shape[:axis], *pixels.shape, *x.shape[axis + 1 :])
-    weighted = xp.where(weights != 0, gathered, 0) * weights
+    weighted = xp.where(weights != 0, gathered, False) * weights  # False: 0 of any dtype
     return weighted.sum(axis=axis, dtype=weighted.dtype)
