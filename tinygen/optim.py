@@ -231,12 +231,9 @@ class Adam(Optimizer):
         self._betas = first, second
 
     def all_updated(self, moves: list[tuple[Array, Array, dict[str, Array], int]]) -> list[Array]:
-        if not moves:
-            return []
-        parameters, gradients, states, steps = map(list, zip(*moves, strict=True))
-        means, squares = [state["mean"] for state in states], [state["square"] for state in states]
-        rates = [self._rates(t) for t in steps]
-        return adam_update(parameters, gradients, means, squares, rates, self.betas, self.weight_decay)
+        arrays = [(parameter, gradient, state["mean"], state["square"]) for parameter, gradient, state, _ in moves]
+        rates = [self._rates(t) for *_, t in moves]
+        return adam_update(arrays, rates, self.betas, self.weight_decay)
 
     def _rates(self, t: int) -> tuple[float, float]:
         """a and e with lr m^ / (sqrt(v^) + eps) = a m / (sqrt(v) + e)."""

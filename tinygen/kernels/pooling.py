@@ -74,7 +74,6 @@ def avg_pool2d_adjoint(
     """g (N, C, H_out, W_out) -> (N, C, H, W): each value, divided, is added to all pixels of its window."""
     x = empty_images((*g.shape[:2], *size), g)
     divisors = array_module(g).asarray(divisors, dtype=g.dtype)
-    disjoint = all(s >= k for s, k in zip(geometry.stride, kernel_size, strict=True))
     covered = tuple([s * n for s, n in zip(geometry.stride, output_size, strict=True)])
     tiled = geometry[:2] == (kernel_size, (0, 0)) and size == covered  # every pixel is in exactly one window
 
@@ -83,7 +82,7 @@ def avg_pool2d_adjoint(
         if not tiled:
             part_x[...] = 0
         for _, _, out, into in tap_pairs(size, output_size, kernel_size, geometry):
-            if disjoint:
+            if tiled:
                 part_x[into] = part_g[out]
             else:
                 part_x[into] += part_g[out]
