@@ -145,7 +145,7 @@ class Arguments:
         return f"{self.inputs[0]}[{index}]" if self.variadic else self.inputs[index]
 
     def bind(self, args: Args, options: Options) -> tuple[Args, Options]:
-        """Args, ready to be computed with, and options, with the defaults filled in, by Python's rules."""
+        """Inputs, ready to be computed with, and options, with the defaults filled in, by Python's rules."""
         if self.variadic or len(args) == len(self.inputs):
             options = {**self.defaults, **options} if self.options else options
         else:
