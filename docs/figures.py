@@ -189,59 +189,61 @@ def convolution_matrices() -> Figure:
 
 
 def memory_order() -> Figure:
-    """One input row's part in a convolution: the output rows that see it, the kernel, what its columns meet."""
-    C, O, W, H, k, h = 2, 2, 6, 7, 3, 3
+    """Compact lowering: an output row is the kernel times those rows of the lowered image that its windows cover."""
+    O, W, H, k, r, h = 2, 6, 5, 3, 1, 2
     W_out, H_out = W - k + 1, H - k + 1
     shades, colours, faint = ("#dbe7f5", "#fbe3c0"), (BLUE, ORANGE, GREEN), "#f4f4f4"
-    figure, (board,) = new_figure(10.4, 4.3)
-    bare(board, 39, 16.2)
+    figure, (board,) = new_figure(10.4, 4.6)
+    bare(board, 43, 18.5)
+    top = 15.5
 
     def cells(left: float, top: float, faces: list[list[str]]) -> None:
         for (row, column), face in np.ndenumerate(np.array(faces)):
             board.add_patch(Rectangle((left + column, top - row - 1), 1, 1, facecolor=face, edgecolor="white"))
 
-    def frame(left: float, top: float, width: float, height: float, colour: str) -> None:
+    def frame(left: float, top: float, width: float, height: float, colour: str, line: float = 1.6) -> None:
         corner = (left, top - height)
-        board.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=colour, linewidth=1.6))
+        board.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=colour, linewidth=line))
 
     def write(x: float, y: float, text: str, size: float = 8, **options) -> None:
         board.text(x, y, text, fontsize=size, color=options.pop("color", INK), va="center", **options)
 
-    # the output, in memory order; rows h - 2 to h see input row h
-    top = 13.6
-    sees = [h - k < r <= h for r in range(H_out)]
-    cells(4, top, [[shades[o] if sees[r] else faint] * W_out for r in range(H_out) for o in range(O)])
-    frame(4, top - O * (h - k + 1), W_out, O * k, INK)
-    for r in range(H_out):
-        write(3.7, top - O * r - 1, f"Y[{r}]", ha="right")
-    write(4 + W_out / 2, 15.4, "output, as it lies\n$W_{out}$ N numbers a line", ha="center")
-
-    middle = top - O * (h - k + 1) - O * k / 2
-    write(9.3, middle, "+=", 13, ha="center")
-    # the kernel, its rows upside down
-    cells(13, middle + O * k / 2, [[shades[column % C] for column in range(k * C)] for _ in range(k * O)])
-    for place in range(k):
-        write(12.7, middle + O * k / 2 - O * place - 1, f"row {k - 1 - place}", ha="right")
-        frame(13 + C * place, middle + O * k / 2, C, O * k, colours[place])
-        write(13 + C * place + 1, middle - O * k / 2 - 0.6, f"column {place}", 6.5, ha="center", color=colours[place])
-    write(13 + k * C / 2, 15.4, "kernel K, upside down\nkh O rows, kw C columns", ha="center")
-    write(20, middle, "@", 13, ha="center")
-    # what each kernel column meets of the input row
-    for j in range(k):
-        start = middle + k * C / 2 - C * j
-        cells(21.5, start, [[shades[c]] * W_out for c in range(C)])
-        frame(21.5, start, W_out, C, colours[j])
-    write(21.5 + W_out / 2, 15.4, "columns(X[h])\nkw C rows", ha="center")
-    # the input, in memory order, and the stretch of row h that each kernel column meets
-    cells(31, top + 1, [[shades[c] if r == h else faint] * W for r in range(H) for c in range(C)])
-    frame(31, top + 1 - C * h, W, C, INK)
-    for r in range(H):
-        write(37.3, top + 1 - C * r - 1, "X[h]" if r == h else f"X[{r}]", ha="left")
-    write(31 + W / 2, 15.4, "input, as it lies\nW N numbers a line", ha="center")
+    # the output: row r
+    middle = top - k * (r + k / 2)
+    start = middle + O * (r + 0.5)
+    cells(3, start, [[shades[o] if row == r else faint] * W_out for row in range(H_out) for o in range(O)])
+    frame(3, start - O * r, W_out, O, INK)
+    for row in range(H_out):
+        write(2.7, start - O * row - 1, f"Y[{row}]", ha="right")
+    write(3 + W_out / 2, top + 1.6, "output\nO rows of $W_{out}$ N\nelements each", ha="center")
+    write(8.7, middle, "=", 13, ha="center")
+    # the kernel
+    cells(10.5, middle + O / 2, [[shades[o]] * (k * k) for o in range(O)])
+    for i in range(k):
+        frame(10.5 + k * i, middle + O / 2, k, O, INK, 0.8)
+        write(10.5 + k * i + k / 2, middle - O / 2 - 0.6, f"row {i}", 6.5, ha="center")
+    write(10.5 + k * k / 2, top + 1.6, "kernel K\nO rows, kh kw C columns", ha="center")
+    write(20.7, middle, "@", 13, ha="center")
+    # the lowered image: rows r to r + k - 1 are the window of output row r
+    inside = [r <= row < r + k for row in range(H)]
+    cells(24.5, top, [[shades[0] if inside[row] else faint] * W_out for row in range(H) for _ in range(k)])
     for j, colour in enumerate(colours):
-        to, height = (21.5 + W_out, middle + k * C / 2 - C * j - 1), top + 1 - C * h - 0.5 - j * 0.5
-        arrow(board, (31 + j, height), to, colour=colour, bend=0.05)
-        board.plot([31 + j, 31 + j + W_out], [height, height], color=colour, linewidth=2.2)
+        frame(24.5, top - k * h - j, W_out, 1, colour)
+    frame(24.5, top - k * r, W_out, k * k, INK)
+    for row in range(H):
+        write(24.2, top - k * row - k / 2, f"L[{row}]", ha="right")
+    write(24.5 + W_out / 2, top + 1.6, "lowered image\nkw C rows of $W_{out}$ N\nelements each", ha="center")
+    # the image, and the stretch of row h that each column of the kernel multiplies
+    first = top - k * h - k / 2 + h + 0.5
+    cells(34, first, [[shades[0] if row == h else faint] * W for row in range(H)])
+    frame(34, first - h, W, 1, INK)
+    for row in range(H):
+        write(40.3, first - row - 0.5, f"X[{row}]", ha="left")
+    write(34 + W / 2, top + 1.6, "image\nC rows of W N\nelements each", ha="center")
+    for j, colour in enumerate(colours):
+        height = first - h - 0.25 * (j + 1)
+        arrow(board, (34 + j, height), (24.5 + W_out, top - k * h - 0.5 - j), colour=colour, bend=0.0)
+        board.plot([34 + j, 34 + j + W_out], [height, height], color=colour, linewidth=2.2)
     return figure
 
 

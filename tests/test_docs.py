@@ -23,8 +23,10 @@ import pytest
 from PIL import Image
 
 import tinygen as tg
-import tinygen.functional  # defines its operations before those of a page
-from tinygen.autograd.operation import operations
+import tinygen.functional as F  # defines its operations before those of a page
+from tinygen import nn
+from tinygen.autograd.operation import REGISTRY
+from tinygen.objectives import Game
 from tinygen.operations import elementwise
 
 ROOT = Path(__file__).parents[1]
@@ -76,11 +78,11 @@ def script(name: str) -> ModuleType:
 
 @pytest.fixture
 def restored():
-    """Afterwards the operations that a page defines are removed, and the random numbers restored."""
-    before, state = dict(operations), tg.get_rng_state()
+    """Operations that a page defines are forgotten again, and chance goes on as before."""
+    before, state = dict(REGISTRY), tg.get_rng_state()
     yield
-    operations.clear()
-    operations.update(before)
+    REGISTRY.clear()
+    REGISTRY.update(before)
     tg.set_rng_state(state)
 
 
@@ -217,7 +219,7 @@ def test_a_docstring_names_the_errors_that_the_body_raises_and_the_shapes_of_arr
 
 
 def test_an_operation_is_added_in_ten_lines(restored):
-    """CONTRIBUTING.md's example, put on the page where it says that it belongs, is an operation to second order."""
+    """The example of CONTRIBUTING.md, in the file where it belongs, is an operation with right second derivatives."""
     page = ROOT / "CONTRIBUTING.md"
     section = re.search(r"^## How to add an operation.*?(?=^## )", page.read_text(encoding="utf-8"), re.M | re.S)[0]
     (code,) = (textwrap.dedent(m[3]) for m in FENCE.finditer(section))
@@ -227,9 +229,23 @@ def test_an_operation_is_added_in_ten_lines(restored):
     exec(compile(code, str(page), "exec"), there)
     (name,) = there.keys() - vars(elementwise).keys()
     x = tg.tensor([-2.0, 0.0, 0.3], dtype="float64", requires_grad=True)
-    assert name in operations
+    assert name in REGISTRY
     assert np.array_equal(there[name](x).numpy(), getattr(np, name)(x.numpy()))
     assert tg.gradgradcheck(there[name], x)
+
+
+def test_a_layer_and_an_objective_are_added_as_contributing_shows():
+    layer, objective = [code for _, code, _ in blocks(ROOT / "CONTRIBUTING.md")][1:]
+    added = {"tg": tg, "F": F, "nn": nn, "Game": Game, "GAMES": {}}
+    exec(layer, added)
+    x = tg.randn(2, 6, 3, dtype="float64", requires_grad=True)
+    assert added["GLU"]()(x).shape == (2, 3, 3)
+    assert tg.gradgradcheck(added["GLU"](), x)
+    exec(objective, added)
+    (game,) = added["GAMES"].values()
+    real, fake = tg.full((4, 1), 1.0), tg.full((4, 1), 0.0)
+    assert game.critic_loss(lambda x: x, real, fake).item() == 0
+    assert game.generator_loss(lambda x: x, fake).item() == 1
 
 
 def test_contributing_names_files_that_exist():

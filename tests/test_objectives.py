@@ -331,3 +331,13 @@ def test_a_critic_gives_one_score_for_each_example(critic):
             ValueError, match=r": critic must give one score for each of \d+ examples, shape \(\d+, 1\)"
         ):
             call()
+
+
+def test_gradient_norms_and_penalties_have_their_values_under_no_grad():
+    x = tg.randn(3, 2)
+    critic = lambda x: (x * x).sum(axis=1)  # noqa: E731
+    expected = gradient_norms(critic, x).numpy()
+    with tg.no_grad():
+        found = gradient_norms(critic, x)
+    assert not found.requires_grad
+    np.testing.assert_array_equal(found.numpy(), expected)

@@ -255,3 +255,12 @@ def test_clipping_computes_norms_whose_square_overflows_in_single_precision():
     w.grad = tg.tensor([3e30, 4e30])
     assert clip_grad_norm([w], 1.0) == pytest.approx(5e30)
     np.testing.assert_allclose(w.grad.numpy(), [0.6, 0.8], rtol=1e-6)
+
+
+def test_an_average_of_a_module_that_has_grown_is_refused():
+    module = nn.Sequential(nn.Linear(1, 1))
+    average = ExponentialMovingAverage(module)
+    module.append(nn.Linear(1, 1))
+    with pytest.raises(ValueError, match="update: the module has 4 parameters, at first it had 2"):
+        average.update()
+    assert average.updates == 0

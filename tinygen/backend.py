@@ -101,13 +101,10 @@ def to_device(array: Array, device: str) -> Array:
         return cupy.asarray(array)
 
 
-def stored_like(values: Array, like: Array) -> Array:
-    """A copy of ``values`` on the device and with the dtype of ``like``, an array of the same shape; on a CPU also in
-    its order in memory, elsewhere in C's."""
-    if not is_numpy(like):
-        return to_device(values.astype(like.dtype, order="C"), device_of(like))
-    copy = np.empty_like(like)
-    copy[...] = to_device(values, "cpu")
+def copy_like(values: Array, like: Array) -> Array:
+    """A new array like ``like`` (its shape, dtype and device) that holds ``values``."""
+    copy = array_module(like).empty_like(like)
+    copy[...] = to_device(values, device_of(like))
     return copy
 
 

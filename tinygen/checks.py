@@ -1,20 +1,21 @@
-"""Arguments, checked at the call: annotations say what a public function takes, ``@checked`` holds callers to them.
+"""The arguments of public functions, checked and converted as the annotations say.
 
     @checked
     def elbo(model: VAE, images: Any, batch_size: Count = 200) -> float: ...
 
-``elbo(model, images, 0)`` then raises ``ValueError: elbo: batch_size must be a whole number from 1, got 0``. The
-function receives what the annotation names:
+``elbo(model, images, 0)`` raises ``ValueError: elbo: batch_size must be a whole number from 1, got 0``. The function
+receives values of the annotated type:
 
 * ``int``: whatever ``operator.index`` takes; ``float``: whatever ``float`` takes, except text.
 * ``np.ndarray``: real numbers, from an array, a list, or a tensor of this or another library, on any device.
 * ``Sequence[X]`` and ``tuple[X, X]``: values that each are an ``X``, as a list and as a tuple.
 * ``bool``, ``str``, paths, ``Callable``, ``Iterable``, ``Mapping`` and classes: those.
-* ``Annotated[..., Rule]``: that the value satisfies the rule. ``X | Y``: either. ``Any``: unchecked.
+* ``Annotated[..., Rule]``: a value that satisfies the rule. ``X | Y``: either. ``Any``: unchecked.
+* ``CONVERSIONS`` has the annotations with a conversion of their own, such as ``Tensor``; arguments called ``dtype``,
+  ``device``, ``*shape``, ``*axes`` and ``*bounds`` are what these names say.
 
-A wrong type raises ``TypeError``, a value that breaks a rule ``ValueError``. Within the function underflows are 0,
-whatever ``np.seterr`` says. The check costs several microseconds a call; functions that training calls at every step
-are not decorated.
+A value of a wrong type raises ``TypeError`` with its type, a value that does not satisfy a rule ``ValueError`` with the
+value. None passes where it is the default or in the annotation.
 """
 
 import inspect
@@ -22,13 +23,27 @@ import math
 import operator
 import os
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, ParamSpec, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
+
+from tinygen.validation import (
+    described,
+    device_name,
+    number,
+    numbers,
+    one_or_several,
+    one_or_several_or_text,
+    real_dtype,
+    shape_lengths,
+    shown,
+    truth_value,
+    whole_numbers,
+)
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -40,7 +55,7 @@ Kind = TypeVar("Kind")
 
 @dataclass(frozen=True)
 class Rule:
-    """What a value must be, in ``words``, and a function that says whether it ``holds``."""
+    """A condition in ``words``, and a function that says whether it ``holds`` for a value."""
 
     words: str
     holds: Callable[[Any], bool]
@@ -73,30 +88,58 @@ Points = Annotated[np.ndarray, axes("n, d")]
 # The decorator -------------------------------------------------------------------------------------------------------
 
 
-def checked(function: Callable[Parameters, Result], name: str | None = None) -> Callable[Parameters, Result]:
-    """``function`` with its arguments checked and converted as its annotations say.
+def checked(
+    function: Callable[Parameters, Result], name: str | None = None, *, names_errors: bool = False
+) -> Callable[Parameters, Result]:
+    """``function`` with its arguments checked and converted; errors call it ``name``, or by default its own name, for a
+    constructor that of the class.
 
-    Errors give its ``name``, unless told its own, or for a constructor its class's.
+    With ``names_errors`` the name is put before the errors of the function itself too, unless they have it. Without,
+    the function runs with underflows as 0, whatever ``np.seterr`` says; that takes too long for functions that training
+    calls many times per step, whose operations do it themselves.
     """
     if name is None:
         own, _, name = function.__qualname__.rpartition(".")
         name = own.rpartition(".")[2] if name.startswith("__") else name
-    signature = inspect.signature(function)
-    checks = {argument: _check(parameter.annotation) for argument, parameter in signature.parameters.items()}
+    signature, hints = inspect.signature(function), get_type_hints(function, include_extras=True)
+    parameters = signature.parameters.values()
+    converters = {p.name: found for p in parameters if (found := _converter(p, hints.get(p.name, Any)))}
+    places = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    by_place = [(i, argument, *converters[argument]) for i, argument in enumerate(places) if argument in converters]
+    only_by_place = {p.name for p in parameters if p.kind is p.POSITIONAL_ONLY}
+    by_name = {argument: found for argument, found in converters.items() if argument not in only_by_place}
+    rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "")
+    is_init = function.__name__ == "__init__"
 
     @wraps(function)
-    def call(*args: Parameters.args, **options: Parameters.kwargs) -> Result:
+    def call(*args: Any, **options: Any) -> Any:
+        label = type(args[0]).__name__ if is_init else name
+        given = len(args)
+        for i, argument, convert, ready in by_place:
+            if i >= given:
+                break
+            if type(args[i]) not in ready:
+                args = (*args[:i], convert(label, argument, args[i]), *args[i + 1 :])
+        if given > len(places) and rest in converters:
+            args = (*args[: len(places)], *converters[rest][0](label, rest, args[len(places) :]))
+        for argument in options:
+            if argument in by_name:
+                convert, ready = by_name[argument]
+                if type(options[argument]) not in ready:
+                    options[argument] = convert(label, argument, options[argument])
         try:
-            bound = signature.bind(*args, **options)
-        except TypeError as error:
-            raise TypeError(f"{name}: {error}") from None
-        values = bound.arguments
-        for argument, value in values.items():
-            check = checks[argument]
-            if check is not None:
-                values[argument] = _conform(name, argument, value, check)
-        with np.errstate(under="ignore"):
-            return function(*bound.args, **bound.kwargs)
+            if names_errors:
+                return function(*args, **options)
+            with np.errstate(under="ignore"):
+                return function(*args, **options)
+        except (TypeError, ValueError, IndexError) as error:
+            try:
+                signature.bind(*args, **options)
+            except TypeError as misfit:
+                raise TypeError(f"{label}: {misfit}") from None
+            if not names_errors or label in str(error) or type(error) not in (TypeError, ValueError, IndexError):
+                raise
+            raise type(error)(f"{label}: {error}") from error
 
     return call
 
@@ -108,24 +151,10 @@ def checked_fields(kind: type[Kind]) -> type[Kind]:
 
 
 def require(function: str, argument: str, value: Any, annotation: Any) -> Any:
-    """``value`` as ``annotation`` asks, or the error that ``checked`` raises: for values that are no arguments of a
-    decorated function, such as the fields of a dataclass."""
+    """``value`` converted as ``checked`` converts an argument with this annotation, or its error; for values that are
+    not arguments of a decorated function."""
     check = _check(annotation)
-    return value if check is None else _conform(function, argument, value, check)
-
-
-def described(value: Any) -> str:
-    """``value`` as error messages show it: numbers and short texts as they are, arrays by dtype and shape."""
-    if hasattr(value, "dtype") and getattr(value, "shape", ()) != ():
-        return f"{value.dtype} {tuple(value.shape)}"
-    if value is None or isinstance(value, (bool, int, float, complex, str, bytes, tuple, list, Path)):
-        text = repr(value)
-        return text if len(text) <= 60 else f"{text[:57]}..."
-    if isinstance(value, np.generic):
-        return str(value)
-    if isinstance(value, type) or inspect.isroutine(value):
-        return f"the {'class' if isinstance(value, type) else 'function'} {value.__name__}"
-    return _with_article(type(value).__name__)
+    return value if check is None else _conform(check, function, argument, value)
 
 
 def _with_article(name: str) -> str:
@@ -133,15 +162,15 @@ def _with_article(name: str) -> str:
 
 
 class _RuleBroken(ValueError):
-    """A value has the right type and breaks a rule."""
+    """A value has the right type and does not satisfy a rule."""
 
     def __init__(self, words: str, value: Any) -> None:
         self.words, self.value = words, value
 
 
 class _Check(NamedTuple):
-    """What an annotation takes, in ``words``, and the conversion of a value to it, which raises ``TypeError`` or
-    ``ValueError`` for what it does not take."""
+    """The values of an annotation in ``words``, and the conversion of a value, which raises ``TypeError`` or
+    ``ValueError`` for others."""
 
     words: str
     convert: Callable[[Any], Any]
@@ -150,21 +179,21 @@ class _Check(NamedTuple):
 REFUSED = (TypeError, ValueError, OverflowError)
 
 
-def _conform(function: str, argument: str, value: Any, check: _Check) -> Any:
+def _conform(check: _Check, function: str, argument: str, value: Any) -> Any:
     try:
         return check.convert(value)
     except _RuleBroken as broken:
-        message = f"{function}: {argument} must be {broken.words}, got {described(broken.value)}"
+        message = f"{function}: {argument} must be {broken.words}, got {shown(broken.value)}"
         raise ValueError(message) from None
     except REFUSED:
         raise TypeError(f"{function}: {argument} must be {check.words}, got {described(value)}") from None
 
 
-# What annotations mean -----------------------------------------------------------------------------------------------
+# The conversion for each annotation ----------------------------------------------------------------------------------
 
 
 def as_array(values: Any) -> np.ndarray:
-    """The values of an array or tensor, from whichever device, or what NumPy makes of ``values``.
+    """The values of an array or tensor of any shape, on any device, or of a list, as a NumPy array.
 
     Raises ``TypeError`` for a masked array, whose mask would be lost."""
     if isinstance(values, np.ma.MaskedArray):
@@ -173,7 +202,7 @@ def as_array(values: Any) -> np.ndarray:
         return values
     if callable(getattr(values, "numpy", None)):  # a tensor, of this library or another
         return np.asarray(values.numpy())
-    if hasattr(values, "dtype") and callable(getattr(values, "get", None)):  # CuPy's arrays convert only when told to
+    if hasattr(values, "dtype") and callable(getattr(values, "get", None)):  # CuPy's need .get()
         return np.asarray(values.get())
     return np.asarray(values)
 
@@ -183,12 +212,6 @@ def _real_array(values: Any) -> np.ndarray:
     if array.dtype.kind not in "biuf":
         raise TypeError
     return array
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, (str, bytes)):
-        raise TypeError
-    return float(value)
 
 
 def _instance(*kinds: type) -> Callable[[Any], Any]:
@@ -249,8 +272,8 @@ def _ruled(check: _Check, rule: Rule) -> Callable[[Any], Any]:
 
 PLAIN = {
     int: _Check("a whole number", operator.index),
-    float: _Check("a number", _number),
-    bool: _Check("True or False", _instance(bool, np.bool_)),
+    float: _Check("a number", partial(number, "", "")),
+    bool: _Check("True or False", partial(truth_value, "", "")),
     str: _Check("a string", _instance(str)),
     Path: _Check("a path", _instance(os.PathLike)),
     np.ndarray: _Check("an array of real numbers", _real_array),
@@ -258,10 +281,41 @@ PLAIN = {
 }
 
 
+Converter = Callable[[str, str, Any], Any]  # (function, argument, value) -> the converted value
+
+CONVERSIONS: dict[frozenset[Any], Converter] = {  # by the parts of an annotation without None
+    frozenset({tuple[int, ...]}): whole_numbers,
+    frozenset({int, tuple[int, ...]}): one_or_several,
+    frozenset({int, Sequence[int]}): one_or_several,
+    frozenset({int, tuple[int, int]}): one_or_several,
+    frozenset({int, tuple[int, int], str}): one_or_several_or_text,
+}
+UNCHECKED: list[type] = []  # classes that other annotations may contain without a check
+BY_NAME: dict[str, Converter] = {"dtype": real_dtype, "device": device_name}
+BY_NAME_OF_REST: dict[str, Converter] = {"shape": shape_lengths, "axes": shape_lengths, "bounds": numbers}
+
+
+def _converter(parameter: inspect.Parameter, annotation: Any) -> tuple[Converter, Collection[type]] | None:
+    """The conversion of an argument, and the types whose values need none; None where it may be anything."""
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        return (BY_NAME_OF_REST[parameter.name], ()) if parameter.name in BY_NAME_OF_REST else None
+    is_union = get_origin(annotation) in (Union, types.UnionType)
+    parts = set(get_args(annotation) if is_union else (annotation,))
+    optional = {types.NoneType} if parameter.default is None or types.NoneType in parts else set()
+    if parameter.name in BY_NAME:
+        return BY_NAME[parameter.name], optional
+    check = _check(annotation)
+    convert = CONVERSIONS.get(frozenset(parts - optional)) or (partial(_conform, check) if check else None)
+    return (convert, (parts | optional) - {np.ndarray}) if convert else None
+
+
 def _check(annotation: Any) -> _Check | None:
-    """What ``annotation`` asks of a value; None where that is nothing."""
+    """The check for ``annotation``; None where any value is valid."""
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if annotation in (Any, inspect.Parameter.empty):
+    kind = origin or annotation
+    if kind is Callable:
+        return _Check("a function", _function)
+    if annotation in (Any, inspect.Parameter.empty) or any(each in (annotation, *arguments) for each in UNCHECKED):
         return None
     if origin is Annotated:
         return _annotated(_check(arguments[0]), arguments[1:])
@@ -269,11 +323,8 @@ def _check(annotation: Any) -> _Check | None:
         checks = [check for check in map(_check, arguments) if check is not None]
         words = " or ".join(check.words for check in checks)
         return _Check(words, _either(words, checks)) if len(checks) == len(arguments) else None
-    kind = origin or annotation
     if kind in PLAIN:
         return PLAIN[kind]
-    if kind is Callable:
-        return _Check("a function", _function)
     if kind in (tuple, Sequence):
         element, length = _check(arguments[0]), len(arguments) if kind is tuple else None
         of_these = f", each {element.words}" if element else ""
@@ -286,8 +337,8 @@ def _check(annotation: Any) -> _Check | None:
 
 
 def _annotated(check: _Check | None, metadata: Sequence[Any]) -> _Check:
-    """``check`` with the rules among ``metadata``. A wrong type is told in a text's words, if there is one, else in the
-    first rule's."""
+    """``check`` with the rules in ``metadata``; the error for a wrong type has the words of a text in ``metadata``, if
+    there is one, else of the first rule."""
     assert check is not None
     rules = [rule for rule in metadata if isinstance(rule, Rule)]
     words = next((text for text in metadata if isinstance(text, str)), rules[0].words if rules else check.words)

@@ -18,8 +18,9 @@ from typing import Annotated, Any, NamedTuple
 from numpy import ndarray
 
 from tinygen.autograd.engine import grad
+from tinygen.autograd.recording import grad_mode
 from tinygen.autograd.tensor import Tensor, tensor
-from tinygen.checks import Count, NotNegative, Positive, Rule, checked_fields, described, require
+from tinygen.checks import Count, NotNegative, Positive, Rule, checked_fields, require
 from tinygen.functional import log_sigmoid, relu, softplus
 from tinygen.nn import Module
 from tinygen.operations.arithmetic import clip
@@ -28,6 +29,7 @@ from tinygen.operations.creation import rand, rand_like
 from tinygen.operations.elementwise import exp, expm1, log, sqrt
 from tinygen.operations.reductions import mean, sum
 from tinygen.operations.shaping import cat, split
+from tinygen.validation import shown
 
 Elementwise = Callable[[Tensor], Tensor]
 Critic = Callable[[Tensor], Tensor]  # examples (N, ...) -> scores (N, 1) or (N,)
@@ -132,14 +134,17 @@ def gradient_norms(critic: Critic, x: Tensor, *, create_graph: bool = False) -> 
     """``sqrt(||dT(x) / dx||^2 + 1e-12)`` per example: x (N, ...) -> (N,), the norm taken over all axes but the first.
 
     The constant makes the root differentiable where the gradient is 0. With ``create_graph`` the norm is differentiable
-    in the critic's weights. The score of an example may depend on that example alone: no batch normalisation.
+    in the critic's weights, but not in x, of which a copy is made. The score of an example may depend on that example
+    alone: no batch normalisation. The gradient is computed under ``no_grad`` too.
 
     Raises ``TypeError`` or ``ValueError`` where the critic does not return one score per example.
     """
     x = _examples("gradient_norms", "x", x).detach()
     x.requires_grad = True
+    with grad_mode(True):
+        total = sum(_scores("gradient_norms", critic, x))
     gradient: Any
-    (gradient,) = grad(sum(_scores("gradient_norms", critic, x)), x, create_graph=create_graph)
+    (gradient,) = grad(total, x, create_graph=create_graph)
     return sqrt(sum(gradient * gradient, axis=tuple(range(1, x.ndim))) + 1e-12)
 
 
@@ -147,7 +152,7 @@ def _scores(function: str, critic: Critic, x: Tensor) -> Tensor:
     """The critic's scores of x (N, ...), one per example: a loss would average any other shape without an error."""
     scores = critic(x) if callable(critic) else critic
     if not isinstance(scores, Tensor):
-        raise TypeError(f"{function}: critic must be a function from tensors to tensors, got {described(scores)}")
+        raise TypeError(f"{function}: critic must be a function from tensors to tensors, got {shown(scores)}")
     if scores.shape[:1] != x.shape[:1] or scores.size != len(x):
         raise ValueError(
             f"{function}: critic must give one score for each of {len(x)} examples, shape ({len(x)}, 1) or "

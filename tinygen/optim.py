@@ -12,7 +12,7 @@ from typing import Any
 
 from tinygen.autograd.arguments import checked
 from tinygen.autograd.tensor import Tensor, copied
-from tinygen.backend import Array, array_module, stored_like, to_device, underflow_ignored
+from tinygen.backend import Array, array_module, copy_like, to_device, underflow_ignored
 from tinygen.kernels.adam import adam_update
 from tinygen.nn.module import Module, required_module
 from tinygen.validation import described, number, number_from, whole_number, whole_numbers
@@ -31,13 +31,6 @@ def _leaves(function: str, params: Any) -> list[Tensor]:
         if parameter.node is not None:
             raise TypeError(f"{expected}; params[{index}], of shape {parameter.shape}, was made by an operation")
     return listed
-
-
-def _gradient(function: str, parameter: Tensor) -> Tensor | None:
-    """The gradient of ``parameter``; ``TypeError`` where a user's code assigned something else than a tensor."""
-    if not isinstance(parameter.grad, Tensor | None):
-        raise TypeError(f"{function}: a parameter's grad must be a Tensor or None, got {described(parameter.grad)}")
-    return parameter.grad
 
 
 class _Number:
@@ -95,9 +88,8 @@ class Optimizer:
         """Change every parameter that has a gradient."""
         due, moves = [], []
         for parameter, state in zip(self.params, self.state, strict=True):
-            gradient = _gradient("step", parameter)
-            if gradient is not None:
-                for name, array in {"gradient": gradient, **state}.items():
+            if parameter.grad is not None:
+                for name, array in {"gradient": parameter.grad, **state}.items():
                     _check_shape("step", name, array.shape, parameter)
         for index, parameter in enumerate(self.params):
             if parameter.grad is not None:
@@ -154,7 +146,7 @@ class Optimizer:
                     raise ValueError(
                         f"load_state_dict: {named[slot]} has shape {array.shape}, expected {parameter.shape}"
                     )
-            own.append({slot: stored_like(array, parameter.data) for slot, array in arrays.items()})
+            own.append({slot: copy_like(array, parameter.data) for slot, array in arrays.items()})
         return steps, own
 
 
@@ -239,8 +231,17 @@ class Adam(Optimizer):
         self._betas = first, second
 
     def all_updated(self, moves: list[tuple[Array, Array, dict[str, Array], int]]) -> list[Array]:
-        arrays = [(parameter, gradient, state["mean"], state["square"], t) for parameter, gradient, state, t in moves]
-        return adam_update(arrays, self.lr, self.betas, self.eps, self.weight_decay)
+        if not moves:
+            return []
+        parameters, gradients, states, steps = map(list, zip(*moves, strict=True))
+        means, squares = [state["mean"] for state in states], [state["square"] for state in states]
+        rates = [self._rates(t) for t in steps]
+        return adam_update(parameters, gradients, means, squares, rates, self.betas, self.weight_decay)
+
+    def _rates(self, t: int) -> tuple[float, float]:
+        """a and e with lr m^ / (sqrt(v^) + eps) = a m / (sqrt(v) + e)."""
+        correction1, correction2 = 1 - self.betas[0] ** t, (1 - self.betas[1] ** t) ** 0.5
+        return self.lr * correction2 / correction1, self.eps * correction2
 
 
 @checked
@@ -273,7 +274,7 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
     if not max_norm >= 0:
         raise ValueError(f"clip_grad_norm: max_norm must be a number from 0, got {max_norm}")
     leaves = dict.fromkeys(_leaves("clip_grad_norm", params))  # a shared parameter counts once
-    with_grad = [(parameter, g) for parameter in leaves if (g := _gradient("clip_grad_norm", parameter)) is not None]
+    with_grad = [(parameter, g) for parameter in leaves if (g := parameter.grad) is not None]
     squares = [(g.data.astype("float64") ** 2).sum() for _, g in with_grad]
     norm = math.sqrt(sum(squares))  # a single transfer from the device, not one per parameter
     if not math.isfinite(norm):
@@ -296,20 +297,21 @@ class ExponentialMovingAverage:
     @checked
     def __init__(self, module: Module, decay: float = 0.999) -> None:
         self.module, self.decay, self.updates = required_module("ExponentialMovingAverage", module), decay, 0
-        self.average = [stored_like(parameter.data, parameter.data) for parameter in module.parameters()]
+        self.average = [copy_like(parameter.data, parameter.data) for parameter in module.parameters()]
 
     @underflow_ignored()
     def update(self) -> None:
         """Take the weights as they are now into the average."""
-        for average, parameter in zip(self.average, self.module.parameters(), strict=True):
+        parameters = self.module.parameters()
+        if len(parameters) != len(self.average):
+            raise ValueError(
+                f"update: the module has {len(parameters)} parameters, at first it had {len(self.average)}"
+            )
+        for average, parameter in zip(self.average, parameters, strict=True):
             _check_shape("update", "average", average.shape, parameter)
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        for average, parameter in zip(self.average, self.module.parameters(), strict=True):
-            if parameter.shape != average.shape:
-                raise ValueError(
-                    f"ExponentialMovingAverage: a parameter of shape {average.shape} now has shape {parameter.shape}"
-                )
+        for average, parameter in zip(self.average, parameters, strict=True):
             average += (1 - decay) * (parameter.data - average)
 
     @contextmanager
@@ -318,7 +320,7 @@ class ExponentialMovingAverage:
         parameters = self.module.parameters()
         own = [parameter.data for parameter in parameters]
         for parameter, average in zip(parameters, self.average, strict=True):
-            parameter.data = stored_like(average, average)
+            parameter.data = copy_like(average, average)
         try:
             yield
         finally:
@@ -337,4 +339,4 @@ class ExponentialMovingAverage:
         if shapes != own:
             raise ValueError(f"load_state_dict: averages of shapes {shapes}, expected {own}")
         self.updates = whole_number("load_state_dict", "updates", state["updates"], minimum=0)
-        self.average = [stored_like(*pair) for pair in zip(given, self.average, strict=True)]
+        self.average = [copy_like(*pair) for pair in zip(given, self.average, strict=True)]

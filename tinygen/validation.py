@@ -1,20 +1,21 @@
-"""What a caller hands over, made what is expected, or refused in one sentence.
+"""Conversions of single arguments, with errors that name the function and the argument, what was expected and what was
+given: ``TypeError`` for a value of a wrong type, ``ValueError`` for a value out of range.
 
-A number is what Python's protocols take for one: a whole number is whatever ``operator.index`` takes, a real number
-whatever ``float`` takes but text, so NumPy's scalars and tensors of one element serve as numbers everywhere, and leave
-as Python's own, which promote nothing. Each error names the function and the argument, says what was expected and what
-was given; ``TypeError`` is for what is of another kind, ``ValueError`` for what is out of range.
+A whole number is whatever ``operator.index`` takes, a number whatever ``float`` takes except text. So NumPy's scalars
+and tensors of one element are accepted as numbers; they are converted to Python's own, which do not change the dtype of
+a result.
 """
 
 import operator
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 
 def described(value: Any) -> str:
-    """What ``value`` is, in a few words: its type, and the value or the shape where there is one."""
+    """``value`` in an error about its type: the type, with the value of a number or text, the shape of an array."""
     if value is None:
         return "None"
     kind = value.__name__ if isinstance(value, type) else type(value).__name__
@@ -24,6 +25,16 @@ def described(value: Any) -> str:
         return f"{kind} {str(value)[:60]!r}" if isinstance(value, str) else f"{kind} {value}"
     shape = getattr(value, "shape", None)
     return f"{kind} of shape {shape}" if isinstance(shape, tuple) else kind
+
+
+def shown(value: Any) -> str:
+    """``value`` in an error about its range: numbers and short texts as they are, arrays by dtype and shape."""
+    if hasattr(value, "dtype") and getattr(value, "shape", ()) != ():
+        return f"{value.dtype} {tuple(value.shape)}"
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes, tuple, list, Path)):
+        text = repr(value)
+        return text if len(text) <= 60 else f"{text[:57]}..."
+    return str(value) if isinstance(value, np.generic) else described(value)
 
 
 def whole_number(function: str, argument: str, value: Any, minimum: int | None = None) -> int:
@@ -54,33 +65,26 @@ def one_or_several(function: str, argument: str, value: Any) -> int | tuple[int,
 
 
 def is_several(value: Any) -> bool:
-    """Whether ``value`` is a list of values (text, dictionaries and arrays without axes are none)."""
+    """Whether ``value`` is iterable, apart from text, mappings and arrays without axes."""
     if isinstance(value, (tuple, list)):
         return True
     return isinstance(value, Iterable) and not isinstance(value, (str, Mapping)) and getattr(value, "ndim", 1) != 0
 
 
-def numbers_or_text(function: str, argument: str, value: Any) -> int | tuple[int, ...] | str:
+def one_or_several_or_text(function: str, argument: str, value: Any) -> int | tuple[int, ...] | str:
     """``value``, a text, a whole number or several."""
     return value if isinstance(value, str) else one_or_several(function, argument, value)
 
 
-def callable_value(function: str, argument: str, value: Any) -> Any:
-    """``value`` if it can be called."""
-    if not callable(value):
-        raise TypeError(f"{function}: {argument} must be a function, got {described(value)}")
-    return value
-
-
-def text(function: str, argument: str, value: Any) -> str:
-    """``value`` if it is a text."""
-    if not isinstance(value, str):
-        raise TypeError(f"{function}: {argument} must be a str, got {described(value)}")
-    return value
+def shape_lengths(function: str, argument: str, values: tuple[Any, ...]) -> tuple[int, ...]:
+    """``*values``: whole numbers one by one, or one tuple of them; none for None."""
+    if len(values) == 1:
+        values = () if values[0] is None else values[0]
+    return whole_numbers(function, argument, values)
 
 
 def truth_value(function: str, argument: str, value: Any) -> bool:
-    """``value``, True, False, 1 or 0, as a ``bool``: no text is taken for true."""
+    """``value``, True, False, 1 or 0, as a ``bool``."""
     if not isinstance(value, (bool, np.bool_)) and not (isinstance(value, (int, np.integer)) and value in (0, 1)):
         raise TypeError(f"{function}: {argument} must be True or False, got {described(value)}")
     return bool(value)
@@ -97,8 +101,13 @@ def number(function: str, argument: str, value: Any) -> float:
     return plain if type(plain) in (int, float) else float(plain)
 
 
+def numbers(function: str, argument: str, values: tuple[Any, ...]) -> tuple[float, ...]:
+    """``*values``, each as a number."""
+    return tuple([number(function, argument, value) for value in values])
+
+
 def number_from(function: str, argument: str, value: Any, low: float, below: float = np.inf) -> float:
-    """``value`` as a number in [low, below); NaN lies in no interval."""
+    """``value`` as a number in [low, below), which NaN is not."""
     found = number(function, argument, value)
     if not low <= found < below:
         bounds = f"be a number from {low}" if below == np.inf else f"lie in [{low}, {below})"
@@ -119,7 +128,7 @@ def state(owner: str, value: Any, keys: Iterable[str] = ()) -> Mapping[str, Any]
 
 
 def real_dtype(function: str, argument: str, value: Any) -> np.dtype:
-    """``value`` as a dtype of real numbers or truth values."""
+    """``value`` as a dtype of real numbers or bools."""
     try:
         found: np.dtype = np.dtype(value)
     except TypeError:

@@ -1,4 +1,4 @@
-"""Operations made for a test are nobody else's: the registry that others walk over does not see them."""
+"""Operations of one test are not registered for the others."""
 
 import pytest
 
@@ -7,4 +7,4 @@ from tinygen.autograd import operation
 
 @pytest.fixture(autouse=True)
 def _registry_of_its_own(monkeypatch):
-    monkeypatch.setattr(operation, "operations", dict(operation.operations))
+    monkeypatch.setattr(operation, "REGISTRY", dict(operation.REGISTRY))

@@ -552,7 +552,7 @@ def test_backward_where_nothing_asks_says_so():
 
 def test_grad_of_an_input_that_does_not_ask_says_so():
     x = leaf(1.0)
-    with pytest.raises(ValueError, match=r"inputs\[0\] does not ask"):
+    with pytest.raises(ValueError, match=r"inputs\[0\] does not require gradients"):
         tg.grad(x * 2, tg.ones(1))
     with pytest.raises(TypeError, match=r"inputs must be .*float"):
         tg.grad(x * 2, [1.0])
@@ -588,3 +588,42 @@ def test_a_view_made_without_a_graph_cannot_change_what_a_graph_holds():
         with pytest.raises(ValueError, match="read-only"):
             tensor.data[:] = 7
     assert tg.grad(y, x)[0].numpy().tolist() == [2.0, 2.0]
+
+
+def test_no_grad_can_be_used_again_and_within_itself():
+    x, off = tg.ones(2, requires_grad=True), tg.no_grad()
+    for _ in range(2):
+        with off, off:
+            assert not (x * 2).requires_grad
+        assert (x * 2).requires_grad
+
+    @tg.no_grad()
+    def double(depth: int) -> tg.Tensor:
+        return x * 2 if depth == 0 else double(depth - 1)
+
+    assert not double(3).requires_grad
+    assert (x * 2).requires_grad
+
+    with pytest.raises(TypeError, match="no_grad: cannot decorate a generator function"):
+
+        @tg.no_grad()
+        def doubles():
+            yield x * 2
+
+
+@pytest.mark.parametrize(
+    ("gradient", "error", "message"),
+    [
+        (np.ones(2), TypeError, "grad: must be a Tensor or None, got ndarray"),
+        ("a", TypeError, "grad: must be a Tensor or None, got str 'a'"),
+        (tg.ones(3), ValueError, r"grad: must have the shape of the tensor, \(2,\), got \(3,\)"),
+        (tg.ones(1), ValueError, r"grad: must have the shape of the tensor, \(2,\), got \(1,\)"),
+    ],
+)
+def test_a_gradient_is_a_tensor_of_the_same_shape(gradient, error, message):
+    x = tg.zeros(2, requires_grad=True)
+    x.grad = tg.ones(2)
+    with pytest.raises(error, match=message):
+        x.grad = gradient
+    assert x.grad.numpy().tolist() == [1.0, 1.0]
+    x.grad = None

@@ -280,3 +280,22 @@ def test_a_name_as_long_as_the_file_system_allows_can_be_written(tmp_path):
     save(path, a=np.ones(1))
     assert load(path)["a"].tolist() == [1]
     remove_unfinished(str(tmp_path))
+
+
+def test_a_file_that_may_not_grow_further_is_an_error_that_names_it(tmp_path):
+    path = tmp_path / "run.h5"
+    save(path, a=np.ones(1))
+    script = f"""
+import resource, signal, numpy as np
+from tinygen.checkpoint import save
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    save({str(path)!r}, a=np.zeros(1_000_000))
+except OSError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert f"{path} cannot be written" in done.stdout, done.stderr
+    assert load(path)["a"].tolist() == [1]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run.h5"]

@@ -220,11 +220,11 @@ def test_features_of_other_shapes_and_kinds_are_refused(numbers):
     for bad in ([good[None]], [good.astype(complex)], [["a", "b"]], [1.0, 2.0], [np.zeros((4, 0))]):
         with pytest.raises(ValueError, match=r"sample_features expects vectors \(D,\) or batches \(B, D\) of real"):
             calculate_fid_score(bad, good)
-    with pytest.raises(TypeError, match="test_features must be an iterable, got 3"):
+    with pytest.raises(TypeError, match="test_features must be an iterable, got int 3"):
         calculate_fid_score(good, 3)
-    with pytest.raises(ValueError, match="sample_features expects 3 features an image, as before, got 4"):
+    with pytest.raises(ValueError, match="sample_features expects 3 features per image, as before, got 4"):
         calculate_fid_score([good, np.zeros(4)], good)
-    with pytest.raises(ValueError, match="sample_features and test_features expect as many features an image, got 3 a"):
+    with pytest.raises(ValueError, match="test_features expect as many features per image, got 3 a"):
         calculate_fid_score(good, np.zeros((20, 4)))
     for count in (0, 1):
         with pytest.raises(ValueError, match=f"sample_features expects the features of 2 images or more, got {count}"):

@@ -85,7 +85,7 @@ def test_what_can_not_be_cut_is_refused(numbers):
         calculate_kid_score(x, y, blocks=1)
     with pytest.raises(ValueError, match="sample_features expects the features of 20 images or more, got 19"):
         calculate_kid_score(x, y)
-    with pytest.raises(ValueError, match="expect as many features an image, got 3 and 2"):
+    with pytest.raises(ValueError, match="expect as many features per image, got 3 and 2"):
         calculate_kid_score(x, y[:, :2], blocks=3)
     y[4, 1] = math.nan
     with pytest.raises(ValueError, match="test_features expects finite numbers, got nan as feature 1 of image 4"):

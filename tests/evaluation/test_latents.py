@@ -111,3 +111,9 @@ def test_a_unit_is_active_where_its_mean_varies_over_images():
     layer.weight.data, layer.bias.data = matrix, np.array([0, 0, 5, 0, 0, 0], "float32")  # mean 2 is constant
     assert evaluation.active_units(vae, images) == 1
     assert evaluation.active_units(vae, images, threshold=1e-3) == 2
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_the_arc_between_tiny_or_huge_latents_is_that_between_their_directions(scale):
+    z0, z1 = np.array([[1.0, 0.0]]), np.array([[0.0, 2.0]])
+    np.testing.assert_allclose(evaluation.slerp(z0 * scale, z1 * scale, 0.25) / scale, evaluation.slerp(z0, z1, 0.25))

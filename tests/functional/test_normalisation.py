@@ -56,7 +56,7 @@ def test_in_training_adding_to_a_channel_changes_nothing_so_its_gradient_is_zero
     np.testing.assert_allclose(gradient.numpy().sum(axis=(0, 2)), 0, atol=1e-12)
 
 
-def test_a_gradient_that_changed_between_two_walks_counts_as_it_is_now():
+def test_a_seed_changed_in_place_between_two_backward_passes_counts_as_it_is_now():
     x, before, now = NUMBERS.normal(size=(3, 4, 3, 5))
     leaf = tg.tensor(x, requires_grad=True)
     y = F.batch_norm(leaf, None, None, training=True)

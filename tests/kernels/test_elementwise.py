@@ -1,4 +1,4 @@
-"""Element-wise chains: accurate, silent at the extremes, and the same in any memory order and on any array module."""
+"""Element-wise kernels and Adam: accurate, without warnings, the same in any memory order and as the reference."""
 
 import math
 import warnings
@@ -6,37 +6,35 @@ import warnings
 import numpy as np
 import pytest
 
-from tinygen.kernels import adam, elementwise
+from tinygen.kernels import elementwise
+from tinygen.kernels.adam import adam_update
 from tinygen.kernels.cpu import parallel
+from tinygen.kernels.cpu.blocked import BLOCK, apply_blocked
 
-LARGE = 12 * elementwise.BLOCK + 7  # enough blocks for two threads, and one that is not full
+LARGE = 12 * BLOCK + 7  # enough blocks for two threads, and one that is not full
+
+
+def pair(kernel, *options):
+    """A kernel with its fast CPU version, and its reference."""
+    return lambda *arrays: kernel(*arrays, *options), lambda *arrays: kernel.reference(*arrays, *options)
+
+
 FUNCTIONS = {
-    "elu": (lambda x: elementwise.elu(x, 1.0), lambda x: elementwise.elu_plain(x, 1.0)),
-    "elu 0.5": (lambda x: elementwise.elu(x, 0.5), lambda x: elementwise.elu_plain(x, 0.5)),
-    "elu 2": (lambda x: elementwise.elu(x, 2.0), lambda x: elementwise.elu_plain(x, 2.0)),
-    "sigmoid": (elementwise.sigmoid, elementwise.sigmoid_plain),
-    "softplus": (elementwise.softplus, elementwise.softplus_plain),
-    "leaky_relu": (lambda x: elementwise.leaky_relu(x, 0.2), lambda x: elementwise.leaky_relu_plain(x, 0.2)),
-    "leaky_relu 0": (lambda x: elementwise.leaky_relu(x, 0.0), lambda x: elementwise.leaky_relu_plain(x, 0.0)),
-    "leaky_relu 3": (lambda x: elementwise.leaky_relu(x, 3.0), lambda x: elementwise.leaky_relu_plain(x, 3.0)),
+    "elu": pair(elementwise.elu, 1.0),
+    "elu 0.5": pair(elementwise.elu, 0.5),
+    "elu 2": pair(elementwise.elu, 2.0),
+    "sigmoid": pair(elementwise.sigmoid),
+    "softplus": pair(elementwise.softplus),
+    "tanh": pair(elementwise.tanh),
+    "leaky_relu": pair(elementwise.leaky_relu, 0.2),
+    "leaky_relu 0": pair(elementwise.leaky_relu, 0.0),
+    "leaky_relu 3": pair(elementwise.leaky_relu, 3.0),
 }
 DERIVATIVES = {
-    "elu": (
-        lambda g, y: elementwise.elu_derivative(g, y, 1.0),
-        lambda g, y: elementwise.elu_derivative_plain(g, y, 1.0),
-    ),
-    "elu 0.5": (
-        lambda g, y: elementwise.elu_derivative(g, y, 0.5),
-        lambda g, y: elementwise.elu_derivative_plain(g, y, 0.5),
-    ),
-    "leaky_relu": (
-        lambda g, x: elementwise.leaky_relu_derivative(g, x, 0.2),
-        lambda g, x: elementwise.leaky_relu_derivative_plain(g, x, 0.2),
-    ),
-    "relu": (
-        lambda g, x: elementwise.leaky_relu_derivative(g, x, 0.0),
-        lambda g, x: elementwise.leaky_relu_derivative_plain(g, x, 0.0),
-    ),
+    "elu": pair(elementwise.elu_derivative, 1.0),
+    "elu 0.5": pair(elementwise.elu_derivative, 0.5),
+    "leaky_relu": pair(elementwise.leaky_relu_derivative, 0.2),
+    "relu": pair(elementwise.leaky_relu_derivative, 0.0),
 }
 
 
@@ -46,30 +44,30 @@ def numbers(*shape: int, dtype: str = "float32", seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_function_is_the_same_on_any_array_module(name, dtype):
-    fast, plain = FUNCTIONS[name]
+def test_a_fast_function_computes_what_the_reference_computes(name, dtype):
+    fast, reference = FUNCTIONS[name]
     x = numbers(LARGE, dtype=dtype)
     y = fast(x)
     assert y.dtype == x.dtype
-    np.testing.assert_allclose(y, plain(x), rtol=8 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(y, reference(x), rtol=8 * np.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_is_accurate_to_the_rounding_of_single_precision(name):
-    fast, plain = FUNCTIONS[name]
+    fast, reference = FUNCTIONS[name]
     x = np.concatenate([numbers(1000), np.logspace(-30, 1.9, 1000), -np.logspace(-30, 1.9, 1000)]).astype("float32")
-    np.testing.assert_allclose(fast(x), plain(x.astype("float64")), rtol=5e-7)
+    np.testing.assert_allclose(fast(x), reference(x.astype("float64")), rtol=5e-7)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_says_nothing_at_the_extremes_and_keeps_nan(name):
-    fast, plain = FUNCTIONS[name]
+def test_a_function_does_not_warn_at_the_extremes_and_keeps_nan(name):
+    fast, reference = FUNCTIONS[name]
     x = np.array([-1000, -100, -0.0, 0.0, 100, 1000, np.nan, np.inf, -1e38], "float32")
     if name == "leaky_relu 3":
         x = x[:-1]  # 3e38 and more is infinite in single precision, and rightly warns
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        np.testing.assert_array_equal(fast(x[:-2]), plain(x[:-2]))
+        np.testing.assert_array_equal(fast(x[:-2]), reference(x[:-2]))
         y = fast(x)
     assert np.isnan(y[6])
 
@@ -84,11 +82,11 @@ def test_sigmoid_keeps_its_relative_accuracy_far_to_the_left():
 
 
 @pytest.mark.parametrize("name", DERIVATIVES)
-def test_a_derivative_is_the_same_on_any_array_module(name):
-    fast, plain = DERIVATIVES[name]
+def test_a_fast_derivative_computes_what_the_reference_computes(name):
+    fast, reference = DERIVATIVES[name]
     g, y = numbers(LARGE), np.maximum(numbers(LARGE, seed=1), -0.5)
     y[:2] = 0, np.nan
-    np.testing.assert_allclose(fast(g, y), plain(g, y), rtol=1e-6)
+    np.testing.assert_allclose(fast(g, y), reference(g, y), rtol=1e-6)
 
 
 def batch_last(x: np.ndarray) -> np.ndarray:
@@ -96,7 +94,7 @@ def batch_last(x: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_keeps_the_order_in_memory(name):
+def test_a_function_keeps_the_memory_order(name):
     x = numbers(8, 6, 64, 64)
     y = FUNCTIONS[name][0](batch_last(x))
     assert y.strides == batch_last(x).strides
@@ -104,12 +102,12 @@ def test_a_function_keeps_the_order_in_memory(name):
 
 
 @pytest.mark.parametrize("name", DERIVATIVES)
-def test_operands_may_lie_in_different_orders_or_be_broadcast(name):
-    fast, plain = DERIVATIVES[name]
+def test_operands_may_have_different_memory_orders_or_be_broadcast(name):
+    fast, reference = DERIVATIVES[name]
     g, y = numbers(8, 6, 40, 40), numbers(8, 6, 40, 40, seed=1)
     for other in (batch_last(g), np.broadcast_to(np.float32(2), g.shape), g[::-1]):
-        np.testing.assert_allclose(fast(other, y), plain(other, y), rtol=1e-6)
-        np.testing.assert_allclose(fast(other, batch_last(y)), plain(other, y), rtol=1e-6)
+        np.testing.assert_allclose(fast(other, y), reference(other, y), rtol=1e-6)
+        np.testing.assert_allclose(fast(other, batch_last(y)), reference(other, y), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -120,17 +118,17 @@ def test_a_function_takes_arrays_of_any_shape(name, shape):
     assert y.dtype == np.float32
 
 
-def test_blocked_calls_with_blocks_of_all_arrays_in_step():
-    x, y = np.arange(2 * elementwise.BLOCK + 5.0), np.ones(2 * elementwise.BLOCK + 5)
+def test_all_arrays_are_cut_into_the_same_blocks():
+    x, y = np.arange(2 * BLOCK + 5.0), np.ones(2 * BLOCK + 5)
     sizes = []
 
     def add(out: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
         sizes.append(out.size)
         np.add(x, y, out=out)
 
-    np.testing.assert_array_equal(elementwise.blocked(add, np.empty_like(x), x, y), x + 1)
+    np.testing.assert_array_equal(apply_blocked(add, np.empty_like(x), x, y), x + 1)
     assert sum(sizes) == x.size
-    assert max(sizes) <= elementwise.BLOCK
+    assert max(sizes) <= BLOCK
     assert max(sizes) - min(sizes) <= 1
     assert len(sizes) % parallel.threads() == 0
 
@@ -146,9 +144,10 @@ def adam_by_its_formula(parameter, gradients, lr, betas, eps, weight_decay):
     return parameter
 
 
+@pytest.mark.parametrize("update", [adam_update.fast, adam_update.reference], ids=["fast", "reference"])
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
 @pytest.mark.parametrize("transposed", [False, True])
-def test_adam_follows_its_formula_and_leaves_parameter_and_gradient_alone(weight_decay, transposed):
+def test_adam_follows_its_formula_and_does_not_change_parameter_and_gradient(update, weight_decay, transposed):
     parameter = numbers(500, 401, dtype="float64")
     gradients = [numbers(500, 401, dtype="float64", seed=seed) for seed in (1, 2, 3)]
     expected = adam_by_its_formula(parameter, gradients, 0.1, (0.9, 0.99), 1e-8, weight_decay)
@@ -157,33 +156,34 @@ def test_adam_follows_its_formula_and_leaves_parameter_and_gradient_alone(weight
         given = np.asfortranarray(gradient) if transposed else gradient
         parameter.setflags(write=False)
         given.setflags(write=False)
-        moves = [(parameter, given, mean, square, step)]
-        (parameter,) = adam.adam_update(moves, 0.1, (0.9, 0.99), 1e-8, weight_decay)
+        correction = math.sqrt(1 - 0.99**step)
+        rates = [(0.1 * correction / (1 - 0.9**step), 1e-8 * correction)]
+        (parameter,) = update([parameter], [given], [mean], [square], rates, (0.9, 0.99), weight_decay)
     np.testing.assert_allclose(parameter, expected, rtol=1e-9)
 
 
 def test_adam_changes_many_parameters_as_it_changes_each():
-    """Cut among the threads or not, dense in memory or not, in different orders and at different times."""
-    shapes = [(elementwise.BLOCK + 5,), (7,), (), (300, 500), (1, 3)]
+    """For parameters split among the threads or not, in equal and in different memory orders."""
+    shapes = [(BLOCK + 5,), (7,), (), (300, 500), (1, 3)]
 
-    def moves() -> list:
-        made = []
-        for t, shape in enumerate(shapes, 1):
-            parameter, gradient, mean = (np.asarray(numbers(*shape, seed=10 * t + i)) for i in range(3))
-            turned, square = np.array(parameter, order="F"), np.array(numbers(*shape, seed=t) ** 2)
-            made.append((turned, gradient, np.array(mean, order="F"), square, t))
-        return made
+    def arguments() -> list[list]:
+        parameters, gradients, means = (
+            [np.asarray(numbers(*s, seed=10 * t + i)) for t, s in enumerate(shapes)] for i in range(3)
+        )
+        parameters, means = ([np.array(x, order="F") for x in each] for each in (parameters, means))
+        squares = [np.array(numbers(*s, seed=t) ** 2) for t, s in enumerate(shapes)]
+        return [parameters, gradients, means, squares, [(0.1 + t, 1e-8) for t in range(len(shapes))]]
 
-    together, alone = moves(), moves()
-    found = adam.adam_update(together, 0.1, (0.9, 0.99), 1e-8, 0.0)
-    for new, move, by_itself in zip(found, together, alone, strict=True):
-        np.testing.assert_array_equal(new, adam.adam_update([by_itself], 0.1, (0.9, 0.99), 1e-8, 0.0)[0])
-        np.testing.assert_array_equal(move[2], by_itself[2])
-        np.testing.assert_array_equal(move[3], by_itself[3])
+    together, alone = arguments(), arguments()
+    for index, new in enumerate(adam_update(*together, (0.9, 0.99), 0.0)):
+        one = [each[index : index + 1] for each in alone]
+        np.testing.assert_array_equal(new, adam_update(*one, (0.9, 0.99), 0.0)[0])
+        for after, expected in zip(together[2:4], alone[2:4], strict=True):
+            np.testing.assert_array_equal(after[index], expected[index])
 
 
 @pytest.mark.parametrize("kind", ["uint8", "int64", "bool"])
-def test_whole_numbers_and_truth_values_count_as_numbers(kind):
+def test_integers_and_truth_values_are_numbers(kind):
     x = np.array([0, 1, 1], kind)
     np.testing.assert_allclose(elementwise.sigmoid(x), 1 / (1 + np.exp(-x.astype(float))))
     np.testing.assert_allclose(elementwise.softplus(x), np.log1p(np.exp(x.astype(float))))

@@ -28,7 +28,7 @@ def test_a_broadcast_batch_is_stored_like_a_full_one():
 def test_kernels_are_stored_with_the_input_channels_innermost():
     w = np.arange(2 * 3 * 4 * 5.0).reshape(2, 3, 4, 5)
     stored = layout.to_gemm_kernel(w)
-    assert stored.shape == (2, 5, 4, 3)
+    assert stored.shape == (2, 4, 5, 3)
     assert stored.flags.c_contiguous
     np.testing.assert_array_equal(layout.as_oihw(stored), w)
     assert np.shares_memory(layout.to_gemm_kernel(layout.as_oihw(stored)), stored)

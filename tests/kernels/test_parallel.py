@@ -188,17 +188,21 @@ def test_a_forked_process_starts_its_own_threads(set_threads):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+def blas_threads() -> list[int]:
+    return [library.get_num_threads() for library in pool._blas()]
+
+
 def test_the_blas_has_one_thread_inside_and_its_own_number_afterwards():
-    before = [library["num_threads"] for library in pool._blas().info()]
+    before = blas_threads()
     with one_blas_thread():
-        assert {library["num_threads"] for library in pool._blas().info()} == {1}
-    assert [library["num_threads"] for library in pool._blas().info()] == before
+        assert set(blas_threads()) == {1}
+    assert blas_threads() == before
 
 
 def test_the_last_thread_to_leave_restores_the_number_that_the_first_one_found():
-    if not pool._blas().lib_controllers:
+    if not pool._blas():
         pytest.skip("no BLAS with a settable number of threads")
-    library = pool._blas().lib_controllers[0]
+    library = pool._blas()[0]
     before = library.get_num_threads()
     library.set_num_threads(2)
     try:
@@ -211,6 +215,14 @@ def test_the_last_thread_to_leave_restores_the_number_that_the_first_one_found()
         assert library.get_num_threads() == 2
     finally:
         library.set_num_threads(before)
+
+
+def test_the_environment_may_leave_the_blas_alone(monkeypatch):
+    monkeypatch.setenv("TINYGEN_BLAS", "0")
+    monkeypatch.setattr(pool, "_blas", pool._blas.__wrapped__)
+    monkeypatch.setattr(pool, "_warm_up_blas", None)  # a call would fail
+    with one_blas_thread():
+        assert pool._blas() == []
 
 
 # malloc --------------------------------------------------------------------------------------------------------------

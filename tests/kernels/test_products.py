@@ -5,6 +5,7 @@ import pytest
 
 from tinygen.kernels import products
 from tinygen.kernels.cpu import parallel
+from tinygen.kernels.cpu import products as cpu
 
 SHAPES = [
     ((64, 256), (256, 20)),
@@ -19,7 +20,7 @@ SHAPES += [((2, 3, 40, 30), (2, 3, 30, 8)), ((120, 0), (0, 90)), ((0, 40), (40, 
 @pytest.mark.parametrize("worth_sharing", [0, 10**9])
 @pytest.mark.parametrize(("left", "right"), SHAPES, ids=str)
 def test_products_are_numpys_in_one_thread_and_in_several(left, right, worth_sharing, monkeypatch):
-    monkeypatch.setattr(products, "BLAS_ALONE", 0)
+    monkeypatch.setattr(cpu, "BLAS_SINGLE_THREAD", 0)
     monkeypatch.setattr(parallel, "PARALLEL_MIN_MULTIPLICATIONS", worth_sharing)
     drawn = np.random.default_rng(0)
     x, y = drawn.standard_normal(left), drawn.standard_normal(right)
@@ -46,7 +47,7 @@ def test_the_blas_has_one_thread_in_parallel_products(threshold, monkeypatch):
     numbers = []
 
     def work(first, last):
-        numbers.extend(library["num_threads"] for library in parallel._blas().info())
+        numbers.extend(library.get_num_threads() for library in parallel._blas())
 
     parallel.parallel_gemms(work, 4, multiplications=100)
     assert numbers

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinygen.kernels.resampling import interpolation_matrix, resize, resize_plain
+from tinygen.kernels.resampling import interpolation_matrix, resize
 
 
 def test_aligned_corners_keep_the_first_and_last_pixel():
@@ -63,8 +63,8 @@ def test_resizing_multiplies_each_image_from_both_sides(size_in, size_out, shape
     if batch_last:
         x = np.ascontiguousarray(x.transpose(2, 1, 3, 0)).transpose(3, 1, 0, 2)
     rows, columns = (rng.standard_normal((size_out[a], size_in[a])) for a in (0, 1))
-    for way in (resize, resize_plain):
-        np.testing.assert_allclose(way(x, rows, columns), rows @ x @ columns.T, atol=1e-12)
+    for kernel in (resize, resize.reference):
+        np.testing.assert_allclose(kernel(x, rows, columns), rows @ x @ columns.T, atol=1e-12)
 
 
 @pytest.mark.parametrize(("size_in", "size_out"), SIZES)
@@ -75,7 +75,7 @@ def test_resizing_with_transposed_matrices_is_the_adjoint(size_in, size_out):
     np.testing.assert_allclose(np.vdot(resize(x, rows, columns), g), np.vdot(x, resize(g, rows.T, columns.T)))
 
 
-def test_resizing_keeps_single_precision_and_lays_the_batch_innermost():
+def test_resizing_keeps_single_precision_and_stores_the_batch_innermost():
     x = np.ones((4, 3, 5, 5), "float32")
     matrix = interpolation_matrix(5, 10, "bilinear", True, None, "float32")
     y = resize(x, matrix, matrix)

@@ -17,10 +17,11 @@ import tinygen.functional as F
 from tinygen import likelihoods, nn
 from tinygen.autograd import broadcasting
 from tinygen.autograd.tensor import Tensor
-from tinygen.kernels.normalisation import Statistics, moments
+from tinygen.kernels.normalisation import channel_sums, moments
+from tinygen.kernels.windows import Geometry
 from tinygen.models.vae import reparametrise
 from tinygen.operations import convolution, elementwise, pooling, shaping
-from tinygen.operations.normalisation import normalise_product, sum_along, sum_level
+from tinygen.operations.normalisation import channel_dot, channel_sum, normalise_grad
 
 PUBLIC = {"tg": tg, "F": F, "nn": nn, "likelihoods": likelihoods}  # where public callables live
 
@@ -317,10 +318,10 @@ for image, weight, options in TRANSPOSED:
     bias = [normal(weight[1] * options.get("groups", 1))] if len(CASES) % 2 else []
     given = [normal(*image), normal(*weight), *bias]
     case("F.conv_transpose2d", lambda *x, o=options: F.conv_transpose2d(*x, **o), *given)
-GEOMETRY = {"stride": (2, 1), "padding": (1, 0), "dilation": (1, 2), "groups": 1}
+GEOMETRY = Geometry(stride=(2, 1), padding=(1, 0), dilation=(1, 2), groups=1)
 case(
     "the gradient of convolution in its kernel",
-    lambda x, y: convolution.conv2d_adjoint_w(x, y, kernel_size=(2, 2), **GEOMETRY),
+    lambda x, g: convolution.conv2d_weight_grad(x, g, kernel_size=(2, 2), geometry=GEOMETRY),
     normal(1, 2, 3, 4),
     normal(1, 1, 2, 2),
 )
@@ -346,7 +347,12 @@ case("F.avg_pool2d", lambda x: F.avg_pool2d(x, 3, 2, 1, True, False), normal(1, 
 case("F.avg_pool2d", lambda x: F.avg_pool2d(x, 2, divisor_override=3), normal(1, 1, 4, 4))
 case("F.max_pool2d", lambda x: F.max_pool2d(x, 2, 1, dilation=(2, 1)), normal(1, 1, 4, 3))
 case("F.max_pool2d", lambda x: F.max_pool2d(x, 3, 2, 1, 2, True), normal(1, 1, 6, 5))
-WINDOWS = {"kernel_size": (2, 3), "stride": (2, 1), "padding": (1, 0), "output_size": (2, 2), "divisors": 6.0}
+WINDOWS = {
+    "kernel_size": (2, 3),
+    "geometry": Geometry((2, 1), (1, 0), (1, 1), 1),
+    "output_size": (2, 2),
+    "divisors": 6.0,
+}
 case(
     "the adjoint of average pooling",
     lambda x: pooling.avg_pool2d_adjoint(x, size=(3, 4), **WINDOWS),
@@ -354,7 +360,7 @@ case(
 )
 case(
     "the adjoint of taking pixels",
-    lambda x, i: pooling.put_pixels(x, indices=i.data, size=(2, 3)),
+    lambda x, i: pooling.scatter_add2d(x, indices=i.data, size=(2, 3)),
     normal(1, 2, 2, 2),
     np.array([0, 1, 1, 5, 2, 2, 2, 2]).reshape(1, 2, 2, 2),
 )
@@ -378,13 +384,14 @@ for shape in ((4, 2), (3, 2, 2), (2, 2, 2, 3), (2, 1, 2, 2, 2)):
 case("F.batch_norm", lambda x: _normalised(x, eps=0.1), normal(3, 2))
 
 
-def _products_of_normalise(g, x, weight):
+def _gradients_of_normalise(g, x, weight):
     mean, variance = moments(x.data)
-    given = {"eps": 0.1, "channels": Statistics(mean, (variance + 0.1) ** -0.5)}
-    return normalise_product(g, x, weight, **given), sum_level(g, x, **given), sum_along(g, x, **given)
+    stats = {"mean": mean, "scale": (variance + 0.1) ** -0.5}
+    given = {"sums": channel_sums(g.data, x.data, **stats), "eps": 0.1, **stats}
+    return normalise_grad(g, x, weight, **given), channel_sum(g, x, **given), channel_dot(g, x, **given)
 
 
-case("products of batch_norm", _products_of_normalise, normal(3, 2, 2), normal(3, 2, 2), normal(2))
+case("gradients of batch_norm", _gradients_of_normalise, normal(3, 2, 2), normal(3, 2, 2), normal(2))
 case("F.batch_norm", F.batch_norm, normal(1, 2), Fixed(normal(2)), Fixed(positive(2)), positive(2), normal(2))
 case("F.dropout", lambda x: F.dropout(x, 0.4), normal(2, 5))
 case("F.dropout", lambda x: F.dropout(x, training=False), normal(2, 2))
@@ -535,7 +542,7 @@ NOT_CHECKED = {
     "Tensor.__floordiv__": "constant between its jumps",
     "Tensor.__rfloordiv__": "constant between its jumps",
     **{f"Tensor.__{name}__": NO_GRADIENT for name in ("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "invert")},
-    "Tensor.backward": "the reverse walk itself, whose other door, grad, every case goes through",
+    "Tensor.backward": "the backward pass itself, which every case tests through grad",
     "nn.Module": "what layers are made from",
     "nn.ModuleList": "holds layers and computes nothing",
     "nn.Parameter": "a tensor, not a function",

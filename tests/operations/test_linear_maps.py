@@ -12,7 +12,7 @@ from operations.test_registry import linear_nodes
 
 import tinygen as tg
 import tinygen.functional as F
-from tinygen.autograd.operation import operations
+from tinygen.autograd.operation import REGISTRY
 from tinygen.autograd.tensor import Tensor
 from tinygen.kernels import convolution as kernels
 from tinygen.kernels import resampling
@@ -47,7 +47,7 @@ def positive(given):
     return given if given is None or np.asarray(given).dtype.kind == "b" else np.abs(given) + 1
 
 
-@pytest.mark.parametrize("name", [name for name, made in operations.items() if made.linear])
+@pytest.mark.parametrize("name", [name for name, made in REGISTRY.items() if made.linear])
 def test_in_every_linear_operation(name):
     for node in linear_nodes()[name]:
         arrays = [positive(array) for array in node.arrays]
@@ -67,11 +67,11 @@ RESIZED = [((4, 4), (8, 8)), ((3, 7), (5, 2)), ((5, 4), (5, 9)), ((6, 6), (3, 2)
 @pytest.mark.parametrize(("mode", "align_corners"), [("nearest", False), ("bilinear", True), ("bilinear", False)])
 @pytest.mark.parametrize(("size_in", "size_out"), RESIZED)
 def test_in_resampling_and_its_adjoint(size_in, size_out, mode, align_corners, plain):
-    way = resampling.resize_plain if plain else resampling.resize
+    resize = resampling.resize.reference if plain else resampling.resize
     pairs = zip(size_in, size_out, strict=True)
     rows, columns = (resampling.interpolation_matrix(*pair, mode, align_corners, None, "float64") for pair in pairs)
-    assert_stays_in_place(lambda x: way(x, rows, columns), (2, 2, *size_in))
-    assert_stays_in_place(lambda g: way(g, rows.T, columns.T), (2, 2, *size_out))
+    assert_stays_in_place(lambda x: resize(x, rows, columns), (2, 2, *size_in))
+    assert_stays_in_place(lambda g: resize(g, rows.T, columns.T), (2, 2, *size_out))
 
 
 def test_one_lost_pixel_of_an_enlarged_image_is_four_lost_pixels(device):
@@ -98,21 +98,20 @@ def test_in_einsum_of_a_diagonal_and_its_gradient(subscripts):
     assert_stays_in_place(gradient, value(np.ones(shapes[0])).shape)
 
 
-# N, C, O, (H, W), kernel, stride, padding, dilation, groups: each way of convolution, at an edge and inside
-
-
-@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("version", ["kernel", "reference"])
 @pytest.mark.parametrize("name", CASES)
-def test_in_each_way_of_convolution_and_both_adjoints(name, plain):
-    (x, w, g, options), ending = arrays(CASES[name]), "_plain" * plain
-    conv2d, adjoint_x, adjoint_w = (
-        getattr(kernels, name + ending) for name in ("conv2d", "conv2d_adjoint_x", "conv2d_adjoint_w")
+def test_in_every_algorithm_of_convolution_and_its_adjoints(name, version):
+    x, w, g, geometry = arrays(CASES[name])
+    conv2d, input_grad, weight_grad = (
+        function if version == "kernel" else function.reference
+        for function in (kernels.conv2d, kernels.conv2d_input_grad, kernels.conv2d_weight_grad)
     )
     x, w, g = positive(x), positive(w), positive(g)
-    assert_stays_in_place(lambda x: conv2d(x, w, None, *options), x.shape)
-    assert_stays_in_place(lambda g: adjoint_x(g, w, x.shape[2:], *options), g.shape)
-    assert_stays_in_place(lambda x: adjoint_w(x, g, w.shape[2:], *options), x.shape)
-    if not plain:
-        assert_stays_in_place(lambda w: conv2d(x, w, None, *options), w.shape)
-        assert_stays_in_place(lambda w: adjoint_x(g, w, x.shape[2:], *options), w.shape)
-        assert_stays_in_place(lambda g: adjoint_w(x, g, w.shape[2:], *options), g.shape)
+    size, kernel_size = x.shape[2:], w.shape[2:]
+    assert_stays_in_place(lambda x: conv2d(x, w, None, geometry), x.shape)
+    assert_stays_in_place(lambda g: input_grad(g, w, None, size, geometry), g.shape)
+    assert_stays_in_place(lambda w: input_grad(g, w, None, size, geometry), w.shape)
+    assert_stays_in_place(lambda x: weight_grad(x, g, kernel_size, geometry), x.shape)
+    if version == "kernel":
+        assert_stays_in_place(lambda w: conv2d(x, w, None, geometry), w.shape)
+        assert_stays_in_place(lambda g: weight_grad(x, g, kernel_size, geometry), g.shape)

@@ -13,7 +13,7 @@ from operations.cases import CASES, NOT_CHECKED, PUBLIC, Case
 
 import tinygen as tg
 from tinygen import backend
-from tinygen.autograd.operation import Node, operations
+from tinygen.autograd.operation import REGISTRY, Node
 from tinygen.autograd.tensor import Tensor
 from tinygen.operations.table import TABLE
 
@@ -71,7 +71,7 @@ def test_every_input_of_every_operation_is_differentiated_twice_by_some_case():
             for index, x in enumerate(node.inputs):
                 if isinstance(x, Tensor) and x.requires_grad:
                     differentiated.add((node.operation.name, 0 if node.operation.variadic else index))
-    wanted = {(name, index) for name, made in operations.items() for index in range(len(made.products))}
+    wanted = {(name, index) for name, made in REGISTRY.items() for index in range(len(made.vjps))}
     assert wanted - differentiated == set()
 
 
@@ -112,7 +112,7 @@ def test_every_public_function_says_what_it_does():
 @cache
 def linear_nodes() -> dict[str, list[Node]]:
     """The uses of linear operations, by name, in the value and the first derivative of every case."""
-    found: dict[str, list[Node]] = {name: [] for name, made in operations.items() if made.linear}
+    found: dict[str, list[Node]] = {name: [] for name, made in REGISTRY.items() if made.linear}
     for case in CASES:
         values, first, _ = gradients(case, case.tensors())
         for node in nodes(values + first):
@@ -121,7 +121,7 @@ def linear_nodes() -> dict[str, list[Node]]:
     return found
 
 
-@pytest.mark.parametrize("name", [name for name, made in operations.items() if made.linear])
+@pytest.mark.parametrize("name", [name for name, made in REGISTRY.items() if made.linear])
 def test_products_of_linear_operations_are_their_adjoints(name):
     """<A x, y> = <x, A* y>, for each input in turn."""
     drawn = np.random.default_rng(0)
@@ -139,7 +139,7 @@ def assert_adjoint(node: Node, index: int, drawn: np.random.Generator) -> None:
     x = drawn.standard_normal(node.inputs[index].shape)
     y = drawn.standard_normal(node.shape)
     mapped = value(x) - value(np.zeros_like(x))  # without what the other inputs add, a bias say
-    adjoint = node.product(index, Tensor(np.asarray(y))).data
+    adjoint = node.vjp(index, Tensor(np.asarray(y))).data
     np.testing.assert_allclose((mapped * y).sum(), (x * adjoint).sum(), rtol=1e-9, atol=1e-9)
 
 

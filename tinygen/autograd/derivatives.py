@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from tinygen.autograd.arguments import checked
 from tinygen.autograd.engine import grad
-from tinygen.autograd.recording import recording
+from tinygen.autograd.recording import grad_mode
 from tinygen.autograd.tensor import Tensor
 from tinygen.operations.creation import zeros
 from tinygen.operations.shaping import reshape, stack
@@ -68,7 +68,7 @@ def _as_leaf(x: Tensor) -> Tensor:
 
 def _value(name: str, f: Function, x: Tensor) -> Tensor:
     """f(x), with a computation graph even under ``no_grad``."""
-    with recording(True):
+    with grad_mode(True):
         y = f(x)
     if not isinstance(y, Tensor):
         raise TypeError(f"{name}: the function must return a tensor, it returned {described(y)}")

@@ -7,7 +7,7 @@ text in the DOT language: ``dot -Tsvg graph.dot -o graph.svg``.
 from typing import Any
 
 from tinygen.autograd.arguments import checked
-from tinygen.autograd.operation import Node, Source
+from tinygen.autograd.operation import GradTarget, Node
 from tinygen.autograd.tensor import Tensor
 from tinygen.validation import described
 
@@ -28,14 +28,14 @@ def graph_dot(tensor: Tensor, names: dict[str, Tensor] | None = None) -> str:
     """
     if not isinstance(names, dict | None) or not all(isinstance(x, Tensor) for x in (names or {}).values()):
         raise TypeError(f"graph_dot: names must be a dict of name -> tensor, got {described(names)}")
-    called: dict[Any, str] = {x.source: name for name, x in (names or {}).items()}
+    called: dict[Any, str] = {x.grad_target: name for name, x in (names or {}).items()}
     numbers: dict[Any, int] = {}
     lines = []
-    for source in _in_order(tensor):
-        numbers[source] = len(numbers)
-        lines.append(f"  n{numbers[source]} [{_describe(source, called.get(source))}];")
-        if isinstance(source, Node):
-            lines += [f"  n{numbers[x.source]} -> n{numbers[source]};" for x in _tensors(source)]
+    for target in _in_order(tensor):
+        numbers[target] = len(numbers)
+        lines.append(f"  n{numbers[target]} [{_describe(target, called.get(target))}];")
+        if isinstance(target, Node):
+            lines += [f"  n{numbers[x.grad_target]} -> n{numbers[target]};" for x in _tensors(target)]
     return "\n".join(["digraph {", "  rankdir=LR;", *lines, "}", ""])
 
 
@@ -43,29 +43,29 @@ def _tensors(node: Node) -> list[Tensor]:
     return [x for x in node.inputs if isinstance(x, Tensor)]
 
 
-def _in_order(tensor: Tensor) -> list[Source]:
+def _in_order(tensor: Tensor) -> list[GradTarget]:
     """Nodes and leaves of the graph of ``tensor`` in topological order, without recursion."""
-    order: dict[Source, None] = {}
-    stack: list[tuple[Source, bool]] = [(tensor.source, False)]
+    order: dict[GradTarget, None] = {}
+    stack: list[tuple[GradTarget, bool]] = [(tensor.grad_target, False)]
     opened = set()
     while stack:
-        source, is_open = stack.pop()
-        if is_open or isinstance(source, Tensor):
-            order.setdefault(source)
-        elif source not in opened:
-            opened.add(source)
-            stack.append((source, True))
-            stack += [(x.source, False) for x in reversed(_tensors(source))]
+        target, is_open = stack.pop()
+        if is_open or isinstance(target, Tensor):
+            order.setdefault(target)
+        elif target not in opened:
+            opened.add(target)
+            stack.append((target, True))
+            stack += [(x.grad_target, False) for x in reversed(_tensors(target))]
     return list(order)
 
 
-def _describe(source: Source, name: str | None) -> str:
+def _describe(target: GradTarget, name: str | None) -> str:
     """The label and style of a node."""
-    if isinstance(source, Node):
-        kind, title = "operation", source.operation.name.lstrip("_")
+    if isinstance(target, Node):
+        kind, title = "operation", target.operation.name.lstrip("_")
         title = f"{name} = {title}" if name else title
     else:
-        kind = "leaf" if source.requires_grad else "constant"
+        kind = "leaf" if target.requires_grad else "constant"
         title = name or kind
-    label = f"{title}\n{source.shape}".replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    label = f"{title}\n{target.shape}".replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'label="{label}", {_STYLES[kind]}'

@@ -1,11 +1,11 @@
-"""The operands of functions: what a caller hands over becomes tensors, and with functions of real numbers, real ones.
+"""The operands of functions: arrays, lists and numbers are converted to tensors, and to floating-point dtypes.
 
-Functions take tensors, arrays, lists and numbers alike. What is no tensor becomes one beside the first tensor or array
-among the operands: on its device, and numbers and lists, which have no dtype of their own, in the dtype of the others.
+An operand that is not a tensor is converted to one on the device of the first tensor among the operands; numbers and
+lists, which have no dtype, get that of the others.
 
-One rule says which numbers a function of real numbers computes with. Whole numbers and truth values become float32, the
-library's default, or take the floating-point dtype of the operands beside them: bytes know no negatives, and their sums
-run over. float16 is computed in float32 and the result is rounded once. float32 and float64 stay what they are.
+A function of real numbers converts integers and bools to the floating-point dtype of the other operands, or to float32,
+the default: unsigned integers have no negative values, and their sums overflow. float16 is computed in float32, and the
+result is rounded once. float32 and float64 are unchanged.
 """
 
 import functools
@@ -23,11 +23,11 @@ READY = {np.dtype(np.float32), np.dtype(np.float64)}
 
 
 def operands(*names: str, real: bool = False, widen: bool = False) -> Decorator:
-    """Make tensors of the arguments ``names`` of the function below; None stays where it is their default.
+    """A decorator that converts the arguments ``names`` to tensors; None is kept where it is the default.
 
-    ``widen``: float16 is computed in float32, and the result rounded. ``real``: that, and whole numbers and truth
-    values become floating-point numbers. Raises ``TypeError`` for an operand that is no arrangement of real numbers,
-    and where arguments do not fit the function's signature.
+    ``widen``: float16 is computed in float32, and the result rounded. ``real``: also, integers and bools are converted
+    to floating-point numbers. The decorated function raises ``TypeError`` for operands that are not real numbers, and
+    for arguments that do not fit its signature.
     """
 
     def decorate(function: Callable[Parameters, Tensor]) -> Callable[Parameters, Tensor]:
@@ -38,7 +38,7 @@ def operands(*names: str, real: bool = False, widen: bool = False) -> Decorator:
         required = sum(argument not in optional for argument in names)  # they come first
 
         def are_ready(args: tuple[Any, ...], options: dict[str, Any]) -> bool:
-            """Whether all operands are tensors with which the function computes as they are."""
+            """Whether all operands are tensors that need no conversion."""
             if not required <= len(args) <= len(parameters) or not options.keys().isdisjoint(names):
                 return False
             for i in places:
@@ -75,21 +75,20 @@ def real_operands(*names: str) -> Decorator:
 
 
 def _common_dtype(given: dict[str, Any]) -> np.dtype | None:
-    """The floating-point dtype in which the operands meet: that of the tensors and arrays that have one."""
+    """The common floating-point dtype of the tensors and arrays among the operands; None without any."""
     dtypes = [x.dtype for x in given.values() if hasattr(x, "dtype") and not isinstance(x, np.generic)]
     floats = [dtype for dtype in dtypes if getattr(dtype, "kind", "") == "f"]
     return np.result_type(*floats) if floats else None
 
 
 def as_tensors(function: str, given: dict[str, Any], device: str | None = None) -> list[Tensor]:
-    """The arguments ``given`` to ``function`` as tensors on the device of the first tensor among them, else on
-    ``device``."""
+    """The arguments ``given`` as tensors on the device of the first tensor among them, else on ``device``."""
     dtype, device = _common_dtype(given), next((x.device for x in given.values() if isinstance(x, Tensor)), device)
     return [as_tensor(function, argument, x, device, dtype) for argument, x in given.items()]
 
 
 def _in_reals(x: Tensor, dtype: np.dtype | None) -> Tensor:
-    """``x`` in the floating-point dtype in which a function of real numbers computes beside operands of ``dtype``."""
+    """``x`` in the dtype in which a function of real numbers computes if the operands' common dtype is ``dtype``."""
     return _widened(x) if x.dtype.kind == "f" else x.astype(dtype if dtype in READY else DEFAULT)
 
 

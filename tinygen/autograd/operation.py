@@ -1,19 +1,19 @@
-"""An operation is said once: its value on arrays, and its vector-Jacobian product on tensors.
+"""Differentiable operations: a value on arrays, and vector-Jacobian products on tensors.
 
-For y = f(x) and a scalar L at the end of the computation, with g = dL/dy, the chain rule gives
+For y = f(x) and a scalar L computed from y, with g = dL/dy, the chain rule gives
 
     dL/dx = g . df/dx          (the vector-Jacobian product: a row vector g times the Jacobian)
 
-and that product is all an operation has to know. It stands right above the value, one function an input::
+An operation is a function that computes its value, decorated with one vector-Jacobian product (VJP) per input::
 
     @elementwise(lambda g, x, y: g * y,
                  lambda g, x, y: g * x)
     def multiply(x, y):
         return x * y
 
-The value is computed on arrays and knows nothing of gradients. The products are written on *tensors* with the
-library's own operations, so a product is itself a differentiable computation: second derivatives, and all the others,
-come for free. A product is a function of its own, so that one that nobody needs is never computed.
+The value is computed on arrays, without gradients. The VJPs are computed on *tensors* by the library's own operations,
+so a VJP is itself differentiable, and derivatives of any order follow. Each input has a VJP of its own, so that only
+those of inputs that require gradients are computed.
 """
 
 from __future__ import annotations
@@ -21,47 +21,55 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 from tinygen.autograd.arguments import Args, Arguments, Options, of_tensors
 from tinygen.autograd.recording import is_recording, make_read_only, make_view_read_only
 from tinygen.autograd.tensor import Decorator, Parameters, Tensor
-from tinygen.backend import Array
+from tinygen.backend import Array, without_underflow
 
-Source = Any  # where a gradient goes: to the node that made a tensor, or to the tensor itself if it is a leaf
-operations: dict[str, Operation] = {}  # every operation there is, by name: the tests walk over it
+GradTarget = Any  # the key under which a tensor's gradient is added up: its node or, for a leaf, the tensor itself
+REGISTRY: dict[str, Operation] = {}  # every operation by name
 
 
 class Node:
-    """One use of an operation: which one, on which inputs, with which options; and where the gradients of the
-    inputs go (``origins``, index -> source, for those that ask for one)."""
+    """One application of an operation: its inputs and options, and ``parents``, index of an input -> ``GradTarget``,
+    for the inputs that require gradients."""
 
-    __slots__ = ("__weakref__", "arrays", "inputs", "operation", "options", "origins", "output", "shape")
+    __slots__ = ("__weakref__", "arrays", "inputs", "operation", "options", "output", "parents", "shape")
 
     def __init__(
-        self, operation: Operation, inputs: Args, origins: dict[int, Any], arrays: Args, options: Options, output: Array
+        self, operation: Operation, inputs: Args, parents: dict[int, Any], arrays: Args, options: Options, output: Array
     ) -> None:
         self.operation, self.inputs, self.arrays, self.options = operation, inputs, arrays, options
-        self.origins, self.shape = origins, output.shape
+        self.parents, self.shape = parents, output.shape
         self.output = output if operation.keeps_output else None
 
-    def product(self, index: int, gradient: Tensor | None) -> Tensor | None:
-        """The gradient of input ``index``: the vector-Jacobian product of ``gradient`` with the operation there. None
-        stands for a gradient of zeros, from which nothing else can come."""
-        operation, inputs = self.operation, self.inputs
-        vjp = operation.products[0 if operation.variadic else index]
-        if gradient is None or vjp is None:
+    def vjp_options(self, g: Tensor | None) -> Options:
+        """The options of the vector-Jacobian products of ``g``, among them what they share."""
+        if g is None or self.operation.shared is None:
+            return self.options
+        return {**self.options, "shared": without_underflow(self.operation.shared, g, *self.inputs, **self.options)}
+
+    def vjp(self, index: int, g: Tensor | None, options: Options | None = None) -> Tensor | None:
+        """The vector-Jacobian product of ``g``, the gradient of the output, with respect to input ``index``; None is a
+        gradient of zeros. ``options``: default ``vjp_options(g)``."""
+        operation, x = self.operation, self.inputs[index]
+        vjp = operation.vjps[0 if operation.variadic else index]
+        if g is None or vjp is None:
             return None
-        # The operation's own value comes back as a tensor with this node behind it, so a derivative can be taken of it.
-        value = (Tensor(self.output, node=self),) if operation.keeps_output else ()
-        product = vjp(gradient, *((index,) if operation.variadic else ()), *value, *inputs, **self.options)
-        if product.data.shape != (x := inputs[index]).data.shape:
+        options = self.vjp_options(g) if options is None else options
+        # The output is a tensor of this node, so that derivatives are taken of it too.
+        output = (Tensor(self.output, node=self),) if operation.keeps_output else ()
+        gradient = vjp(g, *((index,) if operation.variadic else ()), *output, *self.inputs, **options)
+        if gradient.data.shape != x.data.shape:
             name = operation.arguments.name(index)
-            raise ValueError(f"{operation.public}: the gradient of {name} has shape {product.shape}, {name} {x.shape}")
-        return product if product.data.dtype == x.data.dtype else product.astype(x.dtype)
+            raise ValueError(f"{operation.public}: the gradient of {name} has shape {gradient.shape}, {name} {x.shape}")
+        return gradient if gradient.data.dtype == x.data.dtype else gradient.astype(x.dtype)
 
     def check_unchanged(self) -> None:
-        """Raise ``RuntimeError`` if an input's ``data`` was replaced since: the gradient would be of something else."""
+        """Raise ``RuntimeError`` if the ``data`` of an input was replaced: the gradient would be wrong."""
         for index, (x, array) in enumerate(zip(self.inputs, self.arrays, strict=True)):
             if isinstance(x, Tensor) and x.data is not array:
                 name = self.operation.arguments.name(index)
@@ -71,24 +79,28 @@ class Node:
                 )
 
     def release(self) -> None:
-        """Forget inputs and value: nothing of the graph behind this node is kept alive by it any more."""
-        self.inputs, self.origins, self.arrays, self.output = (), {}, (), None
+        """Drop inputs and output, so that this node keeps no part of the graph alive."""
+        self.inputs, self.parents, self.arrays, self.output = (), {}, (), None
 
 
 @dataclass(eq=False)
 class Operation:
-    """A differentiable operation: ``value`` on arrays, ``products`` on tensors, and how operands enter."""
+    """A differentiable operation: ``value`` on arrays, ``vjps`` on tensors, and the options of ``operation``."""
 
     value: Callable[..., Array]
-    products: tuple[Callable[..., Tensor] | None, ...]
+    vjps: tuple[Callable[..., Tensor] | None, ...]
     keeps_output: bool = False
     linear: bool = False
     variadic: bool = False
     prepare: Callable[[str, Args], Args] | None = None
+    shared: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
-        self.arguments = Arguments(self.value, len(self.products), self.variadic, self.prepare)
+        self.arguments = Arguments(self.value, len(self.vjps), self.variadic, self.prepare)
         self.name, self.public = self.value.__name__, self.arguments.operation
+        for index, vjp in enumerate(self.vjps):
+            if isinstance(vjp, FunctionType) and vjp.__name__ == "<lambda>":  # tracebacks print the code's name
+                vjp.__code__ = vjp.__code__.replace(co_name=f"vjp_of_{self.name}_in_{self.arguments.name(index)}")
 
     def __call__(self, args: Args, options: Options) -> Tensor:
         inputs, options = self.arguments.bind(args, options)
@@ -96,26 +108,37 @@ class Operation:
         output = Tensor(self.arguments.computed(self.value, arrays, options))
         make_view_read_only(output.data)
         if is_recording() and output.data.dtype.kind == "f":  # only floating-point tensors have gradients
-            origins = {i: x.source for i, x in enumerate(inputs) if isinstance(x, Tensor) and x._requires_grad}
-            if origins:
-                output.node = Node(self, inputs, origins, arrays, options, output.data)
+            parents = {i: x.grad_target for i, x in enumerate(inputs) if isinstance(x, Tensor) and x._requires_grad}
+            if parents:
+                output.node = Node(self, inputs, parents, arrays, options, output.data)
                 output._requires_grad = True
                 make_read_only(*arrays, output.data)
         return output
 
 
-def operation(*products: Callable[..., Tensor] | None, **traits: Any) -> Decorator:
-    """Make a differentiable operation of the function below: its value on arrays.
+def operation(*vjps: Callable[..., Tensor] | None, **traits: Any) -> Decorator:
+    """Make a differentiable operation of the decorated function, its value on arrays.
 
-    ``products``: for each of its first arguments (the inputs; what follows are options) the vector-Jacobian product
-    ``product(g, *inputs, **options)``, or None where the operation is constant in that input (but for jumps).
-    The traits: ``keeps_output``, the products take the operation's own value, too, after ``g``; ``linear``, it is
-    linear in each input, so its products are adjoints; ``variadic``, it takes any number of inputs, and its one product
-    their index after ``g``; ``prepare(name, inputs) -> inputs``, what is done to the inputs first.
+    ``vjps``: for each of the function's first arguments (the inputs; the others are options) the vector-Jacobian
+    product ``vjp(g, *inputs, **options)``, or None if the operation is piecewise constant in that input.
+
+    Traits (default: False or None):
+
+    * ``keeps_output``: the VJPs take the operation's own value after ``g``;
+    * ``linear``: the operation is linear in each input, so its VJPs are adjoints;
+    * ``variadic``: the operation takes any number of inputs, and its one VJP their index after ``g``;
+    * ``prepare(name, inputs) -> inputs``: applied to the inputs first, for instance to broadcast them;
+    * ``shared(g, *inputs, **options)``: what several VJPs need, arrays that count as constant. It is computed once per
+      node and backward pass and passed to each VJP as the option ``shared``.
+
+    Raises ``ValueError`` if an operation of the same name exists.
     """
 
     def decorate(value: Callable[Parameters, Array]) -> Callable[Parameters, Tensor]:
-        made = operations[value.__name__] = Operation(value, products, **traits)
+        name = value.__name__
+        if name in REGISTRY:
+            raise ValueError(f"operation: there is an operation {name!r} already, in {REGISTRY[name].value.__module__}")
+        made = REGISTRY[name] = Operation(value, vjps, **traits)
 
         @functools.wraps(value)
         def function(*args: Parameters.args, **options: Parameters.kwargs) -> Tensor:

@@ -35,18 +35,22 @@ def save(path: str | os.PathLike[str], /, **parts: Any) -> None:
     A part is a NumPy array (or scalar) of numbers or bools, an ``int`` of any size, a ``float``, ``bool``, ``str`` or
     ``None``, or a ``dict`` with ``str`` keys, ``list`` or ``tuple`` of parts::
 
-        save("run.h5", model=model.state_dict(), optimiser=optimiser.state_dict(), chance=tg.get_rng_state(), epoch=3)
+        save("run.h5", model=model.state_dict(), optimiser=optimiser.state_dict(), rng=tg.get_rng_state(), epoch=3)
 
-    Raises ``TypeError`` for anything else (also for arrays on a GPU), naming it; ``path`` is then unchanged.
+    Raises ``TypeError`` for anything else (also for arrays on a GPU), naming it, and ``OSError`` that names ``path``
+    where it cannot be written; ``path`` is then unchanged.
     """
     arrays: dict[str, np.ndarray] = {}
     structure = _describe(parts, "", arrays)
     with atomic_write(path) as unfinished:
-        with h5py.File(unfinished, "w", userblock_size=_HEADER_SIZE) as file:
-            file.create_dataset("structure", data=np.bytes_(json.dumps(structure)), track_times=False)
-            group = file.create_group("arrays")
-            for name, array in arrays.items():
-                group.create_dataset(name, data=array, track_times=False)
+        try:
+            with h5py.File(unfinished, "w", userblock_size=_HEADER_SIZE) as file:
+                file.create_dataset("structure", data=np.bytes_(json.dumps(structure)), track_times=False)
+                group = file.create_group("arrays")
+                for name, array in arrays.items():
+                    group.create_dataset(name, data=array, track_times=False)
+        except RuntimeError as error:  # of HDF5, where the file reaches a limit of the system on its size
+            raise OSError(f"{path} cannot be written: {error}") from error
         with open(unfinished, "rb+") as raw:
             raw.write(_header(raw))
 

@@ -40,7 +40,7 @@ def cache_folder() -> Path | None:
 
 
 def can_write(folder: Path) -> bool:
-    """Whether the cache ``folder`` can be written; it is made where it is missing. If not, a warning says so, once."""
+    """Whether the cache ``folder`` can be written; created if missing. If not, a warning says so, once."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         writable = os.access(folder, os.W_OK | os.X_OK)
@@ -53,18 +53,18 @@ def can_write(folder: Path) -> bool:
 
 @cache
 def temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    """A folder in place of the cache, removed when the process ends."""
+    """A substitute for the cache folder, removed when the process ends."""
     return tempfile.TemporaryDirectory(prefix="tinygen-")
 
 
 @cache
 def _warn_once(message: str) -> None:
-    """Give a warning, once a process whoever calls."""
+    """Give a warning, once per process."""
     warnings.warn(message, stacklevel=2)
 
 
 def entry_path(folder: str, name: str, checksum: str) -> Path | None:
-    """Where the arrays of the file ``name`` of a set lie once parsed, while its SHA-256 is ``checksum``; None without a
+    """The path of the entry for the file ``name`` with SHA-256 ``checksum`` in a set's ``folder``; None without a
     cache."""
     root = cache_folder()
     return None if root is None else root / "parsed" / folder / f"{name}-{checksum}-{VERSION}.h5"

@@ -1,8 +1,8 @@
-"""What a data set is to the rest of the library: images, labels where there are any, and where they are from.
+"""Data sets of images, and conversions of images.
 
-The dtype of images says what their numbers mean, and nothing else does: ``bool`` is 0 and 1, ``uint8`` is 0 (black) to
-255 (white), and floating-point images are the numbers themselves, in the range that their receiver names. No function
-looks at the numbers to guess their range. Images of other dtypes are refused.
+The dtype alone determines the range of pixels: ``bool`` images are 0 and 1, ``uint8`` images 0 (black) to 255 (white),
+and floating-point images have the range that the function which takes them states. No function infers a range from the
+values. Images of other dtypes are refused.
 """
 
 import hashlib
@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygen import backend
-from tinygen.checks import PIXELS, Count, Natural, Rule, checked, described
+from tinygen.checks import PIXELS, Count, Natural, Rule, checked
+from tinygen.validation import shown
 
 BLOCK = 1_000  # images whose random numbers are in memory at a time
-BLACK_AND_WHITE = {"bool": (0.0, 1.0), "uint8": (0.0, 255.0)}  # the dtypes that say what is black and what is white
+BLACK_AND_WHITE = {"bool": (0.0, 1.0), "uint8": (0.0, 255.0)}  # by dtype
 
 Labels = Annotated[
     np.ndarray, Rule("whole numbers (N,)", lambda labels: labels.ndim == 1 and labels.dtype.kind in "biu")
@@ -30,8 +31,8 @@ Bytes = Annotated[np.ndarray, Rule("uint8 from 0 to 255", lambda images: images.
 class Dataset:
     """Images with their labels: ``images`` (N, C, H, W), ``labels`` (N,) or None, the set's ``name`` and ``split``.
 
-    ``dataset[3]`` is a pair (image, label); a slice, an array of indices or a mask gives a smaller ``Dataset``. Images
-    and labels are arrays, or what becomes one. Raises ``ValueError`` for labels that are not whole numbers, one each.
+    ``dataset[3]`` is a pair (image, label); a slice, an array of indices or a mask gives a ``Dataset`` of these images.
+    Raises ``ValueError`` unless the labels are whole numbers, one per image, and ``IndexError`` for an invalid index.
     """
 
     @checked
@@ -61,23 +62,23 @@ class Dataset:
     def __getitem__(self, index: Any) -> Any:
         if index is None or isinstance(index, (bool, np.bool_, str)):
             raise IndexError(
-                f"Dataset: an index must be a whole number, a slice, indices or a mask, got {described(index)}"
+                f"Dataset: an index must be a whole number, a slice, indices or a mask, got {shown(index)}"
             )
         try:
             images, labels = self.images[index], None if self.labels is None else self.labels[index]
         except IndexError as error:
-            raise IndexError(f"Dataset: no image {described(index)} among {len(self):,}: {error}") from None
+            raise IndexError(f"Dataset: no image {shown(index)} among {len(self):,}: {error}") from None
         if isinstance(index, int | np.integer):
             return images, labels
         return Dataset(images, labels, self.name, self.split)
 
     def binarized(self) -> "Dataset":
-        """The same with the images as ``binarize`` draws them from its own seed: bool images stay what they are."""
+        """The data set with its images binarised by ``binarize``, seed 0."""
         return Dataset(binarize(self.images), self.labels, self.name, self.split)
 
     @property
     def fingerprint(self) -> str:
-        """The SHA-256 of images and labels, with their types and shapes: equal data have the same."""
+        """The SHA-256 of images and labels with their dtypes and shapes; equal for equal data."""
         checksum = hashlib.sha256()
         for array in (self.images, self.labels):
             if array is not None:
@@ -90,11 +91,11 @@ class Dataset:
 
 
 @checked
-def spread(
+def evenly_spaced(
     images: Annotated[np.ndarray, Rule("an array (N, ...)", lambda a: a.ndim > 0)], count: Count | None
 ) -> np.ndarray:
-    """``count`` of ``images`` (N, ...) at equal distances (all where None, or where there are no more): of a set that
-    comes sorted by its labels, as the binarised MNIST's test images do, some of each kind."""
+    """``count`` of ``images`` (N, ...) at evenly spaced indices (all if None or if there are fewer). Of a set that is
+    sorted by its labels, such as the test images of binarised MNIST, these include all classes."""
     if count is None or count >= len(images):
         return images
     return images[np.arange(count) * len(images) // count]
@@ -102,25 +103,16 @@ def spread(
 
 @checked
 def binarize(images: Annotated[np.ndarray, PIXELS], seed: Natural = 0) -> np.ndarray:
-    """Grey images as 0/1 images for a Bernoulli model: each pixel is 1 with probability grey / 255.
+    """Grey images, uint8 (N, C, H, W), as bool images for a Bernoulli model: each pixel is 1 with probability grey /
+    255 (Salakhutdinov and Murray 2008). Bool images are returned as they are.
 
-    Drawn once, from ``seed`` alone (the library's generator goes on as if nothing had been drawn), so that every epoch
-    and every run sees the same binary images (Salakhutdinov and Murray 2008).
-
-    Args:
-        images: uint8 greys from 0 to 255, (N, C, H, W); bool images are returned as they are.
-        seed: from 0.
-
-    Returns:
-        bool, of the same shape.
-
-    Raises:
-        ValueError: images of another dtype.
+    The draw depends on ``seed`` alone and leaves the library's generator unchanged, so every epoch and every run has
+    the same binary images. Raises ``ValueError`` for images of another dtype.
     """
     if images.dtype == bool:
         return images
     if images.dtype != np.uint8:
-        raise ValueError(f"binarize: images must be uint8 greys from 0 to 255, or bool, got {described(images)}")
+        raise ValueError(f"binarize: images must be uint8 greys from 0 to 255, or bool, got {shown(images)}")
     binary = np.empty_like(images, bool)
     with backend.fixed_seed(seed):
         for first in range(0, len(images), BLOCK):
@@ -131,8 +123,8 @@ def binarize(images: Annotated[np.ndarray, PIXELS], seed: Natural = 0) -> np.nda
 
 
 def as_numbers(images: np.ndarray, value_range: tuple[float, float], dtype: DTypeLike) -> np.ndarray:
-    """Images as floating-point numbers of ``dtype``: bool and uint8 ones brought into ``value_range`` (black, white),
-    floating-point ones as they are."""
+    """Images (N, ...) as floating-point numbers of ``dtype``: bool and uint8 images mapped to ``value_range`` (black,
+    white), floating-point images unchanged."""
     numbers = images.astype(dtype)
     if images.dtype.kind == "f":
         return numbers
@@ -141,9 +133,8 @@ def as_numbers(images: np.ndarray, value_range: tuple[float, float], dtype: DTyp
 
 
 @checked
-def centred(images: Bytes) -> np.ndarray:
-    """uint8 greys and colours from 0 to 255, of any shape, as float32 numbers in [-1, 1], the range of tanh:
-    ``x / 127.5 - 1``.
+def to_tanh_range(images: Bytes) -> np.ndarray:
+    """``x / 127.5 - 1``: uint8 pixels, any shape, as float32 in [-1, 1], the range of a tanh.
 
     Raises ``ValueError`` for images of another dtype.
     """
@@ -154,10 +145,10 @@ def centred(images: Bytes) -> np.ndarray:
 def as_bytes(
     images: Annotated[np.ndarray, Rule("floating point in [-1, 1]", lambda a: a.dtype.kind == "f")],
 ) -> np.ndarray:
-    """Numbers in [-1, 1], of any shape, as the nearest of the 256 greys that ``centred`` makes of uint8; beyond, black
-    or white.
+    """The inverse of ``to_tanh_range``: floating-point pixels in [-1, 1], any shape, as the nearest uint8, clipped to 0
+    and 255.
 
-    Raises ``ValueError`` where they are not floating point, or one is NaN or infinite.
+    Raises ``ValueError`` for another dtype, NaN and infinity.
     """
     if not np.isfinite(images).all():
         raise ValueError("as_bytes: images hold NaN or infinity, expected numbers in [-1, 1]")
@@ -166,11 +157,11 @@ def as_bytes(
 
 @checked
 def resized(images: Annotated[np.ndarray, SQUARES], side: Count) -> np.ndarray:
-    """Square greys or colours, uint8 (N, C, H, H), as (N, C, side, side): a triangle filter with anti-aliasing.
+    """Square images, uint8 (N, C, H, H), resized to (N, C, side, side) by a triangle filter with anti-aliasing.
 
-    Each new pixel is a mean over the old ones, weighed by how near their centres are. The triangle reaches as far as
-    the larger of the two pixels is wide: where images grow that is bilinear interpolation, where they shrink every old
-    pixel counts. Along either axis alike, so it is one product with a matrix from both sides.
+    Each new pixel is a mean of old ones, with weights that fall linearly with the distance of their centres to 0 at the
+    width of the larger of the two pixels: bilinear interpolation for enlargement, an average over all old pixels for
+    reduction. The filter is separable, so it is one matrix product per axis.
 
     Raises ``ValueError`` for images that are not uint8 squares, or a ``side`` below 1.
     """

@@ -1,12 +1,12 @@
-"""The file formats in which the data sets were published, and how to tell a whole file from a broken one.
+"""Parsers of the file formats in which the data sets were published.
 
-Each parser takes the bytes of a file, unpacked, and gives back its arrays by name (``images``, ``labels`` or both). A
-file that is cut, padded or of another kind raises a ``ValueError`` that says what is wrong; who calls knows the file's
-name and adds it.
+Each parser takes the unpacked bytes of a file and returns its arrays by name (``images``, ``labels`` or both). A file
+that is truncated, padded or of another format raises a ``ValueError`` that says what is wrong; the caller adds the name
+of the file.
 
-* ``.amat`` (Larochelle): text, an image a line, each pixel ``0`` or ``1``, separated by blanks.
+* ``.amat`` (Larochelle): text, one image per line, each pixel ``0`` or ``1``, separated by blanks.
 * IDX (LeCun, http://yann.lecun.com/exdb/mnist): a magic number ``0 0 type dimensions``, the sizes as big-endian 32-bit
-  integers, then the bytes themselves in row-major order.
+  integers, then the bytes in row-major order.
 * MATLAB's, version 5 (SVHN): ``tinygen.data.matlab``.
 """
 
@@ -23,7 +23,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def unpack(raw: bytes) -> bytes:
-    """The content of a file that may be gzipped; whether it is, its first two bytes say better than its name."""
+    """The content of a file that may be gzipped, as its first two bytes tell."""
     content = gunzip(raw) if raw.startswith(b"\x1f\x8b") else raw
     if not content:
         raise ValueError("it is empty")
@@ -34,7 +34,7 @@ def unpack(raw: bytes) -> bytes:
 
 
 def gunzip(raw: bytes) -> bytes:
-    """Unpack gzip members to the last byte; each ends with a checksum and the length of its content."""
+    """Unpack all gzip members; each ends with a checksum and the length of its content."""
     contents: list[bytes] = []
     while raw:
         if contents and not raw.startswith(b"\x1f\x8b"):
@@ -67,7 +67,7 @@ def parse_amat(content: bytes, shape: tuple[int, ...]) -> Arrays:
 
 
 def _blocks(content: bytes, size: int) -> Iterator[bytes]:
-    """Cut text at the end of a line every ``size`` bytes or soon after."""
+    """Split text at the first end of a line after every ``size`` bytes."""
     start = 0
     while start < len(content):
         end = content.find(b"\n", start + size - 1) + 1 or len(content)
@@ -80,7 +80,7 @@ def _rows_of_digits(block: bytes, pixels: int, first_line: int) -> np.ndarray:
     if not block.endswith(b"\n"):
         block += b"\n"
     characters = np.frombuffer(block, np.uint8)
-    is_digit = (characters | 1) == ord("1")  # "0" is 48 and "1" is 49: they differ in the last bit alone
+    is_digit = (characters | 1) == ord("1")  # "0" is 48 and "1" is 49
     line_ends = np.flatnonzero(characters == ord("\n"))
     strange = ~is_digit & ~BLANK[characters]
     strange[1:] |= is_digit[1:] & is_digit[:-1]  # a number of two digits

@@ -1,4 +1,4 @@
-"""Batches: the order in which training sees the images."""
+"""Batches of a data set."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -9,24 +9,23 @@ from typing import Annotated, Any
 import numpy as np
 
 from tinygen import backend
-from tinygen.checks import Count, checked, described
+from tinygen.checks import Count, checked
 from tinygen.data.dataset import Dataset
+from tinygen.validation import shown
 
 Batch = tuple[np.ndarray, np.ndarray | Any]  # labels may be None
 
 
 class DataLoader:
-    """Iterate over a data set as batches (images, labels): arrays of the set's own types, labels None without any.
+    """Iterate over a data set in batches (images, labels): arrays (N, C, H, W) and (N,) of the set's dtypes, labels
+    None without any.
 
-    With ``shuffle`` each pass draws one new permutation from the library's generator when it begins, so a seed fixes
-    the order of every epoch. The last batch may be short: every image is seen once; with ``drop_last`` a short one is
-    left out, and all batches are alike. ``transform``, if given, makes of a batch's images what the batch holds, so
-    that greys of 0 to 255 become numbers only where they are needed.
+    With ``shuffle`` each pass begins with a new permutation from the library's generator. The last batch may be
+    smaller; with ``drop_last`` it is left out. ``transform`` is applied to the images of each batch.
 
-    Raises:
-        TypeError: a ``dataset`` that is none, or a ``batch_size`` that is no whole number.
-        ValueError: a ``batch_size`` below 1, or a data set without images, or without a whole batch where a short one
-            is to be left out, or a ``transform`` that returns another number of images.
+    Raises ``TypeError`` for a ``dataset`` that is not a ``Dataset`` and a ``batch_size`` that is not a whole number,
+    and ``ValueError`` for a ``batch_size`` below 1, a data set without a batch, and a ``transform`` that returns
+    another number of images.
     """
 
     @checked
@@ -50,7 +49,7 @@ class DataLoader:
 
     @cached_property
     def fingerprint(self) -> str:
-        """That of the data set."""
+        """The fingerprint of the data set."""
         return self.dataset.fingerprint
 
     def __len__(self) -> int:
@@ -68,17 +67,17 @@ class DataLoader:
         if self.transform is not None:
             images = self.transform(images)
             if not hasattr(images, "__len__") or len(images) != len(indices):
-                given = described(images)
+                given = shown(images)
                 raise ValueError(f"DataLoader: transform must return one image for each of {len(indices)}, got {given}")
         return images, None if labels is None else labels[indices]
 
 
-class Repeated:
-    """The batches of ``loader`` in stretches of ``steps``, each over as many passes as it takes: for trainings that
-    count steps. What is left of a stretch's last pass is left out.
+class FixedSteps:
+    """Batches of ``loader`` in epochs of ``steps`` batches, each from as many passes as that takes; the rest of the
+    last pass is not used.
 
-    All that a stretch draws by chance it draws when it begins, as an epoch of the loader does. Raises ``ValueError``
-    for ``steps`` below 1.
+    All random numbers of an epoch are drawn at its beginning, as by the loader. Raises ``ValueError`` for ``steps``
+    below 1.
     """
 
     @checked

@@ -1,7 +1,7 @@
-"""From a name to a data set: find the file, or fetch it; parse it, or take it from the cache; cut the splits.
+"""Loading a data set by name: its files are found or downloaded, parsed or read from the cache, and split.
 
-A file that lies in the root is trusted for what it holds, not for what it is: its structure is checked to the last
-byte, and where its content is not the published one, a warning says so. Only a download is ever written there.
+The structure of a file in the root is checked to the last byte; a file whose content is not the published one is used
+with a warning. Only downloads are written to the root.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from tinygen.data.formats import Arrays, unpack
 
 
 def names() -> tuple[str, ...]:
-    """The names of the data sets that ``load`` knows."""
+    """The names of all data sets."""
     return tuple(CATALOGUE)
 
 
@@ -31,24 +31,24 @@ def load(
     download: bool = True,
     limit: Count | None = None,
 ) -> Dataset:
-    """A split of a data set: ``images`` (N, C, H, W), uint8 greys or bool, and ``labels``, int64 (N,) or None.
+    """A split of a data set: ``images`` (N, C, H, W), uint8 or bool, and ``labels``, int64 (N,) or None.
 
-    A set without validation images of its own gives the last tenth of its training images to ``valid``, and the other
-    nine to ``train``. Parsed files are kept in the user's cache folder (``$XDG_CACHE_HOME`` or ``~/.cache``);
-    without one that can be written the set loads all the same, and one warning says so.
+    In a set without validation images the last tenth of the training images is ``valid``, the rest ``train``. Parsed
+    files are kept in the user's cache folder (``$XDG_CACHE_HOME`` or ``~/.cache``); if it cannot be written, a warning
+    says so, once.
 
     Args:
         name: one of ``names()``.
         split: ``"train"``, ``"valid"`` or ``"test"``.
-        root: the folder that holds a folder a set (``binarized_mnist``, ``mnist``, ``fashion_mnist``, ``svhn``) with
-            the official files, plain or gzipped. Default: ``$TINYGEN_DATA``, else the user's cache folder.
-        download: whether to fetch a file that is not there.
-        limit: only the first so many images of the split; a set that the library draws is drawn no further.
+        root: a folder with one folder per set (``binarized_mnist``, ``mnist``, ``fashion_mnist``, ``svhn``), which
+            contains the official files, plain or gzipped. Default: ``$TINYGEN_DATA``, else the user's cache folder.
+        download: whether to download missing files.
+        limit: the number of images, the first of the split (default: all). A synthetic set is drawn only up to there.
 
     Raises:
         TypeError: an argument of another type.
-        ValueError: an unknown name or split, or a limit below 1; a file that is broken or is not what its name says.
-        FileNotFoundError: a file that is neither there nor to be had.
+        ValueError: an unknown name or split, a limit below 1, or a file that is damaged or of another format.
+        FileNotFoundError: a file that is missing and cannot be downloaded.
     """
     if name not in CATALOGUE:
         raise ValueError(f"load: there is no data set {name!r}, choose from {', '.join(CATALOGUE)}")
@@ -64,12 +64,12 @@ def load(
     images, labels = arrays["images"], arrays.get("labels")
     if labels is not None and len(labels) != len(images):
         raise ValueError(f"{folders[-1]}: the files of {name} hold {len(images):,} images and {len(labels):,} labels")
-    return _cut(Dataset(images, labels, name, split), entry)[:limit]
+    return _split(Dataset(images, labels, name, split), entry)[:limit]
 
 
 def _roots(named: str | os.PathLike[str] | None) -> list[Path]:
-    """The folders that may hold the data sets, downloads going to the last of them: the one ``named``, else the cache,
-    followed by a temporary one where the cache cannot be written."""
+    """The folders to search, the last of which receives downloads: ``named``, else the cache, followed by a temporary
+    folder if the cache cannot be written."""
     if named:
         try:
             return [Path(named).expanduser()]
@@ -81,8 +81,8 @@ def _roots(named: str | os.PathLike[str] | None) -> list[Path]:
     return [*([folder] if folder else []), Path(temporary_folder().name)]
 
 
-def _cut(dataset: Dataset, entry: PublishedSet) -> Dataset:
-    """Part training from validation images where the set itself does not."""
+def _split(dataset: Dataset, entry: PublishedSet) -> Dataset:
+    """Separate training from validation images if the set itself does not."""
     if dataset.split == "test" or "valid" in entry.files:
         return dataset
     tenth = max(1, len(dataset) // 10)
@@ -90,7 +90,7 @@ def _cut(dataset: Dataset, entry: PublishedSet) -> Dataset:
 
 
 def _locate(source: SourceFile, entry: PublishedSet, folders: list[Path], download: bool) -> Path:
-    """The path of a source file, plain or gzipped, which is fetched into the last folder where it is missing."""
+    """The path of a source file, plain or gzipped; a missing file is downloaded into the last folder."""
     plain, folder = source.name.removesuffix(".gz"), folders[-1]
     path = folder / source.name
     names = (source.name, plain, f"{plain}.gz")
@@ -111,7 +111,7 @@ def _locate(source: SourceFile, entry: PublishedSet, folders: list[Path], downlo
 
 
 def _read(source: SourceFile, path: Path, folder: str) -> Arrays:
-    """The arrays in a source file: from the cache where they were parsed before, else from the file itself."""
+    """The arrays in a source file, from the cache if it has them, else parsed."""
     raw = path.read_bytes()
     cached = entry_path(folder, source.name, hashlib.sha256(raw).hexdigest())
     entry = None if cached is None else read_entry(cached)

@@ -1,11 +1,11 @@
 """SVHN's files: MATLAB arrays, version 5 of the format.
 
-A header of 128 bytes, then one element a variable: a type, a length and a payload, which zlib may have packed. The
-payload of a variable is itself a row of elements: flags, sizes, name, numbers (in column-major order), each padded to
-8 bytes, and where four bytes or fewer are all it holds, tag and payload share 8 bytes (MathWorks, "MAT-File Format").
+A header of 128 bytes, then one element per variable: a type, a length and a payload, which may be packed by zlib. The
+payload of a variable is a sequence of elements: flags, sizes, name, numbers (in column-major order), each padded to 8
+bytes; an element of four bytes or fewer shares 8 bytes with its tag (MathWorks, "MAT-File Format").
 
-We read them ourselves, since SciPy's reader stops at the last number, so that it misses a changed byte that zlib's
-checksum behind it would show, and crashes the interpreter on some damaged files.
+SciPy's reader is not used because it stops at the last number, before zlib's checksum, so that it does not detect every
+changed byte, and because some damaged files make it crash the interpreter.
 """
 
 import struct
@@ -32,14 +32,14 @@ def parse_svhn(content: bytes, shape: tuple[int, ...]) -> Arrays:
     if x.shape[:-1] != (height, width, channels) or x.dtype != np.uint8:
         raise ValueError(f"X is {x.dtype} {x.shape}, expected uint8 ({height}, {width}, {channels}, N)")
     if y.shape != (x.shape[-1], 1):
-        raise ValueError(f"y has shape {y.shape}, expected ({x.shape[-1]}, 1), a label an image")
+        raise ValueError(f"y has shape {y.shape}, expected ({x.shape[-1]}, 1), one label per image")
     check_labels(y[:, 0], 1, 10)
     images = np.ascontiguousarray(x.transpose(3, 2, 0, 1))  # (H, W, C, N) -> (N, C, H, W)
     return {"images": images, "labels": y[:, 0].astype(np.int64) % 10}
 
 
 def _variables(content: bytes) -> dict[str, np.ndarray]:
-    """The arrays ``X`` and ``y`` of a file, by name; every byte of it is looked at."""
+    """The arrays ``X`` and ``y`` of a file, by name; every byte is checked."""
     magic = content[HEADER - 4 : HEADER]
     order = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}.get(magic)
     if order is None:
@@ -57,7 +57,7 @@ def _variables(content: bytes) -> dict[str, np.ndarray]:
 
 
 def _elements(content: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
-    """Walk a row of elements to its last byte: (type, payload) of each."""
+    """The elements in ``content``, up to its last byte: (type, payload) of each."""
     position = 0
     while position < len(content):
         if len(content) - position < 8:

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygen.autograd.recording import no_grad
 from tinygen.autograd.tensor import Tensor, tensor
-from tinygen.checks import Count, NotNegative, Positive, as_array, checked, described
+from tinygen.checks import Count, NotNegative, Positive, as_array, checked
 from tinygen.data.samplers import Sampler
 from tinygen.models import MLP
 from tinygen.models.placement import placed, placement
@@ -22,6 +22,7 @@ from tinygen.objectives import F_DIVERGENCES, GAMES, Game, gradient_norms, inter
 from tinygen.operations.reductions import mean
 from tinygen.optim import Adam, cosine_schedule
 from tinygen.training import train
+from tinygen.validation import shown
 
 PENALTIES = {"gradient": "wasserstein_gradient", "lipschitz": "wasserstein_lipschitz", "clip": "wasserstein_clip"}
 
@@ -200,7 +201,7 @@ class _Pairs:
         """Samples, an array, tensor or list, as points (n, d) of float32."""
         points = as_array(given)
         if points.ndim != 2 or len(points) != n or points.shape[1] == 0 or points.dtype.kind not in "biuf":
-            raise ValueError(f"{self.caller}: {name}({n}) must be points ({n}, d), got {described(points)}")
+            raise ValueError(f"{self.caller}: {name}({n}) must be points ({n}, d), got {shown(points)}")
         return points.astype(np.float32, copy=False)
 
 
@@ -243,7 +244,7 @@ def density_from_discriminator(
     return one number per point.
     """
     if x.ndim not in (1, 2) or x.size == 0:
-        raise ValueError(f"density_from_discriminator: x must be points (n,) or (n, d), not empty, got {described(x)}")
+        raise ValueError(f"density_from_discriminator: x must be points (n,) or (n, d), not empty, got {shown(x)}")
     with discriminator.evaluating():
         logit = discriminator(placed("density_from_discriminator", "x", x.reshape(len(x), -1), discriminator))
     found = {"discriminator": as_array(logit).astype(np.float64), "base_density": as_array(base_density(x))}
@@ -251,6 +252,6 @@ def density_from_discriminator(
         if values.size != len(x) or values.dtype.kind not in "biuf":
             raise ValueError(
                 f"density_from_discriminator: {name} must give a number for each of {len(x)} points, got "
-                f"{described(values)}"
+                f"{shown(values)}"
             )
     return found["base_density"].reshape(len(x)) * np.exp(found["discriminator"].reshape(len(x)))

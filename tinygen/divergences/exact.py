@@ -11,17 +11,12 @@ from collections.abc import Callable
 import numpy as np
 from scipy import integrate, special
 
-from tinygen.checks import Finite, Positive, Several, as_array, checked, described
+from tinygen.checks import Finite, Positive, Several, as_array, checked
+from tinygen.validation import shown
 
 MASS_TOLERANCE = 1e-3  # of a density's integral; Simpson's rule with 20,001 points is off by 1e-4 at a jump
 
 # Two line segments ---------------------------------------------------------------------------------------------------
-
-
-@checked
-def kullback_leibler_of_lines(theta: Finite) -> float:
-    """KL(p || q) in nats: infinite unless theta is 0."""
-    return math.inf if theta else 0.0
 
 
 @checked
@@ -98,7 +93,7 @@ def jensen_shannon_by_quadrature(p: Density, q: Density, low: Finite, high: Fini
         if values.shape != x.shape or values.dtype.kind not in "biuf" or not (values >= 0).all():
             raise ValueError(
                 f"jensen_shannon_by_quadrature: {name} must give a density for each of {points} points, none negative, "
-                f"got {described(values)}"
+                f"got {shown(values)}"
             )
         mass = integrate.simpson(values, x=x)
         if abs(mass - 1) > MASS_TOLERANCE:

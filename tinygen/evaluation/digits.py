@@ -1,4 +1,4 @@
-"""What a classifier makes of samples: can classes be read in them, are all there, how far are real ones?"""
+"""Samples judged by a classifier: its confidence, the frequency of each class, and distances between features."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import numpy as np
 
-from tinygen.checks import Count, Finite, Images, Rule, axes, checked, described
+from tinygen.checks import Count, Finite, Images, Rule, axes, checked
 from tinygen.data import Dataset
 from tinygen.data.dataset import BLACK_AND_WHITE
 from tinygen.evaluation.features import image_features
@@ -17,27 +17,28 @@ from tinygen.models import Classifier, SVHNClassifier
 from tinygen.nn import Module
 from tinygen.training.classifier import accuracy, probabilities, train_classifier
 from tinygen.training.run import Run
+from tinygen.validation import shown
 
 Pictures = Annotated[np.ndarray, Rule("an array (N, ...), not empty", lambda a: a.ndim > 1 and a.size > 0)]
-Chances = Annotated[np.ndarray, axes("N, K")]
+Probabilities = Annotated[np.ndarray, axes("N, K")]
 
 
 @checked
 def load_classifier(path: str | Path, make: Callable[[], Classifier] = SVHNClassifier) -> Classifier:
-    """The classifier that ``make`` makes, unless told that of house numbers, with the weights in ``path``: a file of
-    PyTorch's, such as the assignment hands out, or a checkpoint of its training here.
+    """The classifier ``make()`` (default: that of house numbers) with the weights in ``path``: a file of PyTorch, such
+    as that of the assignment, or a checkpoint of its training.
 
-    Raises ``TypeError`` where ``make`` makes something else, and the errors of ``load_weights``.
+    Raises ``TypeError`` where ``make`` does not return a ``Classifier``, and as ``load_weights`` does.
     """
     classifier = make()
     if not isinstance(classifier, Classifier):
-        raise TypeError(f"load_classifier: make must make a Classifier, it makes {described(classifier)}")
+        raise TypeError(f"load_classifier: make must make a Classifier, it makes {shown(classifier)}")
     load_weights(classifier, path)
     return classifier
 
 
 @checked
-def obtain_classifier(
+def load_or_train_classifier(
     path: str | Path | None,
     run: Run,
     train_set: Dataset,
@@ -47,8 +48,9 @@ def obtain_classifier(
     epochs: Count = 2,
     device: str = "cpu",
 ) -> Classifier:
-    """The classifier in ``path``, or, without one, what ``make`` makes, trained on ``train_set`` for some ``epochs``.
-    Its training is a part of ``run``, in the folder ``classifier`` within its own."""
+    """The classifier ``make()`` with the weights in ``path``, or, if that is None, trained on ``train_set`` for
+    ``epochs``, as a part of ``run`` in its folder ``classifier``. Errors are those of ``load_classifier`` and
+    ``train_classifier``."""
     if path is not None:
         return load_classifier(path, make).to(device)
     classifier = make().to(device)
@@ -57,32 +59,35 @@ def obtain_classifier(
 
 
 @checked
-def read_digits(classifier: Module, images: Images) -> dict[str, float]:
-    """What ``classifier`` reads in ``images`` (N, C, H, W): ``mean_top_probability``, how sure it is of its first
-    choice; ``least_share``, that of the class that it chooses least; and ``share_of_0``, ... of each."""
-    chances = probabilities(classifier, images)
-    shares = np.bincount(chances.argmax(axis=1), minlength=chances.shape[1]) / len(images)
+def prediction_statistics(classifier: Module, images: Images) -> dict[str, float]:
+    """The predictions of ``classifier`` for ``images`` (N, C, H, W): ``mean_top_probability``, the mean of the highest
+    probability; ``share_of_0``, ..., the fraction of images in each class; and ``least_share``, the smallest of
+    these."""
+    p = probabilities(classifier, images)
+    shares = np.bincount(p.argmax(axis=1), minlength=p.shape[1]) / len(images)
     each = {f"share_of_{digit}": float(share) for digit, share in enumerate(shares)}
-    return {"mean_top_probability": float(chances.max(axis=1).mean()), "least_share": float(shares.min())} | each
+    return {"mean_top_probability": float(p.max(axis=1).mean()), "least_share": float(shares.min())} | each
 
 
 @checked
-def sort_by_class(images: Pictures, chances: Chances, count: Count, blank: Finite | None = None) -> np.ndarray:
-    """The first ``count`` of ``images`` (N, ...) in each class, as the classifier chooses by ``chances`` (N, K) ->
-    (K, count, ...). Where a class has fewer, the places left are ``blank``: unless told the white that the dtype says.
+def sort_by_class(
+    images: Pictures, probabilities: Probabilities, count: Count, blank: Finite | None = None
+) -> np.ndarray:
+    """The first ``count`` of ``images`` (N, ...) of each class, the class being that of the highest probability in
+    ``probabilities`` (N, K) -> (K, count, ...). A class with fewer is filled with the value ``blank`` (default: white).
 
-    Raises ``ValueError`` where there are not as many images as chances, and for images of another dtype than bool and
-    uint8 without a ``blank``: their white is not known.
+    Raises ``ValueError`` for different numbers of images and probabilities, and for floating-point images without a
+    ``blank``, whose white is not defined.
     """
-    _check_numbers("sort_by_class", images, chances)
+    _check_numbers("sort_by_class", images, probabilities)
     if blank is None:
         if images.dtype.name not in BLACK_AND_WHITE:
             raise ValueError(f"sort_by_class: {images.dtype} images need a blank, the number that is white")
         _, blank = BLACK_AND_WHITE[images.dtype.name]
     if images.dtype.kind != "f" and blank not in range(2 if images.dtype == bool else np.iinfo(images.dtype).max + 1):
         raise ValueError(f"sort_by_class: blank must be a number that {images.dtype} images can hold, got {blank:g}")
-    chosen = chances.argmax(axis=1)
-    rows = np.full((chances.shape[1], count, *images.shape[1:]), blank, images.dtype)
+    chosen = probabilities.argmax(axis=1)
+    rows = np.full((probabilities.shape[1], count, *images.shape[1:]), blank, images.dtype)
     for row, each in enumerate(rows):
         found = images[chosen == row][:count]
         each[: len(found)] = found
@@ -90,25 +95,28 @@ def sort_by_class(images: Pictures, chances: Chances, count: Count, blank: Finit
 
 
 @checked
-def least_recognisable(images: Pictures, chances: Chances, count: Count) -> np.ndarray:
-    """The ``count`` of ``images`` (N, ...) whose highest of ``chances`` (N, K) is lowest, the lowest first."""
-    _check_numbers("least_recognisable", images, chances)
-    return images[chances.max(axis=1).argsort(kind="stable")[:count]]
+def least_recognisable(images: Pictures, probabilities: Probabilities, count: Count) -> np.ndarray:
+    """The ``count`` of ``images`` (N, ...) with the lowest maximum of ``probabilities`` (N, K), the probabilities of
+    their classes, the lowest first. Raises ``ValueError`` for different numbers of images and probabilities."""
+    _check_numbers("least_recognisable", images, probabilities)
+    return images[probabilities.max(axis=1).argsort(kind="stable")[:count]]
 
 
-def _check_numbers(caller: str, images: np.ndarray, chances: np.ndarray) -> None:
-    if len(images) != len(chances):
-        raise ValueError(f"{caller}: images and chances must be as many, got {len(images)} and {len(chances)}")
+def _check_numbers(caller: str, images: np.ndarray, probabilities: np.ndarray) -> None:
+    if len(images) != len(probabilities):
+        raise ValueError(
+            f"{caller}: images and probabilities must be as many, got {len(images)} and {len(probabilities)}"
+        )
 
 
 @checked
-def judge_samples(classifier: Classifier, samples: Images, test_set: Dataset) -> dict[str, float]:
-    """``samples`` (N, C, H, W), uint8 or in its range, as ``classifier`` sees them: what ``read_digits`` finds, each
-    name with ``samples_`` before it; the ``fid`` and the ``kid`` (with its standard error) between them and
-    ``test_set``, by the classifier's features; and its ``classifier_accuracy`` on that set. Raises ``ValueError`` as
-    ``kid_blocks`` does for so many images, and as ``image_features`` does."""
+def evaluate_samples(classifier: Classifier, samples: Images, test_set: Dataset) -> dict[str, float]:
+    """An evaluation of ``samples`` (N, C, H, W) by ``classifier``: the results of ``prediction_statistics`` with the
+    prefix ``samples_``; ``fid``, ``kid`` and ``kid_standard_error`` between samples and ``test_set``, by the
+    classifier's features; and ``classifier_accuracy`` on that set. Raises ``ValueError`` as ``kid_blocks`` and
+    ``image_features`` do."""
     blocks = kid_blocks(len(samples), len(test_set))
-    found = {f"samples_{name}": value for name, value in read_digits(classifier, samples).items()}
+    found = {f"samples_{name}": value for name, value in prediction_statistics(classifier, samples).items()}
     ours, real = (np.concatenate(list(image_features(classifier, x))) for x in (samples, test_set.images))
     found["fid"] = calculate_fid_score(ours, real)
     kid, kid_standard_error = calculate_kid_score(ours, real, blocks=blocks)

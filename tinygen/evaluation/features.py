@@ -1,14 +1,13 @@
-"""Features of images as they come: one by one or in batches, read once, and their mean and covariance.
+"""Features of images: N vectors of D numbers that a network computes from N images, and their mean and covariance.
 
-A set of images is judged by the features that a network finds in it: N vectors of D numbers. There may be more of them
-than memory holds, so they are read in blocks, and each block is forgotten once it is counted (Chan, Golub and LeVeque
-1983, eq. 2.1). With ``m`` features before and ``n`` more in a block, ``d`` between their two means, and ``S`` the sum
-of the outer squares of what departs from the mean,
+The features are read once, in blocks, so they need not fit into memory (Chan, Golub and LeVeque 1983, eq. 2.1). With
+``m`` features before a block and ``n`` in it, ``d`` the difference of the two means, and ``S`` the sum of the outer
+products of the deviations from the mean,
 
     S = S_before + S_block + m n / (m + n) d d^T
 
-Each block's own mean is taken off before anything is squared, so features far from 0 lose no digits, as they do where
-the mean of squares meets the square of the mean.
+Deviations are taken from the mean of the block before they are multiplied, so there is no cancellation between the mean
+of squares and the square of the mean.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,17 +16,19 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from tinygen.autograd.tensor import Tensor
-from tinygen.checks import PIXELS, Count, as_array, axes, checked, described
+from tinygen.checks import PIXELS, Count, as_array, axes, checked
 from tinygen.kernels.products import matmul
 from tinygen.models.classifier import Classifier
 from tinygen.models.placement import in_batches
 from tinygen.training.classifier import as_input
+from tinygen.validation import shown
 
-BLOCK = 1024  # features that are looked at together
+BLOCK = 1024  # features processed at a time
 
 
 class Moments(NamedTuple):
-    """Of how many images N, the features' mean (D,), and their covariance (D, D), divided by N - 1; in float64."""
+    """The number of ``images`` N, the ``mean`` (D,) of their features and the ``covariance`` (D, D), divided by N - 1;
+    float64."""
 
     images: int
     mean: np.ndarray
@@ -37,14 +38,14 @@ class Moments(NamedTuple):
 def blocks(argument: str, features: Iterable[Any]) -> Iterator[np.ndarray]:
     """Vectors (D,) and batches (B, D), arrays or tensors, as blocks (BLOCK, D) in float64; only the last is smaller.
 
-    The blocks do not depend on how the features came. Each lies where the one before it lay, and is the caller's to
-    overwrite. Raises ``TypeError`` where ``features`` can not be gone through, and ``ValueError`` for other shapes, for
-    what is no real number, and for NaN and infinity; ``argument`` is what the errors call the features.
+    The blocks do not depend on the sizes of the batches. All are in the same memory; the caller may overwrite them.
+    Raises, naming ``argument``, ``TypeError`` where ``features`` is not iterable, and ``ValueError`` for other shapes,
+    values that are not real numbers, NaN and infinity.
     """
     block, filled, seen = np.empty((0, 0)), 0, 0
     whole = isinstance(features, (np.ndarray, Tensor)) and features.ndim == 2
     if not whole and (not isinstance(features, Iterable) or isinstance(features, (str, bytes, Mapping))):
-        raise TypeError(f"{argument} expects an iterator of features, got {described(features)}")
+        raise TypeError(f"{argument} expects an iterator of features, got {shown(features)}")
     for given in [features] if whole else features:
         batch = as_array(given)
         if batch.ndim not in (1, 2) or batch.shape[-1] == 0 or batch.dtype.kind not in "fiub":
@@ -55,7 +56,7 @@ def blocks(argument: str, features: Iterable[Any]) -> Iterator[np.ndarray]:
         if seen == filled == 0:
             block = np.empty((BLOCK, batch.shape[1]))
         if batch.shape[1] != block.shape[1]:
-            raise ValueError(f"{argument} expects {block.shape[1]} features an image, as before, got {batch.shape[1]}")
+            raise ValueError(f"{argument} expects {block.shape[1]} features per image, as before, got {batch.shape[1]}")
         while len(batch):
             taken = min(len(batch), BLOCK - filled)
             block[filled : filled + taken] = batch[:taken]
@@ -68,7 +69,7 @@ def blocks(argument: str, features: Iterable[Any]) -> Iterator[np.ndarray]:
 
 
 def _finite(argument: str, block: np.ndarray, seen: int) -> np.ndarray:
-    """``block``, or a ``ValueError`` that says which number in it is none."""
+    """``block``, or a ``ValueError`` that names its first NaN or infinity."""
     finite = np.isfinite(block)
     if not finite.all():
         image, feature = np.argwhere(~finite)[0]
@@ -87,9 +88,9 @@ def gather(argument: str, features: Iterable[Any], least: int = 2) -> np.ndarray
 
 
 def moments(argument: str, features: Iterable[Any]) -> Moments:
-    """Number, mean and covariance of ``features`` in one pass, in memory for one block and two matrices (D, D).
+    """Number, mean and covariance of ``features`` in one pass, with memory for one block and two matrices (D, D).
 
-    Raises ``ValueError`` where there are fewer than two, and the errors of ``blocks``.
+    Raises ``ValueError`` for fewer than two, and the errors of ``blocks``.
     """
     count, mean, scatter = 0, np.zeros(0), np.zeros((0, 0))
     for block in blocks(argument, features):
@@ -99,9 +100,9 @@ def moments(argument: str, features: Iterable[Any]) -> Moments:
         if count == 0:
             mean, scatter = own_mean, own_scatter
         else:
-            way = own_mean - mean
-            mean += way * (n / (count + n))
-            own_scatter += np.outer(way * (count * n / (count + n)), way)
+            delta = own_mean - mean
+            mean += delta * (n / (count + n))
+            own_scatter += np.outer(delta * (count * n / (count + n)), delta)
             scatter += own_scatter
         count += n
     check_count(argument, count, 2)
@@ -110,16 +111,16 @@ def moments(argument: str, features: Iterable[Any]) -> Moments:
 
 
 def check_count(argument: str, count: int, least: int) -> None:
-    """Raise ``ValueError`` where there are fewer than ``least`` images."""
+    """Raise ``ValueError`` for fewer than ``least`` images."""
     if count < least:
         raise ValueError(f"{argument} expects the features of {least} images or more, got {count}")
 
 
 def check_same_features(caller: str, sample: int, test: int) -> None:
-    """Raise ``ValueError`` where the two sets have not as many features an image."""
+    """Raise ``ValueError`` where the numbers of features per image differ."""
     if sample != test:
         raise ValueError(
-            f"{caller}: sample_features and test_features expect as many features an image, got {sample} and {test}"
+            f"{caller}: sample_features and test_features expect as many features per image, got {sample} and {test}"
         )
 
 
@@ -129,12 +130,11 @@ def image_features(
     images: Annotated[np.ndarray, axes("N, C, H, W", least=0), PIXELS],
     batch_size: Count = 500,
 ) -> Iterator[np.ndarray]:
-    """The features of ``images`` (N, C, H, W) that ``classifier.features`` finds, as arrays (batch_size, D) in their
-    order, the last perhaps shorter.
+    """``classifier.features`` of ``images`` (N, C, H, W), in order, as an iterator of arrays (batch_size, D), the last
+    perhaps smaller; evaluation mode.
 
-    uint8 images, 0 to 255, and bool images are brought into the classifier's ``pixel_range``; floating-point images lie
-    in it already. A batch is computed when it is asked for, in evaluation mode, so memory does not grow with N. Raises
-    ``ValueError`` for images of another dtype, shape or range than the classifier reads.
+    uint8 and bool images are mapped to the classifier's ``pixel_range``; floating-point images must lie in it. Raises
+    ``ValueError`` for images of another dtype, shape or range.
     """
 
     def features(some: np.ndarray) -> np.ndarray:

@@ -1,12 +1,10 @@
-"""Samples as files: folders of images, read as a generator's samples are, and written for others to read.
+"""Samples as files: folders of images, read and written.
 
-An image that is made smaller must first lose what the smaller one cannot show: each of its pixels is a mean over all
-that it stands for, or fine lines turn into patterns that were not there, and a score sees them (Parmar, Zhang and Zhu
-2022). Pillow's filters are as wide as the scale asks for.
+Reducing an image needs a low-pass filter, or aliasing changes the score (Parmar, Zhang and Zhu 2022): each new pixel is
+a mean over the old ones that it covers. The width of Pillow's filters is proportional to the scale.
 
-A file's numbers are taken at their true range: 16-bit greys from 0 to 65535, others from 0 to 255. What is transparent
-is shown over white, as a page shows it. Kinds whose range no file states (32-bit integers and floating-point numbers,
-CIE LAB) are refused.
+16-bit greys have the range 0 to 65535, other images 0 to 255. Transparent images are composed over white. Modes without
+a defined range (32-bit integers, floating-point numbers, CIE LAB) are refused.
 """
 
 import tempfile
@@ -22,23 +20,23 @@ COLOURS = Rule(
     "uint8 images (N, 3, H, W), not empty",
     lambda images: images.dtype == np.uint8 and images.ndim == 4 and images.shape[1] == 3 and images.size > 0,
 )
-KINDS = {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV"}  # Pillow's modes of 8 bits a number or fewer
+KINDS = {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV"}  # Pillow's modes of at most 8 bits per number
 TRANSPARENT_KINDS = {"LA", "La", "PA", "RGBA", "RGBa"}
 SIXTEEN_BITS = {"I;16", "I;16L", "I;16B", "I;16N"}
-WHOLE_RANGE = {"PNG", "PPM"}  # formats whose 16-bit greys Pillow gives from 0 to 65535, in some versions as mode I
-BITS, PHOTOMETRIC, BLACK_IS_ZERO = 258, 262, 1  # TIFF's tags, and the value of the second that is meant here
+WHOLE_RANGE = {"PNG", "PPM"}  # formats whose 16-bit greys Pillow reads as 0 to 65535, in some versions as mode I
+BITS, PHOTOMETRIC, BLACK_IS_ZERO = 258, 262, 1  # tags of TIFF, and a value of the second
 
 
 @checked
 def read_images(folder: str | Path, side: Count = 32) -> np.ndarray:
     """The images in ``folder``, in the order of their names: uint8 (N, 3, side, side).
 
-    Where all that a folder holds is a folder ``samples``, that one is meant. PNG, JPEG and whatever else Pillow reads,
-    of any size: they are made RGB, over white where they are transparent, and resized by a triangle that is as wide as
-    the scale asks for. Names that begin with a dot are passed over.
+    If ``folder`` contains only a folder ``samples``, that one is read. Files of all formats that Pillow reads and of
+    any size are converted to RGB, transparent ones over white, and resized by an anti-aliasing triangle filter. Names
+    that begin with a dot are ignored.
 
-    Raises ``ValueError`` for a folder without images and for a file in it that is none, or of a kind whose range is not
-    known, naming it, and ``NotADirectoryError`` where there is no such folder.
+    Raises ``ValueError`` for a folder without images and for a file that is not an image, or of a mode without a
+    defined range, and ``NotADirectoryError`` for a missing folder.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -53,10 +51,10 @@ def read_images(folder: str | Path, side: Count = 32) -> np.ndarray:
 
 @checked
 def write_images(images: Annotated[np.ndarray, COLOURS], folder: str | Path) -> None:
-    """Write ``images``, uint8 (N, 3, H, W), as PNG files into a folder ``samples`` in ``folder``, which is to hold
-    nothing else: so ``read_images`` reads it, and the assignment's own script. All of them are written, or none.
+    """Write ``images``, uint8 (N, 3, H, W), as PNG files into a new folder ``samples`` in ``folder``, as
+    ``read_images`` and the assignment's script read them. Either all of them are written or none.
 
-    Raises ``FileExistsError`` where ``folder`` holds something already, or is a file.
+    Raises ``FileExistsError`` where ``folder`` is not empty, or is a file.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -89,7 +87,7 @@ def _read(path: Path, side: int) -> np.ndarray:
 
 
 def _colours(image: Image.Image) -> Image.Image:
-    """``image`` in mode RGB, at its true range and over white; a ``ValueError`` where its range is not known."""
+    """``image`` in mode RGB, from 0 to 255 and over white; ``ValueError`` for a mode without a defined range."""
     if _has_sixteen_bits(image):
         greys = np.asarray(image).astype(np.float64) / 257  # 65535 / 255
         return Image.fromarray(np.rint(greys).astype(np.uint8)).convert("RGB")
@@ -97,13 +95,13 @@ def _colours(image: Image.Image) -> Image.Image:
         raise ValueError(f"the range of its numbers is not known (Pillow's mode {image.mode}, {image.format})")
     if image.mode not in TRANSPARENT_KINDS and "transparency" not in image.info:
         return image.convert("RGB")
-    straight = {"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode)  # from colours times opacity
+    straight = {"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode)  # from premultiplied alpha
     visible = image.convert(straight).convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), visible).convert("RGB")
 
 
 def _has_sixteen_bits(image: Image.Image) -> bool:
-    """Whether ``image`` holds greys from 0 for black to 65535 for white."""
+    """Whether ``image`` is grey, from 0 for black to 65535 for white."""
     if image.format == "TIFF" and image.mode in SIXTEEN_BITS:
         tags = image.tag_v2  # type: ignore[attr-defined]
         return tags.get(BITS) == (16,) and tags.get(PHOTOMETRIC) == BLACK_IS_ZERO

@@ -1,12 +1,11 @@
 """The Fréchet distance between two sets of images, through their features: FID (Heusel et al. 2017, eq. 6).
 
-Call the features of each set a Gaussian. Between two Gaussians the 2-Wasserstein distance has a closed form (Dowson and
-Landau 1982); its square is
+The features of each set are modelled as a Gaussian. The square of the 2-Wasserstein distance between two Gaussians has
+a closed form (Dowson and Landau 1982),
 
     |mu_p - mu_q|^2 + tr(S_p + S_q - 2 (S_p S_q)^(1/2))
 
-and this square is what everyone calls the distance. What it is worth with N images, and where it goes as N grows, is
-said in ``frechet_sampling``.
+and this square is called the Fréchet distance. ``frechet_sampling`` treats its dependence on the number of images.
 """
 
 import math
@@ -21,22 +20,22 @@ from threadpoolctl import threadpool_limits
 from tinygen.checks import checked
 from tinygen.evaluation.features import check_same_features, moments
 
-OFFSET = 1e-6  # added to the diagonals where the root is not finite, in parts of their mean
-IMAGINARY = 1e-3  # the most of the root's trace, in parts of what it could be, that rounding makes imaginary
+OFFSET = 1e-6  # added to the diagonals if the root is not finite, relative to their mean
+IMAGINARY = 1e-3  # largest imaginary part of the trace of the root due to rounding, relative to its bound
 
 
 @checked
 def calculate_fid_score(sample_features: Iterable[Any], test_features: Iterable[Any]) -> float:
     """The Fréchet distance between the Gaussians of two sets' features, in squared units of a feature.
 
-    ``sample_features`` and ``test_features`` yield vectors (D,) or batches (B, D), arrays or tensors, and are read
-    once, in bounded memory; an array (N, D) is taken as well. Means and covariances (divided by N - 1) are in float64.
+    ``sample_features`` and ``test_features`` are iterators of vectors (D,) or batches (B, D), arrays or tensors, which
+    are read once, in bounded memory, or arrays (N, D). Means and covariances (divided by N - 1) are float64.
 
-    The score falls as either set grows: compare scores of equal numbers of images alone, and name the network, the test
-    set and N beside each. A warning says where a set has no more images than features.
+    The score falls as either set grows: compare only scores of equal numbers of images, and state the network, the test
+    set and N with each. A set with no more images than features causes a warning.
 
-    Raises ``ValueError`` where a set has fewer than two images, the sets' features differ in number, or one is NaN or
-    infinite; it is named.
+    Raises ``ValueError`` for a set of fewer than two images, for different numbers of features, and for NaN and
+    infinity.
     """
     caller = "calculate_fid_score"
     sample = moments(f"{caller}: sample_features", sample_features)
@@ -50,27 +49,26 @@ def calculate_fid_score(sample_features: Iterable[Any], test_features: Iterable[
 @checked
 def frechet_distance(mu_p: np.ndarray, cov_p: np.ndarray, mu_q: np.ndarray, cov_q: np.ndarray) -> float:
     """``|mu_p - mu_q|^2 + tr(cov_p + cov_q - 2 (cov_p cov_q)^(1/2))``: means (D,), covariances (D, D) -> the square of
-    the 2-Wasserstein distance between the two Gaussians (Dowson and Landau 1982). Numbers do for D = 1.
+    the 2-Wasserstein distance between the two Gaussians (Dowson and Landau 1982). For D = 1 numbers suffice.
 
-    The covariances may be singular. Rounding then gives the root tiny imaginary parts, which are left out; an imaginary
-    part that is not tiny is refused, for no pair of covariances has one. Only where the root is not finite a millionth
-    is added to the diagonals, with a warning.
+    The covariances may be singular. Rounding then gives the root small imaginary parts, which are dropped; a large
+    imaginary part, which no pair of covariances has, is refused. If the root is not finite, it is computed again with a
+    millionth of their mean added to the diagonals, with a warning.
 
-    Raises ``ValueError`` for shapes that do not belong together, for NaN and infinity, and for matrices that are no
-    covariances.
+    Raises ``ValueError`` for inconsistent shapes, NaN and infinity, and matrices that are not covariances.
     """
     mu_p, cov_p = _gaussian("p", mu_p, cov_p)
     mu_q, cov_q = _gaussian("q", mu_q, cov_q)
     if len(mu_p) != len(mu_q):
         raise ValueError(f"frechet_distance: p has {len(mu_p)} features and q {len(mu_q)}, expected as many")
-    way, traces = mu_p - mu_q, (float(cov_p.trace()), float(cov_q.trace()))
+    delta, traces = mu_p - mu_q, (float(cov_p.trace()), float(cov_q.trace()))
     scale = math.sqrt(traces[0]) * math.sqrt(traces[1])
     root = scale * _trace_of_root(cov_p / traces[0], cov_q / traces[1]) if scale > 0 else 0.0
-    return max(float(way @ way) + sum(traces) - 2 * root, 0.0)  # rounding may leave less than 0
+    return max(float(delta @ delta) + sum(traces) - 2 * root, 0.0)  # rounding may make it negative
 
 
 def warn_if_few(argument: str, images: int, features: int) -> None:
-    """Warn, where the caller of this function's caller stands, of fewer ``images`` than their ``features`` need."""
+    """Warn, at the line of the caller's caller, of no more ``images`` than ``features``."""
     if images <= features:
         warnings.warn(
             f"{argument} has {images} images for {features} features: its covariance is flat in "
@@ -102,10 +100,10 @@ def _gaussian(name: str, mu: np.ndarray, cov: np.ndarray) -> tuple[np.ndarray, n
 
 def _trace_of_root(cov_p: np.ndarray, cov_q: np.ndarray) -> float:
     """``tr (cov_p cov_q)^(1/2)`` of covariances of trace 1; at most 1."""
-    moves = (cov_p.diagonal() > 0) & (cov_q.diagonal() > 0)
-    if not moves.all():  # what never moves in one of the sets has no part in the root
-        cov_p, cov_q = (cov[np.ix_(moves, moves)] for cov in (cov_p, cov_q))
-    trace = _root(cov_p, cov_q).trace() if moves.any() else 0.0
+    nonconstant = (cov_p.diagonal() > 0) & (cov_q.diagonal() > 0)
+    if not nonconstant.all():  # a feature that is constant in one of the sets contributes nothing to the root
+        cov_p, cov_q = (cov[np.ix_(nonconstant, nonconstant)] for cov in (cov_p, cov_q))
+    trace = _root(cov_p, cov_q).trace() if nonconstant.any() else 0.0
     if not np.isfinite(trace):
         offsets = [OFFSET * cov.trace() / len(cov) for cov in (cov_p, cov_q)]
         warnings.warn(
@@ -126,8 +124,8 @@ def _trace_of_root(cov_p: np.ndarray, cov_q: np.ndarray) -> float:
 
 
 def _root(cov_p: np.ndarray, cov_q: np.ndarray) -> np.ndarray:
-    """The square root of the product of two matrices, in one thread: SciPy's was seen to hang among too many."""
-    # Which libraries are loaded is looked up anew, for SciPy brings a BLAS of its own, perhaps after NumPy's was found.
+    """The square root of the product of two matrices, in one thread: SciPy's has been observed to hang with many."""
+    # The loaded libraries are looked up again: SciPy has a BLAS of its own, perhaps loaded later than NumPy's.
     with threadpool_limits(1, user_api="blas"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", LinAlgWarning)  # a singular product is no reason to worry: see above
+        warnings.simplefilter("ignore", LinAlgWarning)  # a singular product is allowed
         return sqrtm(cov_p @ cov_q)

@@ -1,12 +1,12 @@
-"""How far a Fréchet distance of N samples is to be trusted: its standard error, and its limit as N grows.
+"""The standard error of a Fréchet distance of N samples, and its limit for infinitely many.
 
-The distance is biased upwards. A covariance estimated from few samples lies in fewer directions than the truth, and is
-farther from everything. To leading order the bias goes as 1/N: for N samples of an isotropic Gaussian against the
-Gaussian itself it is ``tr(S) (1/N + (D + 1) / (4 N))``. Its factor depends on what is judged, so two generators can
-change places as N grows. Chong and Forsyth (2020) therefore fit a line to scores against 1/N and read it off at 0.
+The distance is biased upwards, because a covariance estimated from few samples has too low a rank. To leading order the
+bias is proportional to 1/N: for N samples of an isotropic Gaussian against the Gaussian itself it is
+``tr(S) (1/N + (D + 1) / (4 N))``. Its factor depends on the generator, so the order of two generators can change with
+N. Chong and Forsyth (2020) therefore fit a line to scores against 1/N and extrapolate to 0.
 
-Both want the distance to one test set many times over. There the symmetric form is quicker, with the root of the test
-set's covariance taken once:
+Both need many distances to one test set. The symmetric form is faster then, since the root of the test set's covariance
+is computed once:
 
     tr (S_p S_q)^(1/2) = tr (S_q^(1/2) S_p S_q^(1/2))^(1/2)
 """
@@ -25,11 +25,11 @@ from tinygen.kernels.cpu.parallel import one_blas_thread
 
 
 class FIDInfinity(NamedTuple):
-    """The Fréchet distance of infinitely many samples, and the line through the scores of fewer that leads there.
+    """The Fréchet distance extrapolated to infinitely many samples, and the line through the scores.
 
-    ``estimate`` is where the line meets 1/N = 0 and may be negative, ``standard_error`` its standard error over new
-    samples, ``slope`` the bias times N. ``sizes`` (K,) are the numbers of samples and ``scores`` (K,) their distances,
-    each the mean over random subsets.
+    ``estimate`` is the line at 1/N = 0, which may be negative, ``standard_error`` its standard error over new samples,
+    ``slope`` the bias times N. ``sizes`` (K,) are the numbers of samples and ``scores`` (K,) their distances, each a
+    mean over random subsets.
     """
 
     estimate: float
@@ -45,17 +45,19 @@ def fid_standard_error(
 ) -> float:
     """The standard error of ``calculate_fid_score`` over new samples, by the bootstrap.
 
-    ``resamples`` subsets of n = 4/5 N of the N samples are drawn and scored; the standard deviation of their distances,
-    times ``sqrt(n / (N - n))``, is returned (Shao and Wu 1989, eq. 2.1). With ``replace`` N are drawn with replacement
-    and nothing is rescaled (Efron 1979): the usual bootstrap, which says more than twice too much where N is about the
-    number of features, since it is different images that count and their number varies. Subsets say a quarter too much
-    there. Both are right where N is large, unless the distance itself is all bias.
+    The result is the standard deviation of the distances of ``resamples`` random subsets of n = 4/5 N of the N samples,
+    times ``sqrt(n / (N - n))`` (Shao and Wu 1989, eq. 2.1). With ``replace``, N samples are drawn with replacement and
+    nothing is rescaled (Efron 1979): the usual bootstrap, whose result is more than twice too large where N is about
+    the number of features, because the number of different images in a resample varies. That of subsets is a quarter
+    too large there. Both are right for large N, unless the distance is dominated by its bias.
 
-    The test set is held to be what it is: it belongs to the score's definition. The sample features are held in memory,
-    the test features are read once. The library's generator draws. Raises ``ValueError`` where there are fewer than 5
-    samples or 2 ``resamples``, and as ``calculate_fid_score`` does.
+    The test set is treated as fixed, as part of the definition of the score. Features are as in
+    ``calculate_fid_score``; the samples' are kept in memory. Random numbers are from the library's generator. Raises
+    ``ValueError`` for fewer than 5 samples or 2 ``resamples``, and as ``calculate_fid_score`` does.
     """
-    return _spread(*_samples_and_reference("fid_standard_error", sample_features, test_features), resamples, replace)
+    return _standard_error(
+        *_samples_and_reference("fid_standard_error", sample_features, test_features), resamples, replace
+    )
 
 
 @checked
@@ -70,16 +72,17 @@ def fid_infinity(
 ) -> FIDInfinity:
     """The Fréchet distance extrapolated to infinitely many samples (Chong and Forsyth 2020, section 4).
 
-    At each of ``sizes`` numbers of samples, evenly from ``smallest`` to all N, ``shuffles`` random subsets are scored;
-    least squares on 1/N gives a line. ``smallest`` is N / 10 unless given, but twice the number of features where N / 2
-    allows it, else N / 2: with fewer samples than features the scores do not follow a line, and a warning says so.
+    For each of ``sizes`` numbers of samples, evenly spaced from ``smallest`` to all N, ``shuffles`` random subsets are
+    scored; a line is fitted to the scores against 1/N by least squares. ``smallest`` is by default the larger of N / 10
+    and twice the number of features, but at most N / 2; with fewer samples than features the scores do not lie on a
+    line, which causes a warning.
 
-    The standard error has two parts. Subsets of the same samples share their luck, which no number of shuffles shows:
-    to leading order it moves all scores alike, and so the line, by the standard error of the score of all N
-    (``fid_standard_error``). What the choice of subsets adds is read off the lines of single shuffles.
+    The standard error has two parts. Subsets of the same samples are correlated: to leading order the sampling error of
+    all N (``fid_standard_error``) shifts all scores, and so the line, by the same amount. The part due to the choice of
+    subsets is estimated from the lines of single shuffles.
 
-    Raises ``ValueError`` where ``smallest`` is not below N. The bias that the test set's own size brings stays. The
-    library's generator draws; features as in ``fid_standard_error``.
+    The bias due to the size of the test set remains. Features, random numbers and errors are those of
+    ``fid_standard_error``; ``ValueError`` also for a ``smallest`` that is not below N.
     """
     caller = "fid_infinity"
     samples, reference = _samples_and_reference(caller, sample_features, test_features)
@@ -94,16 +97,20 @@ def fid_infinity(
         [[reference.distance(samples, generator().permutation(count)[:n]) for n in numbers] for _ in range(shuffles)]
     )
     design = np.stack([np.ones(sizes), 1 / numbers], axis=1)
-    intercepts, slopes = np.linalg.lstsq(design, scores.T, rcond=None)[0]  # one line a shuffle
-    choice = intercepts.std(ddof=1) / math.sqrt(shuffles)
-    luck = _spread(samples, reference, resamples)
+    intercepts, slopes = np.linalg.lstsq(design, scores.T, rcond=None)[0]  # one line per shuffle
+    subset_error = intercepts.std(ddof=1) / math.sqrt(shuffles)
+    sampling_error = _standard_error(samples, reference, resamples)
     return FIDInfinity(
-        float(intercepts.mean()), math.hypot(choice, luck), float(slopes.mean()), numbers, scores.mean(axis=0)
+        float(intercepts.mean()),
+        math.hypot(subset_error, sampling_error),
+        float(slopes.mean()),
+        numbers,
+        scores.mean(axis=0),
     )
 
 
 class _Reference:
-    """The Gaussian of the test set, ready to be compared with many."""
+    """The Gaussian of the test set, with the root of its covariance."""
 
     def __init__(self, test: Moments) -> None:
         eigenvalues, directions = np.linalg.eigh(test.covariance)
@@ -111,12 +118,12 @@ class _Reference:
         self.mean, self.trace = test.mean, float(test.covariance.trace())
 
     def distance(self, samples: np.ndarray, chosen: np.ndarray) -> float:
-        """The Fréchet distance from those of ``samples`` (N, D) that ``chosen`` (n,) names."""
+        """The Fréchet distance of the rows ``chosen`` (n,) of ``samples`` (N, D)."""
         found = moments("samples", (samples[chosen[i : i + BLOCK]] for i in range(0, len(chosen), BLOCK)))
-        way = found.mean - self.mean
+        delta = found.mean - self.mean
         with one_blas_thread():
             eigenvalues = np.linalg.eigvalsh(self.root @ found.covariance @ self.root).clip(0)
-        return float(way @ way + found.covariance.trace() + self.trace - 2 * np.sqrt(eigenvalues).sum())
+        return float(delta @ delta + found.covariance.trace() + self.trace - 2 * np.sqrt(eigenvalues).sum())
 
 
 def _samples_and_reference(caller: str, sample: Iterable[Any], test: Iterable[Any]) -> tuple[np.ndarray, _Reference]:
@@ -126,10 +133,10 @@ def _samples_and_reference(caller: str, sample: Iterable[Any], test: Iterable[An
     return samples, _Reference(of_test)
 
 
-def _spread(samples: np.ndarray, reference: _Reference, resamples: int, replace: bool = False) -> float:
-    """The standard error of the distance of all ``samples``: see ``fid_standard_error``."""
+def _standard_error(samples: np.ndarray, reference: _Reference, resamples: int, replace: bool = False) -> float:
+    """The standard error of the distance of all ``samples`` (N, D), as ``fid_standard_error`` describes."""
     count = len(samples)
     size = count if replace else 4 * count // 5
     chosen = (generator().choice(count, size, replace=replace) for _ in range(resamples))
-    spread = np.std([reference.distance(samples, some) for some in chosen], ddof=1)
-    return float(spread) if replace else float(spread) * math.sqrt(size / (count - size))
+    deviation = float(np.std([reference.distance(samples, some) for some in chosen], ddof=1))
+    return deviation if replace else deviation * math.sqrt(size / (count - size))

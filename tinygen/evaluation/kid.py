@@ -1,11 +1,11 @@
 """The kernel distance between two sets of images, through their features: KID (Bińkowski et al. 2018, section 4).
 
-It is the squared maximum mean discrepancy with the kernel ``k(x, y) = (x.y / D + 1)^3``: no Gaussian is assumed, and
-the estimate over pairs of different images has no bias, whatever N is,
+It is the squared maximum mean discrepancy with the kernel ``k(x, y) = (x.y / D + 1)^3``. No Gaussian is assumed, and
+the estimate over pairs of different images is unbiased for every N,
 
     mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean_{i, j} k(x_i, y_j)
 
-A cubic kernel sees all moments up to the third, so it is 0 where two distributions agree in these.
+With a cubic kernel it is 0 where all moments up to the third agree.
 """
 
 import math
@@ -24,10 +24,11 @@ LEAST_IN_BLOCK, LEAST_BLOCKS = 2, 2  # a pair of images for the estimate, two es
 
 @checked
 def kid_blocks(samples: Natural, test_images: Natural, most: Several = 10) -> int:
-    """The ``blocks`` of ``calculate_kid_score`` for sets of so many images: ``most`` of them where each has two images.
+    """The number of ``blocks`` for ``calculate_kid_score``: ``most``, or fewer where a block would have fewer than two
+    images.
 
-    Raises ``ValueError`` where either set has fewer than four images, the least from which the score can be computed;
-    so it says before a long training whether there will be enough.
+    Raises ``ValueError`` where either set has fewer than four images, too few for the score; it can be called before a
+    long training.
     """
     blocks = min(samples, test_images) // LEAST_IN_BLOCK
     if blocks < LEAST_BLOCKS:
@@ -43,22 +44,23 @@ def kid_blocks(samples: Natural, test_images: Natural, most: Several = 10) -> in
 def calculate_kid_score(
     sample_features: Iterable[Any], test_features: Iterable[Any], *, blocks: Several = 10
 ) -> tuple[float, float]:
-    """The squared maximum mean discrepancy of two sets' features, without bias, and its standard error.
+    """An unbiased estimate of the squared maximum mean discrepancy of two sets' features, and its standard error.
 
-    Both sets are shuffled and cut into ``blocks``; each pair of blocks gives an estimate, and their mean is returned.
-    No image is in two blocks, so the estimates are independent and the standard error is that of their mean. Since
-    there is no bias, an estimate **may be negative**: a distance of 0 makes every other one so.
+    Both sets are shuffled and divided into ``blocks``; the result is the mean of the estimates from each pair of
+    blocks. No image is in two blocks, so the estimates are independent, and the standard error is that of their mean.
+    An unbiased estimate **may be negative**: at a distance of 0 half of them are.
 
-    ``sample_features`` and ``test_features`` yield vectors (D,) or batches (B, D), arrays or tensors; they are held in
-    memory. The library's generator shuffles. Raises ``ValueError`` where a block would have fewer than two images, the
-    sets' features differ in number, one is NaN or infinite, or their kernel overflows.
+    ``sample_features`` and ``test_features`` are iterators of vectors (D,) or batches (B, D), arrays or tensors, or
+    arrays (N, D), and are kept in memory. Random numbers are from the library's generator. Raises ``ValueError`` where
+    a block would have fewer than two images, for different numbers of features, for NaN and infinity, and where the
+    kernel overflows.
     """
     caller = "calculate_kid_score"
     samples = gather(f"{caller}: sample_features", sample_features, least=2 * blocks)
     test = gather(f"{caller}: test_features", test_features, least=2 * blocks)
     check_same_features(caller, samples.shape[1], test.shape[1])
-    cut = (np.array_split(generator().permutation(len(every)), blocks) for every in (samples, test))
-    estimates = [_squared_discrepancy(samples[xs], test[ys]) for xs, ys in zip(*cut, strict=True)]
+    parts = (np.array_split(generator().permutation(len(every)), blocks) for every in (samples, test))
+    estimates = [_squared_discrepancy(samples[xs], test[ys]) for xs, ys in zip(*parts, strict=True)]
     if not np.isfinite(estimates).all():
         raise ValueError(f"{caller}: the cubic kernel of these features overflows; scale both sets down alike")
     return float(np.mean(estimates)), float(np.std(estimates, ddof=1) / math.sqrt(blocks))
@@ -71,12 +73,12 @@ def _squared_discrepancy(x: np.ndarray, y: np.ndarray) -> float:
 
 def _within(x: np.ndarray) -> float:
     """The mean of the kernel over pairs of different rows of x (N, D)."""
-    alone = ((np.square(x).sum(axis=1) / x.shape[1] + 1) ** 3).sum()
-    return (_kernel_sum(x, x) - alone) / (len(x) * (len(x) - 1))
+    diagonal = ((np.square(x).sum(axis=1) / x.shape[1] + 1) ** 3).sum()
+    return (_kernel_sum(x, x) - diagonal) / (len(x) * (len(x) - 1))
 
 
 def _kernel_sum(x: np.ndarray, y: np.ndarray) -> float:
-    """The sum of ``(x.y / D + 1)^3`` over all pairs of rows of x (M, D) and y (N, D), some rows of x at a time."""
+    """The sum of ``(x.y / D + 1)^3`` over all pairs of rows of x (M, D) and y (N, D), in blocks of rows of x."""
     total = 0.0
     for first in range(0, len(x), BLOCK):
         base = matmul(x[first : first + BLOCK], y.T) / x.shape[1] + 1

@@ -1,7 +1,7 @@
-"""What the latent numbers do: which of them an encoder uses, what each one changes in an image, what lies between two.
+"""Latent spaces: active units of an encoder, traversals and interpolations of a generator.
 
-Images are asked of a ``generator``, a network from latents (N, L) to images (N, C, H, W): that of a GAN, or the decoder
-of a VAE whose output is the pixels' means. Latents are arrays or tensors.
+A ``generator`` is a network from latents (N, L) to images (N, C, H, W): that of a GAN, or the decoder of a VAE whose
+output is the pixel means. Latents are arrays or tensors.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,8 @@ from tinygen.training.gan import generate
 @checked
 @no_grad()
 def active_units(model: VAE, images: Any, threshold: NotNegative = 0.01) -> int:
-    """How many latent numbers tell images apart: those whose posterior mean varies over ``images`` (N, C, H, W), N > 1,
-    by more than ``threshold``, Var_x(E[z_i|x]) (Burda et al. 2016, section 5.2). Raises ``ValueError`` for fewer
-    than 2 images."""
+    """The number of active latent variables: those with Var_x(E[z_i|x]) above ``threshold`` over ``images``
+    (N, C, H, W), N > 1 (Burda et al. 2016, section 5.2). Raises ``ValueError`` for fewer images."""
     images = image_set("active_units", images)
     if len(images) < 2:
         raise ValueError(f"active_units: images must be 2 or more, got {len(images)}")
@@ -32,9 +31,8 @@ def active_units(model: VAE, images: Any, threshold: NotNegative = 0.01) -> int:
 
 @checked
 def traversals(generator: Module, z: Annotated[np.ndarray, axes("L")], steps: Sequence[Finite]) -> np.ndarray:
-    """``g(z + step e_i)`` for each latent number i of one z (L,) and each of S steps -> (L, S, C, H, W).
-
-    Raises ``ValueError`` for no steps."""
+    """``g(z + step e_i)`` for each latent variable i of one z (L,) and each of S steps -> (L, S, C, H, W). Raises
+    ``ValueError`` for no steps."""
     if not steps:
         raise ValueError("traversals: steps must hold one step at least")
     z = _floating(z)
@@ -47,8 +45,8 @@ def traversals(generator: Module, z: Annotated[np.ndarray, axes("L")], steps: Se
 def effects(
     traversals: Annotated[np.ndarray, axes("L, S, C, H, W")], original: Annotated[np.ndarray, axes("C, H, W")]
 ) -> np.ndarray:
-    """How much each latent number changes an image: the root of the mean square of what its traversal (L, S, C, H, W)
-    departs from the ``original`` (C, H, W) -> (L,), in the pixels' unit."""
+    """The root mean square difference between the traversal (L, S, C, H, W) of each latent variable and the
+    ``original`` (C, H, W) -> (L,), in the unit of the pixels. Raises ``ValueError`` for inconsistent shapes."""
     _check_alike("effects", "traversals and original", traversals.shape[2:], original.shape)
     traversals, original = _floating(traversals), _floating(original)
     return np.sqrt(np.square(traversals - original).mean(axis=(1, 2, 3, 4)))
@@ -83,10 +81,15 @@ def slerp(z0: np.ndarray, z1: np.ndarray, alpha: Finite) -> np.ndarray:
         raise ValueError(f"slerp: latents must be (N, L) or (L,), got {z0.shape}")
     _check_alike("slerp", "z0 and z1", z0.shape, z1.shape)
     z0, z1 = _floating(z0), _floating(z1)
-    lengths = [np.linalg.norm(z, axis=-1, keepdims=True) for z in (z0, z1)]
-    if not all(length.all() for length in lengths):
+    largest = [np.abs(z).max(axis=-1, keepdims=True) for z in (z0, z1)]
+    if not all(value.all() for value in largest):
         raise ValueError("slerp: a latent is 0, and has no direction")
-    cosine = ((z0 / lengths[0]) * (z1 / lengths[1])).sum(axis=-1, keepdims=True)
+    scaled = [
+        z / value for z, value in zip((z0, z1), largest, strict=True)
+    ]  # whose squares neither over- nor underflow
+    cosine = np.prod([z / np.linalg.norm(z, axis=-1, keepdims=True) for z in scaled], axis=0).sum(
+        axis=-1, keepdims=True
+    )
     w = np.arccos(cosine.clip(-1, 1))
     if np.any(np.sin(w) < 1e-6, where=cosine < 0):
         raise ValueError("slerp: two latents are opposite, and no arc between them is the shortest")
@@ -106,7 +109,7 @@ def interpolate_images(generator: Module, z0: Latents, z1: Latents, steps: Sever
 
 
 def _floating(values: np.ndarray) -> np.ndarray:
-    """``values`` as they are, or whole numbers as float32."""
+    """``values``, whole numbers converted to float32."""
     return values if values.dtype.kind == "f" else values.astype(np.float32)
 
 

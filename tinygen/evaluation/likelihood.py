@@ -1,12 +1,12 @@
-"""How likely does a VAE find images? The ELBO, and importance sampling.
+"""The log-likelihood of images under a VAE: the ELBO, a lower bound, and importance sampling.
 
-The ELBO is a lower bound. Importance sampling (Burda et al. 2016, eq. 8) estimates log p(x) itself, better with every
-further draw from the encoder's q(z|x):
+Importance sampling (Burda et al. 2016, eq. 8) estimates log p(x) with an error that vanishes as the number K of draws
+from the encoder's q(z|x) grows:
 
     log p(x) ~ log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x),     z_k ~ q(z|x)
 
-The weights differ by hundreds of orders of magnitude and each of them underflows, so everything stays in logarithms
-until the mean is taken by log-mean-exp.
+The weights differ by hundreds of orders of magnitude and underflow, so all is computed from their logarithms, and the
+mean by log-mean-exp.
 """
 
 import math
@@ -18,7 +18,7 @@ import numpy as np
 from tinygen.autograd.tensor import Tensor, tensor
 from tinygen.checks import Count, Several, checked, require
 from tinygen.console import progress
-from tinygen.data import spread
+from tinygen.data import evenly_spaced
 from tinygen.likelihoods import log_likelihood_normal, log_mean_exp
 from tinygen.models.placement import in_batches, placed
 from tinygen.models.vae import VAE, as_images, image_set
@@ -27,13 +27,7 @@ from tinygen.operations.elementwise import exp
 from tinygen.operations.reductions import logsumexp
 from tinygen.operations.shaping import cat, expand_dims, reshape
 
-DECODED_AT_ONCE = 400  # latents, and images encoded: bounds the memory
-
-
-@checked
-def check_likelihood_options(images: Several, num_samples: Count = 1) -> None:
-    """Raise ``ValueError`` unless ``estimate_log_likelihood`` can be computed from so many images, at least 2 for its
-    standard error, with ``num_samples`` draws each, at least 1: for callers who want to know before a long training."""
+DECODED_AT_ONCE = 400  # latents decoded, and images encoded, at a time
 
 
 def _draws(name: str, model: VAE, images: Tensor, z: Any) -> Tensor:
@@ -46,11 +40,11 @@ def _draws(name: str, model: VAE, images: Tensor, z: Any) -> Tensor:
 
 @checked
 def elbo(model: VAE, images: Any, batch_size: Count = 200) -> float:
-    """The mean ELBO per image in nats, with one draw from the posterior an image.
+    """The mean ELBO per image in nats, with one draw from the posterior per image.
 
-    ``images``: (N, C, H, W) or (N, D), array or tensor. The model is evaluated in evaluation mode and left in the mode
-    it was in. Raises ``ValueError`` for images of another shape or dtype, for none, and for NaN and numbers outside
-    ``model.pixel_range``; so does every function of a VAE and images here.
+    ``images``: (N, C, H, W) or (N, D), array or tensor; evaluation mode. Raises ``ValueError`` for images of another
+    shape or dtype, for none, and for NaN and values outside ``model.pixel_range``, as all functions of a VAE and images
+    here do.
     """
     images = image_set("elbo", images)
 
@@ -64,8 +58,8 @@ def elbo(model: VAE, images: Any, batch_size: Count = 200) -> float:
 def log_likelihood(model: VAE, x: Any, z: Any) -> Tensor:
     """The importance-sampling estimate of log p(x) in nats: images x (M, D), draws z (M, K, L) from q(z|x) -> (M,).
 
-    Everything is computed from logarithms, so an image whose every weight underflows still gets its right value. The
-    model is evaluated in evaluation mode, and memory beyond ``z`` does not grow with K.
+    Computed from logarithms, so the result is right even if all weights of an image underflow; evaluation mode. Memory
+    beyond ``z`` does not grow with K. Raises ``ValueError`` for other shapes.
     """
     images = as_images("log_likelihood", model, x)
     draws = _draws("log_likelihood", model, images, z)
@@ -81,9 +75,8 @@ def log_weights(model: VAE, x: Any, z: Any, mean: Any, logvar: Any) -> Tensor:
     """log p(x|z_k) + log p(z_k) - log q(z_k), the importance weights of draws z (M, K, L) from q = N(mean, e^logvar),
     mean and logvar (M, L), for images x (M, D) -> (M, K), nats.
 
-    The mean of the weights themselves is p(x) on average, whatever q is: the encoder's q(z|x), or, with zeros for mean
-    and logvar, the prior, where a weight is p(x|z_k) alone. Raises ``ValueError`` where the shapes of mean and logvar
-    are not (M, L). Memory beyond ``z`` is the logarithms' own.
+    The mean of the weights is an unbiased estimate of p(x) for every q: the encoder's q(z|x), or the prior, with zeros
+    for mean and logvar, where a weight is p(x|z_k). Raises ``ValueError`` for other shapes.
     """
     images = as_images("log_weights", model, x)
     draws = _draws("log_weights", model, images, z)
@@ -98,7 +91,7 @@ def log_weights(model: VAE, x: Any, z: Any, mean: Any, logvar: Any) -> Tensor:
 
 
 def _log_weights(model: VAE, images: Tensor, draws: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
-    """``log_weights`` of arguments that are known to be right."""
+    """``log_weights`` of checked arguments."""
     M, K, L = draws.shape
     draws = reshape(draws, (M * K, L))
     image_of_draw = tensor(np.repeat(np.arange(M), K), device=images.device)
@@ -113,9 +106,8 @@ def _log_weights(model: VAE, images: Tensor, draws: Tensor, mean: Tensor, logvar
 
 @checked
 def effective_sample_size(log_weights: Any) -> Tensor:
-    """``(sum_k w_k)^2 / sum_k w_k^2`` of weights given by their logarithms (M, K) -> (M,): how many equal weights would
-    make as sure a mean, from 1, where one draw outweighs all others, to K (Kong 1992). Raises
-    ``ValueError`` for another shape."""
+    """``(sum_k w_k)^2 / sum_k w_k^2`` of weights given by their logarithms (M, K) -> (M,): the number of equal weights
+    whose mean has the same variance, from 1 to K (Kong 1992). Raises ``ValueError`` for other shapes."""
     log_weights = (
         log_weights
         if isinstance(log_weights, Tensor)
@@ -130,11 +122,11 @@ def effective_sample_size(log_weights: Any) -> Tensor:
 def estimate_log_likelihood(
     model: VAE, images: Any, num_samples: Count = 200, batch_size: Count = 64, description: str = "log p(x)"
 ) -> tuple[float, float]:
-    """The mean of log p(x) over ``images`` in nats, by importance sampling with ``num_samples`` draws an image, and the
-    standard error of that mean over the images.
+    """The mean of log p(x) over ``images`` (N, C, H, W) or (N, D) in nats, by importance sampling with ``num_samples``
+    draws per image, and the standard error of that mean over the images.
 
-    Raises ``ValueError`` for fewer than 2 images (N, C, H, W). Memory is bounded by ``batch_size`` images' draws. The
-    estimate is, on average, below the truth, and rises with ``num_samples``.
+    Its expectation is below log p(x) and rises with ``num_samples``. Memory is bounded by the draws of ``batch_size``
+    images. Raises ``ValueError`` for fewer than 2 images, and as ``elbo`` does.
     """
     images = image_set("estimate_log_likelihood", images)
     if len(images) < 2:
@@ -156,13 +148,16 @@ def estimate_log_likelihood(
 def measure_likelihoods(
     model: VAE, splits: Mapping[str, Any], num_samples: Count = 200, likelihood_images: Several | None = None
 ) -> dict[str, float]:
-    """The numbers that a VAE is compared by, of each of ``splits`` (name -> images): ``<name>_elbo``, and
-    ``<name>_log_likelihood`` by ``estimate_log_likelihood`` over ``likelihood_images`` of them at equal distances (all
-    where None), with its standard error."""
+    """``<name>_elbo``, ``<name>_log_likelihood`` and ``<name>_log_likelihood_standard_error`` of each of ``splits``
+    (name -> images (N, C, H, W)). The likelihood is estimated from ``likelihood_images`` images at evenly spaced
+    indices (default: all). Errors are those of ``elbo`` and ``estimate_log_likelihood``."""
     results: dict[str, float] = {}
     for name, images in splits.items():
         results[f"{name}_elbo"] = elbo(model, images)
         results[f"{name}_log_likelihood"], results[f"{name}_log_likelihood_standard_error"] = estimate_log_likelihood(
-            model, spread(images, likelihood_images), num_samples, description=f"log p(x), {name}, K = {num_samples}"
+            model,
+            evenly_spaced(images, likelihood_images),
+            num_samples,
+            description=f"log p(x), {name}, K = {num_samples}",
         )
     return results

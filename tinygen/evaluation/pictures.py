@@ -1,7 +1,7 @@
-"""What a model sees and imagines: reconstructions, places in its latent space, and ways through it.
+"""Encodings, reconstructions, interpolations and the latent plane of a VAE.
 
-These return images; ``plotting`` draws them. Images are arrays or tensors, (N, C, H, W) or flat (N, D), in the range
-that the model states; others are refused.
+Images are arrays or tensors, (N, C, H, W) or flat (N, D), in the ``pixel_range`` of the model; others raise a
+``ValueError``. ``plotting`` draws the results.
 """
 
 from typing import Any
@@ -17,12 +17,12 @@ from tinygen.models.vae import VAE, as_images, image_set
 
 @checked
 def encode(model: VAE, images: Any, batch_size: Count = 200) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and log-variance of q(z|x) of many images (N, C, H, W), a batch at a time -> two arrays (N, latent_size)."""
+    """Mean and log-variance of q(z|x) for images (N, C, H, W), in batches -> two arrays (N, latent_size)."""
     return encoded("encode", model, images, batch_size)
 
 
 def encoded(caller: str, model: VAE, images: Any, batch_size: int = 200) -> tuple[np.ndarray, np.ndarray]:
-    """``encode`` for a ``caller`` that errors name."""
+    """``encode`` with errors that name ``caller``."""
 
     def encode_batch(x: Any) -> list[np.ndarray]:
         return [each.numpy() for each in model.encode(as_images(caller, model, x))]
@@ -34,12 +34,12 @@ def encoded(caller: str, model: VAE, images: Any, batch_size: int = 200) -> tupl
 @checked
 @no_grad()
 def manifold(model: VAE, side: Count = 20) -> np.ndarray:
-    """The images of a latent plane: the pixels' means at ``side`` x ``side`` places -> (side^2, C, H, W), row by row,
-    the first row where z_2 is largest.
+    """The decodings (pixel means) of a grid of ``side`` x ``side`` points of a latent plane -> (side^2, C, H, W), row
+    by row, the first row with the largest z_2.
 
-    The places are the normal's quantiles in either direction, ndtri((i + 1/2) / side), each in the middle of a cell
-    that holds the same share of the prior (Kingma and Welling 2014, figure 4). Raises ``ValueError`` where the model
-    has not two latent numbers.
+    The coordinates are the quantiles ndtri((i + 1/2) / side) of N(0, 1), so each point represents a cell of the same
+    prior probability (Kingma and Welling 2014, figure 4). Raises ``ValueError`` for a model with another latent size
+    than 2.
     """
     if model.latent_size != 2:
         raise ValueError(f"manifold: the model must have 2 latent numbers, it has {model.latent_size}")
@@ -52,7 +52,7 @@ def manifold(model: VAE, side: Count = 20) -> np.ndarray:
 @checked
 @no_grad()
 def reconstruct(model: VAE, images: Any) -> np.ndarray:
-    """The decoding of the posterior's mean of each image: (N, C, H, W) -> the pixels' means, the same shape."""
+    """The decoding (pixel means) of the posterior mean of each image: (N, C, H, W) -> (N, C, H, W)."""
     with model.evaluating():
         mean, _ = model.encode(as_images("reconstruct", model, images))
         return model.pixel_means(model.decode(mean)).numpy()
@@ -61,10 +61,10 @@ def reconstruct(model: VAE, images: Any) -> np.ndarray:
 @checked
 @no_grad()
 def interpolate(model: VAE, start: Any, end: Any, steps: Several = 11) -> np.ndarray:
-    """Images on the straight way between the posterior means of ``start`` and ``end`` (N, C, H, W) ->
-    (N, steps, C, H, W): the decodings of (1 - alpha) z0 + alpha z1 for alpha = 0, ..., 1.
+    """The decodings (pixel means) of ``(1 - alpha) z0 + alpha z1`` for alpha = 0, ..., 1, z0 and z1 the posterior means
+    of ``start`` and ``end`` (N, C, H, W) -> (N, steps, C, H, W).
 
-    Raises ``ValueError`` where the two are not as many images.
+    Raises ``ValueError`` for different numbers of images.
     """
     x0, x1 = (as_images("interpolate", model, images) for images in (start, end))
     if len(x0) != len(x1):
@@ -72,5 +72,5 @@ def interpolate(model: VAE, start: Any, end: Any, steps: Several = 11) -> np.nda
     with model.evaluating():
         (z0, _), (z1, _) = model.encode(x0), model.encode(x1)
         points = [z0 * (1 - alpha) + z1 * alpha for alpha in np.linspace(0, 1, steps).tolist()]
-        ways = [model.pixel_means(model.decode(z)).numpy() for z in points]
-    return np.stack(ways, axis=1)
+        images = [model.pixel_means(model.decode(z)).numpy() for z in points]
+    return np.stack(images, axis=1)

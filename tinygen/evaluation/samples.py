@@ -13,8 +13,8 @@ BLOCK = 2_000  # training images compared at a time
 
 
 class ModeCoverage(NamedTuple):
-    """``modes``: how many centres are covered; ``share``: of all samples, those within reach of a centre; ``counts``
-    (modes,): how many of these each centre has."""
+    """``modes``: the number of covered centres; ``share``: the fraction of samples near a centre; ``counts`` (modes,):
+    the number of these samples per centre."""
 
     modes: int
     share: float
@@ -25,11 +25,12 @@ class ModeCoverage(NamedTuple):
 def mode_coverage(
     samples: Points, mixture: GaussianMixture, *, deviations: Positive = 3.0, fair_part: NotNegative = 0.1
 ) -> ModeCoverage:
-    """Count ``samples`` (n, d) within so many standard ``deviations`` of their nearest centre of ``mixture``.
+    """The modes of ``mixture`` covered by ``samples`` (n, d), and the fraction of samples within ``deviations``
+    standard deviations of their nearest centre.
 
-    Perfect samples in the plane have a share of 1 - exp(-9/2) = 0.989 within three. A mode is covered where it has at
-    least ``fair_part`` of the n / modes samples that would be its due: so one stray sample covers nothing, however many
-    are drawn. Raises ``ValueError`` for samples of another dimension, and for none.
+    For the mixture itself, in the plane, the fraction within three is 1 - exp(-9/2) = 0.989. A mode is covered if it
+    has at least ``fair_part`` of n / modes samples, its expected number, so a single sample covers no mode for large n.
+    Raises ``ValueError`` for samples of another dimension, and for none.
     """
     if samples.shape[1] != mixture.centres.shape[1]:
         raise ValueError(f"mode_coverage: samples must be (n, {mixture.centres.shape[1]}), got {samples.shape}")
@@ -42,13 +43,11 @@ def mode_coverage(
 
 @checked
 def nearest(samples: Images, images: Images, value_range: ValueRange = (-1.0, 1.0)) -> tuple[np.ndarray, np.ndarray]:
-    """For each of ``samples`` (N, C, H, W) the nearest of ``images`` (M, C, H, W): its index and the distance to it.
+    """The index of the nearest of ``images`` (M, C, H, W) to each of ``samples`` (N, C, H, W), and its distance, the
+    root mean square difference of the pixels: (N,) and (N,). A small distance indicates a memorised image.
 
-    The distance is the root of the mean square of the pixels' differences, (N,) and (N,). Floating-point images are the
-    numbers that they are; uint8 and bool images are brought into ``value_range``, that of the others, block by block.
-
-    Raises ``ValueError`` where there are no images, images and samples are not of one shape, one is of another dtype,
-    or holds NaN, infinity or numbers whose square overflows.
+    uint8 and bool images are mapped to ``value_range``; floating-point images are unchanged. Raises ``ValueError`` for
+    no images, for different shapes, for other dtypes, for NaN and infinity, and for values whose square overflows.
     """
     if samples.shape[1:] != images.shape[1:]:
         raise ValueError(f"nearest: samples {samples.shape} and images {images.shape} must be of one shape (C, H, W)")

@@ -1,4 +1,4 @@
-"""Weights from a file into a network: a checkpoint's part, or a file of PyTorch's."""
+"""Loading weights into a network from a checkpoint or a file of PyTorch."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,12 +10,12 @@ from tinygen.nn import Module
 
 @checked
 def load_weights(network: Module, path: str | Path, part: str = "model") -> None:
-    """Give ``network`` the weights that the file ``path`` holds.
+    """Load the weights in the file ``path`` into ``network``.
 
-    A name that ends in ``.h5`` or ``.hdf5`` is a checkpoint, of a training run or one with ``part`` at its top; every
-    other file is read as PyTorch's (``checkpoint.read_torch``).
+    A file ``.h5`` or ``.hdf5`` is a checkpoint that contains ``part``, at its top level or as a part of a training run;
+    any other file is read as PyTorch's (``checkpoint.read_torch``).
 
-    Raises ``ValueError`` where the file has no such part or holds the weights of another network, naming the file, and
+    Raises ``ValueError``, naming the file, where it has no such part or the weights of another network,
     ``IsADirectoryError`` for a folder, and the errors of ``checkpoint.load`` and ``checkpoint.read_torch``.
     """
     if Path(path).is_dir():

@@ -1,19 +1,20 @@
-"""Convolution and transposed convolution with PyTorch's options.
+"""Convolution and transposed convolution with PyTorch's options, which are checked here.
 
-Both are members of the triad in ``operations/convolution.py``: the transposed convolution is the adjoint of the
-convolution, so the weight (C_in, C_out / groups, kh, kw) of one is that of the other with the roles exchanged.
+The transposed convolution is the adjoint of the convolution (``operations/convolution.py``), so input and output
+channels are exchanged in its weight (C_in, C_out / groups, kh, kw).
 """
 
 from tinygen.autograd.operands import real_operands
 from tinygen.autograd.tensor import Tensor
 from tinygen.functional.options import Pair, as_batch, pair, spatial_size, unbatch
+from tinygen.kernels.windows import Geometry
 from tinygen.operations import convolution as operations
 from tinygen.operations.shaping import pad
 from tinygen.validation import whole_number
 
 
 def _check(function: str, x: Tensor, weight: Tensor, bias: Tensor | None, groups: int, transposed: bool) -> int:
-    """``groups``, once it and the shapes are found to fit."""
+    """``groups`` as an int; raises ``ValueError`` where it or the shapes do not fit."""
     shapes = f"(x {x.shape}, weight {weight.shape})"
     if weight.ndim != 4:
         raise ValueError(f"{function}: weight must have 4 axes {shapes}")
@@ -71,7 +72,7 @@ def conv2d(
                 f"conv2d: the kernel reaches over {d * (k - 1) + 1} pixels, the padded image has {size + 2 * p} "
                 f"(x {x.shape}, weight {weight.shape}, padding {paddings}, dilation {dilations})"
             )
-    y = operations.conv2d(x, weight, bias, stride=strides, padding=paddings, dilation=dilations, groups=groups)
+    y = operations.conv2d(x, weight, bias, geometry=Geometry(strides, paddings, dilations, groups))
     return unbatch(y, single)
 
 
@@ -86,13 +87,13 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: int | Pair = 1,
 ) -> Tensor:
-    """The adjoint of ``conv2d`` in its images: every pixel of ``x`` stamps the kernel onto the result, ``stride``
-    apart.
+    """The adjoint of ``conv2d`` in its images: each pixel of ``x`` adds a multiple of the kernel to the result.
+
+    ``y[n, o, s r + d i - p, s c + d j - p] += w[k, o, i, j] x[n, k, r, c]`` over all k, i, j, r, c; y begins as b[o].
 
     x (N, C, H, W) or (C, H, W), weight (C, O / groups, kh, kw), bias (O,) -> (N, O, H_out, W_out) with
     H_out = (H - 1) s - 2 p + d (kh - 1) + output_padding + 1. ``output_padding``, smaller than stride or dilation,
-    says which of the sizes that a convolution would shrink to H is meant. Raises ``ValueError`` where shapes or
-    options do not fit.
+    chooses one of the sizes that a convolution maps to H. Raises ``ValueError`` where shapes or options do not fit.
     """
     name = "conv_transpose2d"
     x, single = as_batch(name, x)
@@ -109,9 +110,8 @@ def conv_transpose2d(
     )
     if min(size) < 1:
         raise ValueError(f"{name}: the result would have size {size} (x {x.shape}, weight {weight.shape})")
-    more = [e // s for e, s in zip(extra, strides, strict=True)]  # whole strides more: pixels of 0 behind the last
-    x = pad(x, ((0, 0), (0, 0), (0, more[0]), (0, more[1]))) if any(more) else x
-    y = operations.conv2d_adjoint_x(
-        x, weight, bias, size=size, stride=strides, padding=paddings, dilation=dilations, groups=groups
-    )
+    rows, columns = (e // s for e, s in zip(extra, strides, strict=True))  # whole strides: zeros behind the last pixels
+    x = pad(x, ((0, 0), (0, 0), (0, rows), (0, columns))) if rows or columns else x
+    geometry = Geometry(strides, paddings, dilations, groups)
+    y = operations.conv2d_input_grad(x, weight, bias, size=size, geometry=geometry)
     return unbatch(y, single)

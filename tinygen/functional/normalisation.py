@@ -8,7 +8,7 @@ from typing import Any
 from tinygen.autograd.operands import as_tensors, real_operands
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array, without_underflow
-from tinygen.kernels.normalisation import Statistics, moments
+from tinygen.kernels.normalisation import moments
 from tinygen.operations.creation import ones, zeros_like
 from tinygen.operations.normalisation import normalise
 from tinygen.operations.shaping import reshape
@@ -61,7 +61,7 @@ def batch_norm(
     if running_mean is not None and running_var is not None:
         _update(running_mean, mean, momentum)
         _update(running_var, variance * (count / (count - 1)), momentum)
-    return normalise(x, weight, bias, eps=eps, channels=Statistics(mean, (variance + eps) ** -0.5))
+    return normalise(x, weight, bias, eps=eps, mean=mean, scale=(variance + eps) ** -0.5)
 
 
 def _statistic(name: str, running: Any, x: Tensor, training: bool) -> Tensor | None:

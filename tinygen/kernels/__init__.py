@@ -1,9 +1,7 @@
-"""The number crunching: plain functions from arrays to arrays, which know nothing of tensors or gradients.
+"""Kernels: functions from arrays to arrays, without tensors and gradients.
 
-Images always have the shape (N, C, H, W): batch, channels, rows, columns. On a CPU the results *lie in memory* as
-(H, C, W, N), batch innermost, because there a convolution is a few matrix products over views of its input, with
-nothing copied. NumPy's element-wise functions keep whatever order their operands have, so only these files know.
-
-Where a kernel has a version of its own for the CPU, a plain version for any array module (NumPy, CuPy) stands beside
-it, and a test holds the two equal.
+Each module of this folder computes its subject on any array module (NumPy, CuPy): the reference, which is what to read
+and what a GPU runs. ``kernels.cpu`` holds faster versions for NumPy's arrays; the decorator ``dispatch.fast_on_cpu``
+chooses between the two, and tests compare them. Images have the shape (N, C, H, W): batch, channels, rows, columns;
+their order in memory is known to ``kernels.cpu`` alone.
 """

@@ -1,63 +1,68 @@
-"""Convolution tap by tap: each element of the kernel meets the pixels inside the image that it falls on, nothing else.
+"""Convolution without products with padding, for infinite and undefined factors.
 
-The fast ways multiply the zeros of the padding as well, which does no harm while the other factor is finite. Where it
-is not, zero times infinity would lose outputs that do not depend on it, so then this way is taken.
+The GEMMs of a convolution also multiply the zeros of the padding. That changes nothing while the other factor is
+finite; but 0 times infinity is NaN, also in outputs that do not depend on the infinite element. The functions below sum
+over the elements of the kernel ("taps"), each times those pixels inside the image that it falls on. They are several
+times slower, so ``recompute_if_nonfinite`` calls them only where a result is not finite.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 import numpy as np
 
-from tinygen.backend import Array, array_module
-from tinygen.kernels.windows import output_size, taps
+from tinygen.backend import Array, array_module, is_numpy
+from tinygen.kernels.cpu.products import all_finite
+from tinygen.kernels.windows import Geometry, Pair, output_size, tap_pairs
 
-Pair = tuple[int, int]  # (vertical, horizontal)
+Kernel = Callable[..., Array]
 
 
-def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
+def recompute_if_nonfinite(
+    examined: Callable[..., Sequence[Array]], exact: Kernel | None = None
+) -> Callable[[Any], Kernel]:
+    """Decorate a kernel: where a NumPy result may hold a NaN too many, it is that of ``exact`` (default: the kernel's
+    reference version) with the same arguments.
+
+    ``examined(result, *arguments)`` are small arrays one of which shows every infinite element of the factors that are
+    multiplied with padding: an infinite weight reaches the same pixels of every image, so the weights or the first
+    image of a result do; an infinite gradient reaches an element of the kernel in all input channels, so the first
+    channel does. Arrays on a GPU are not examined, since the host would wait for each: there the NaN stays.
+    """
+
+    def decorate(kernel: Any) -> Kernel:
+        @wraps(kernel)
+        def checked(*args: Any) -> Array:
+            result = kernel(*args)
+            if not is_numpy(result) or all(map(all_finite, examined(result, *args))):
+                return result
+            return (exact or kernel.reference)(*args)
+
+        return checked
+
+    return decorate
+
+
+def conv2d(x: Array, w: Array, bias: Array | None, geometry: Geometry) -> Array:
     """x (N, C, H, W), w (O, C / groups, kh, kw), bias (O,) or None -> (N, O, H_out, W_out)."""
-    seen = output_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
-    y = array_module(x).zeros((len(x), len(w), *seen), np.result_type(x.dtype, w.dtype))
-    images, kernel, outputs = _by_group(x, 1, groups), _by_group(w, 0, groups), _by_group(y, 1, groups)
-    for i, j, out, into in _meetings(x.shape[2:], seen, w.shape[2:], stride, padding, dilation):
-        outputs[out] += array_module(x).einsum("ngkhw,gok->ngohw", images[into], kernel[..., i, j])
+    size = output_size(x.shape[2:], w.shape[2:], *geometry[:3])
+    y = array_module(x).zeros((len(x), len(w), *size), np.result_type(x.dtype, w.dtype))
+    x_grouped, w_grouped, y_grouped = (_split(*pair, geometry.groups) for pair in ((x, 1), (w, 0), (y, 1)))
+    for i, j, out, into in tap_pairs(x.shape[2:], size, w.shape[2:], geometry):
+        y_grouped[out] += array_module(x).einsum("ngkhw,gok->ngohw", x_grouped[into], w_grouped[..., i, j])
     return y if bias is None else y + bias.reshape(-1, 1, 1)
 
 
-def conv2d_adjoint_x(
-    g: Array, w: Array, size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int, bias: Array | None = None
-) -> Array:
-    """g (N, O, H_out, W_out), w (O, C / groups, kh, kw), bias (C,) or None -> (N, C, H, W) with size = (H, W)."""
-    x = array_module(g).zeros((len(g), groups * w.shape[1], *size), np.result_type(g.dtype, w.dtype))
-    images, kernel, outputs = _by_group(x, 1, groups), _by_group(w, 0, groups), _by_group(g, 1, groups)
-    for i, j, out, into in _meetings(size, g.shape[2:], w.shape[2:], stride, padding, dilation):
-        images[into] += array_module(g).einsum("ngohw,gok->ngkhw", outputs[out], kernel[..., i, j])
-    return x if bias is None else x + bias.reshape(-1, 1, 1)
-
-
-def conv2d_adjoint_w(
-    x: Array, g: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
-) -> Array:
+def conv2d_weight_grad(x: Array, g: Array, kernel_size: Pair, geometry: Geometry) -> Array:
     """x (N, C, H, W), g (N, O, H_out, W_out) -> (O, C / groups, kh, kw)."""
-    w = array_module(x).zeros((g.shape[1], x.shape[1] // groups, *kernel_size), np.result_type(x.dtype, g.dtype))
-    images, kernel, outputs = _by_group(x, 1, groups), _by_group(w, 0, groups), _by_group(g, 1, groups)
-    for i, j, out, into in _meetings(x.shape[2:], g.shape[2:], kernel_size, stride, padding, dilation):
-        met = images[into], outputs[out]
-        kernel[..., i, j] = array_module(x).einsum("ngkhw,ngohw->gok", *met)
+    w = array_module(x).zeros((g.shape[1], x.shape[1] // geometry.groups, *kernel_size), np.result_type(x, g))
+    x_grouped, g_grouped, w_grouped = (_split(*pair, geometry.groups) for pair in ((x, 1), (g, 1), (w, 0)))
+    for i, j, out, into in tap_pairs(x.shape[2:], g.shape[2:], kernel_size, geometry):
+        w_grouped[..., i, j] = array_module(x).einsum("ngkhw,ngohw->gok", x_grouped[into], g_grouped[out])
     return w
 
 
-def _by_group(array: Array, axis: int, groups: int) -> Array:
-    """``array``, a view whose ``axis``, of channels, is two: (groups, channels of a group)."""
+def _split(array: Array, axis: int, groups: int) -> Array:
+    """A view of ``array`` with its axis of channels split in two: (groups, channels per group)."""
     return array.reshape(*array.shape[:axis], groups, array.shape[axis] // groups, *array.shape[axis + 1 :])
-
-
-def _meetings(
-    size: Sequence[int], seen: Sequence[int], kernel_size: Sequence[int], stride: Pair, padding: Pair, dilation: Pair
-) -> Iterator[tuple[int, int, tuple[Any, ...], tuple[Any, ...]]]:
-    """For each kernel element (i, j) an index of the output pixels it serves, and one of the pixels it sees."""
-    rows, columns = (taps(size[a], seen[a], kernel_size[a], stride[a], padding[a], dilation[a]) for a in (0, 1))
-    for i, (row_out, row_in) in enumerate(rows):
-        for j, (column_out, column_in) in enumerate(columns):
-            yield i, j, (..., row_out, column_out), (..., row_in, column_in)

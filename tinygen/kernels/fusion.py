@@ -1,7 +1,7 @@
-"""Chains of element-wise steps as one kernel of a GPU.
+"""Chains of element-wise steps as one GPU kernel.
 
-A GPU is handed its work a kernel at a time, and to hand one over takes the processor some ten microseconds, in which
-the GPU could have worked through a million numbers. CuPy can compile a chain of steps, written for arrays, into one.
+To start a kernel on a GPU takes the processor about ten microseconds, in which the GPU could compute a million
+elements. CuPy compiles a chain of steps, written for arrays, into one kernel.
 """
 
 from collections.abc import Callable
@@ -11,9 +11,9 @@ from tinygen.backend import Array, array_module
 
 
 def fused(function: Callable[..., Array]) -> Callable[..., Array]:
-    """``function`` of arrays and numbers, element by element throughout: one kernel where the array module has
-    ``fuse`` (CuPy), else step by step as it is written."""
-    compiled = cache(lambda fuse: fuse(function))  # one for each array module
+    """``function`` of arrays and numbers, element by element throughout, as one kernel if the array module has ``fuse``
+    (CuPy), else unchanged."""
+    compiled = cache(lambda fuse: fuse(function))  # one per array module
 
     @wraps(function)
     def call(*operands: Array) -> Array:

@@ -1,10 +1,20 @@
 """Index arithmetic of sliding windows, for convolution and pooling."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
 CACHE_SIZE = 256  # shapes: entries of each cache of index arithmetic, which takes as long as the work on small arrays
+
+
+class Geometry(NamedTuple):
+    """The options of a convolution, apart from its sizes."""
+
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    groups: int
 
 
 def output_size(
@@ -33,3 +43,14 @@ def taps(
         start = first * stride + offset
         pairs.append((slice(first, last), slice(start, max(start, start + (last - first - 1) * stride + 1), stride)))
     return pairs
+
+
+def tap_pairs(
+    size: Sequence[int], output: Sequence[int], kernel_size: Sequence[int], geometry: Geometry
+) -> Iterator[tuple[int, int, tuple[Any, ...], tuple[Any, ...]]]:
+    """For each element (i, j) of the kernel the index of the output pixels that it contributes to, and that of the
+    input pixels that it multiplies, of arrays that end in (rows, columns)."""
+    rows, columns = (taps(size[a], output[a], kernel_size[a], *(pair[a] for pair in geometry[:3])) for a in (0, 1))
+    for i, (row_out, row_in) in enumerate(rows):
+        for j, (column_out, column_in) in enumerate(columns):
+            yield i, j, (..., row_out, column_out), (..., row_in, column_in)

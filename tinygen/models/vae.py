@@ -20,7 +20,7 @@ from tinygen import nn
 from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor, tensor
 from tinygen.backend import Array, array_module, is_numpy
-from tinygen.checks import Count, Finite, checked, described, require
+from tinygen.checks import Count, Finite, checked, require
 from tinygen.likelihoods import kl_gaussian_standard, log_likelihood_normal
 from tinygen.models.mlp import MLP
 from tinygen.models.pixels import BernoulliPixels, PixelDistribution, PixelRange, check_pixels
@@ -28,6 +28,7 @@ from tinygen.models.placement import placement
 from tinygen.operations.creation import full_like, randn, randn_like, zeros_like
 from tinygen.operations.elementwise import exp
 from tinygen.operations.shaping import reshape, split
+from tinygen.validation import shown
 
 
 @operation(
@@ -149,7 +150,7 @@ def as_images(caller: str, model: VAE, images: Any) -> Tensor:
     bits = pixel_range is None or pixel_range[0] == 0  # whether 0 and 1 may be pixels of this model
     if values.dtype.kind != "f" and not bits:
         within = "" if pixel_range is None else f" in [{pixel_range[0]:g}, {pixel_range[1]:g}]"
-        raise ValueError(f"{caller}: images of this model must be floating point{within}, got {described(values)}")
+        raise ValueError(f"{caller}: images of this model must be floating point{within}, got {shown(values)}")
     check_pixels(caller, values, pixel_range)
     return reshape(tensor(values, **placement(model)), (len(values), *shape))
 

@@ -7,7 +7,6 @@ from tinygen import functional as F
 from tinygen.autograd.arguments import checked
 from tinygen.autograd.tensor import Tensor
 from tinygen.functional.options import Pair, pair
-from tinygen.kernels.cpu.layout import as_oihw, to_gemm_kernel
 from tinygen.nn.initialisation import uniform
 from tinygen.nn.module import Module, Parameter
 from tinygen.validation import whole_number
@@ -29,8 +28,7 @@ class Linear(Module):
 
 
 class _Convolution(Module):
-    """The options and the initial weights of both convolutions, U(-b, b) with b = 1 / sqrt(fan_in) as in PyTorch, laid
-    out in memory for the CPU's kernels."""
+    """The options and initial weights of both convolutions."""
 
     def __init__(
         self,
@@ -47,7 +45,6 @@ class _Convolution(Module):
         fan_in = weight_shape[1] * math.prod(self.kernel_size)
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
         self.weight = uniform((*weight_shape, *self.kernel_size), fan_in)
-        self.weight.data = as_oihw(to_gemm_kernel(self.weight.data))
         self.bias: Parameter | None = uniform((out_channels,), fan_in) if bias else None
 
 

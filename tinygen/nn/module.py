@@ -16,7 +16,7 @@ import numpy as np
 
 from tinygen.autograd.arguments import checked
 from tinygen.autograd.tensor import Tensor, copied
-from tinygen.backend import stored_like, to_device
+from tinygen.backend import copy_like, to_device
 from tinygen.validation import described
 from tinygen.validation import state as state_of
 
@@ -208,7 +208,7 @@ class Module:
             if own[name].dtype.kind != "f" and not (array.astype(own[name].dtype) == array).all():
                 raise ValueError(f"load_state_dict: {name} is {own[name].dtype}, which cannot hold the numbers given")
         for name, array in arrays.items():
-            own[name].data = stored_like(array, own[name].data)
+            own[name].data = copy_like(array, own[name].data)
 
     def _options(self) -> str:
         plain = {name: value for name, value in vars(self).items() if isinstance(value, (bool, int, float, str, tuple))}

@@ -1,8 +1,7 @@
-"""Figures: pictures on a grid, curves, and what a critic says in the plane, still or moving.
+"""Figures: grids of images, curves, and scalar fields in the plane.
 
-Every function takes NumPy arrays and writes one file, whole or not at all. Equal arrays give equal files, bit for bit:
-a figure says nothing of when it was drawn. Figures are drawn without ``pyplot``, so they need no display and leave no
-trace in a notebook's state.
+Every function takes NumPy arrays and writes one file atomically. Equal arrays give equal files, bit for bit: a figure
+contains no date. Figures are drawn without ``pyplot``, so they need no display and do not change a notebook's state.
 """
 
 from tinygen.plotting.fields import Field as Field

@@ -1,7 +1,6 @@
-"""What a critic says at each point of the plane, as shades, with samples over it: as a figure, or moving.
+"""Scalar fields in the plane, such as a critic's scores, with samples over them: as a figure or an animation.
 
-A generator's samples move down the slope of its loss, which is the slope of what the critic says. So a picture of the
-critic's field with the samples on it shows where they will go next, or why they will stay.
+The samples of a generator move along the gradient of the critic's score, so a figure of both shows where they move.
 """
 
 import math
@@ -15,9 +14,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tinygen.checks import Count, Positive, as_array, checked, described
+from tinygen.checks import Count, Positive, as_array, checked
 from tinygen.files import atomic_write
 from tinygen.plotting.figures import FONT, INK, write
+from tinygen.validation import shown
 
 SHADES = "RdBu"  # low is red, high is blue, and the middle white
 SAMPLES = "#111111"
@@ -27,8 +27,8 @@ DPI = 100
 
 
 class Field(NamedTuple):
-    """What is drawn in one square: ``values`` (H, W) at a lattice over it, rows from below, in shades between ``low``
-    and ``high``; generated ``samples`` (n, 2) in black, and ``data`` (m, 2) in yellow below them."""
+    """One square of a figure: ``values`` (H, W) on a lattice, the first row at the bottom, in shades between ``low``
+    and ``high``; generated ``samples`` (n, 2) in black, above ``data`` (m, 2) in yellow."""
 
     title: str
     values: np.ndarray
@@ -40,9 +40,10 @@ class Field(NamedTuple):
 
 @checked
 def fields(parts: Sequence[Field], path: str | Path, *, reach: Positive, columns: Count = 5) -> None:
-    """Draw ``parts``, ``columns`` in a row, each the square of the plane from -``reach`` to ``reach``, into a PNG file.
+    """Draw ``parts``, ``columns`` in a row, each the square of the plane from -``reach`` to ``reach``, as a PNG file.
 
-    Raises ``ValueError`` where there is none, or one is not a lattice of finite numbers with points (n, 2).
+    Raises ``ValueError`` for no parts, for values that are not finite or not (H, W), and for points that are not (n,
+    2).
     """
     write(_figure("fields", parts, reach, columns), path)
 
@@ -56,9 +57,8 @@ def field_animation(
     columns: Count = 5,
     seconds: Positive = 0.15,
 ) -> None:
-    """Draw each of ``frames`` as ``fields`` does, and put them one after the other, ``seconds`` each and the last ten
-    times as long, into a GIF file that begins again for ever. Errors are those of ``fields``;
-    ``ValueError`` where there is no frame."""
+    """Draw each of ``frames`` as ``fields`` does, as a GIF file that repeats; each is shown for ``seconds``, the last
+    ten times as long. Errors are those of ``fields``, and ``ValueError`` for no frames."""
     if not frames:
         raise ValueError("field_animation: there is no frame, expected one at least")
     images = []
@@ -66,7 +66,7 @@ def field_animation(
         canvas = FigureCanvasAgg(_figure("field_animation", parts, reach, columns))
         canvas.draw()
         images.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]))
-    # One palette for all frames, made of a few pixels of each: a shade means the same throughout, nothing flickers
+    # One palette for all frames, from every third pixel, so that colours do not change between frames
     palette = Image.fromarray(np.concatenate([np.asarray(image)[::3, ::3] for image in images])).quantize(96)
     first, *others = (image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images)
     milliseconds = round(1000 * seconds)
@@ -91,7 +91,7 @@ def _figure(function: str, parts: Sequence[Field], reach: float, columns: int) -
 
 
 def _inset(box: tuple[float, float, float, float], columns: int, rows: int) -> tuple[float, float, float, float]:
-    """The box less a narrow margin, the same in inches on all sides."""
+    """The box without a narrow margin, of the same width in inches on all sides."""
     left, bottom, width, height = box
     x, y = 0.02 / columns, 0.02 / rows
     return left + x, bottom + y, width - 2 * x, height - 2 * y
@@ -118,15 +118,15 @@ def _draw(axes: Axes, part: Field, reach: float) -> None:
 
 
 def _checked(function: str, part: Field) -> Field:
-    """``part`` with arrays for all that is drawn; ``ValueError`` where they have other shapes or are not finite."""
+    """``part`` with its values and points as arrays; ``ValueError`` for other shapes and for values not finite."""
     arrays: dict[str, Any] = {name: as_array(getattr(part, name)) for name in ("values", "samples", "data")}
     values = arrays["values"]
     if values.ndim != 2 or values.size == 0 or values.dtype.kind not in "biuf" or not np.isfinite(values).all():
         raise ValueError(
-            f"{function}: the values of {part.title!r} must be finite and (H, W), got {described(part.values)}"
+            f"{function}: the values of {part.title!r} must be finite and (H, W), got {shown(part.values)}"
         )
     for name in ("samples", "data"):
         if arrays[name].ndim != 2 or arrays[name].shape[1] != 2 or arrays[name].dtype.kind not in "biuf":
-            points = described(getattr(part, name))
+            points = shown(getattr(part, name))
             raise ValueError(f"{function}: the {name} of {part.title!r} must be (n, 2), got {points}")
     return part._replace(**arrays)

@@ -1,6 +1,6 @@
-"""Pictures on a grid, and curves of a training: one PNG file each.
+"""Grids of images, curves and scatter plots, one PNG file each.
 
-Pictures are shown pixel by pixel: each pixel becomes a square of whole screen pixels, nothing is blurred.
+Each pixel of an image becomes a square of a whole number of pixels in the figure, without interpolation.
 """
 
 import math
@@ -8,7 +8,7 @@ import numbers
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from matplotlib import colormaps
@@ -18,18 +18,23 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
-from tinygen.checks import Count, Rule, ValueRange, as_array, axes, checked, described
+from tinygen.checks import Count, Rule, ValueRange, as_array, axes, checked
 from tinygen.data.dataset import BLACK_AND_WHITE
 from tinygen.files import atomic_write
 from tinygen.models.pixels import TOLERANCE
+from tinygen.validation import shown
 
-if TYPE_CHECKING:
-    from tinygen.evaluation import FIDInfinity
-
-WIDTH = 1200  # about the width of a figure, in pixels: twice what a page of text gives it, for sharp screens
-GAP = 6  # the white between pictures, in pixels
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito's: for all eyes
-TEN_COLOURS = tuple(map(to_hex, colormaps["tab10"](range(10))))  # ten that are told apart: digits, classes
+WIDTH = 1200  # approximate width of a figure, in pixels
+GAP = 6  # between images, in pixels
+COLOURS = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+)  # Okabe and Ito
+TEN_COLOURS = tuple(map(to_hex, colormaps["tab10"](range(10))))  # for classes
 INK, FAINT = "#333333", "#dddddd"
 FONT = {"family": "sans-serif", "color": INK}
 
@@ -59,13 +64,13 @@ def image_grid(
     title: str | None = None,
     value_range: ValueRange | None = None,
 ) -> None:
-    """Draw ``images`` (N, C, H, W), grey (C = 1) or in colour (C = 3), row after row, nearly square unless told.
+    """Draw ``images`` (N, C, H, W), grey (C = 1) or in colour (C = 3), row by row (default: a nearly square grid).
 
-    ``value_range`` holds the values of black and white, beyond which images are clipped. Unless given it is what the
-    dtype says: (0, 1) for bool and floating point, (0, 255) for uint8. Images from a tanh need ``(-1, 1)``.
+    ``value_range`` is the values of black and white, to which images are clipped; default: that of the dtype, (0, 1)
+    for bool and floating point, (0, 255) for uint8. Images from a tanh need ``(-1, 1)``.
 
-    Raises ``ValueError`` where the images have another shape, hold NaN, do not fit into ``rows`` times ``columns``, or,
-    without a ``value_range``, are of another dtype, or floating point outside [0, 1].
+    Raises ``ValueError`` for images of another shape, for NaN, for more images than ``rows`` times ``columns``, and,
+    without a ``value_range``, for other dtypes and floating-point images outside [0, 1].
     """
     count = len(images)
     if columns is None:
@@ -89,8 +94,8 @@ def pairs_grid(
 ) -> None:
     """Draw each of ``originals`` (N, C, H, W) above its reconstruction (same shape), ``columns`` pairs in a row.
 
-    ``value_range``, the same for both or for each what its dtype says, and errors are those of ``image_grid``;
-    ``ValueError`` where the shapes differ.
+    ``value_range``, by default that of each dtype, and errors are those of ``image_grid``; ``ValueError`` also for
+    different shapes.
     """
     if originals.shape != reconstructions.shape:
         raise ValueError(
@@ -118,8 +123,7 @@ def interpolation_grid(
 
 @checked
 def strips(images: Annotated[np.ndarray, axes("R, S, C, H, W")]) -> np.ndarray:
-    """R rows of S steps (R, S, C, H, W) as R wide images (R, C, H, S W), the steps of a row side by side: for the other
-    grids, too."""
+    """R rows of S images (R, S, C, H, W) as R wide images (R, C, H, S W), side by side without a gap."""
     rows, steps, channels, height, width = images.shape
     return images.transpose(0, 2, 3, 1, 4).reshape(rows, channels, height, steps * width)
 
@@ -131,15 +135,15 @@ def curves(
     *,
     names: Sequence[str] | Mapping[str, str] | None = None,
     x: str = "epoch",
-    ylabel: str = "nats an image",
+    ylabel: str = "nats per image",
     title: str | None = None,
     references: Mapping[str, float] | None = None,
 ) -> None:
-    """Draw columns of ``metrics`` (rows as ``Run.rows`` holds them) against column ``x``, one curve each.
+    """Draw columns of ``metrics``, a list of rows such as ``Run.rows``, against column ``x``, one curve each.
 
-    ``names``: the columns to draw, all but ``x`` unless told; a mapping also says what to call them. ``references``
-    are levels to compare with, drawn as dashed lines: what to call them -> value. A value that is not finite leaves a
-    gap in its curve. Raises ``ValueError`` where there is no row or no column of a name.
+    ``names``: the columns, or a mapping from columns to labels (default: all but ``x``). ``references``: label ->
+    value, drawn as dashed lines. A value that is not finite leaves a gap. Raises ``ValueError`` for no rows and for a
+    name that is not a column.
     """
     if not metrics:
         raise ValueError("curves: metrics has no row, expected one at least")
@@ -170,11 +174,11 @@ Curve = tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray]  # pos
 
 
 class Panel(NamedTuple):
-    """One set of axes: what was measured, drawn in colour, and what is known, drawn as dashed lines behind it.
+    """One set of axes: ``measured`` curves in colour, ``known`` curves as dashed lines behind them.
 
-    Each is a mapping: what to call it -> (positions, heights). With ``markers`` the measured ones are dots, which say
-    nothing of what lies between them, else curves. A scale is ``"linear"`` or ``"log"``. ``from_zero``: heights are
-    shown from 0 on, as shares are compared; ``xticks``: where the positions are marked, if not where it suits.
+    Both are mappings: label -> (positions, heights). With ``markers`` the measured values are dots, else curves. A
+    scale is ``"linear"`` or ``"log"``. ``from_zero``: the vertical axis begins at 0; ``xticks``: positions of the ticks
+    (default: chosen by matplotlib).
     """
 
     title: str
@@ -191,8 +195,8 @@ class Panel(NamedTuple):
 
 @checked
 def panels(parts: Sequence[Panel], path: str | Path, *, columns: Count = 2) -> None:
-    """Draw ``parts``, ``columns`` in a row. Raises ``ValueError`` where there is none, or a curve has not as many
-    positions as heights."""
+    """Draw ``parts``, ``columns`` in a row. Raises ``ValueError`` for no parts, and for a curve whose numbers of
+    positions and heights differ."""
     if not parts:
         raise ValueError("panels: there is no panel, expected one at least")
     for part in parts:
@@ -222,16 +226,15 @@ def panels(parts: Sequence[Panel], path: str | Path, *, columns: Count = 2) -> N
 
 
 @checked
-def fid_lines(fits: Mapping[str, "FIDInfinity"], path: str | Path, *, title: str | None = None) -> None:
-    """Draw the scores of each of ``fits`` (what to call it -> what ``evaluation.fid_infinity`` found) against 1/N, and
-    the line through them to where N is infinite. Raises ``ValueError`` where there is none, ``TypeError`` where one is
-    no such fit."""
+def fid_lines(fits: Mapping[str, Any], path: str | Path, *, title: str | None = None) -> None:
+    """Draw the scores of ``fits`` (label -> ``evaluation.FIDInfinity``) against 1/N, and the line through each up to
+    1/N = 0. Raises ``ValueError`` where there is none, ``TypeError`` for other values."""
     if not fits:
         raise ValueError("fid_lines: there is no fit, expected one at least")
     scores, lines = {}, {}
     for name, fit in fits.items():
         if not hasattr(fit, "scores"):
-            raise TypeError(f"fid_lines: fits must hold what evaluation.fid_infinity returns, got {described(fit)}")
+            raise TypeError(f"fid_lines: fits must hold what evaluation.fid_infinity returns, got {shown(fit)}")
         scores[name] = (1 / fit.sizes, fit.scores)
         ends = np.array([0, 1 / fit.sizes.min()])
         lines[f"{name}: {fit.estimate:.4g} ± {fit.standard_error:.2g} at 0"] = (ends, fit.estimate + fit.slope * ends)
@@ -242,9 +245,9 @@ def fid_lines(fits: Mapping[str, "FIDInfinity"], path: str | Path, *, title: str
 def scatter(
     points: np.ndarray, labels: Annotated[np.ndarray, axes("N")], path: str | Path, *, title: str | None = None
 ) -> None:
-    """Draw ``points`` (N, 2) of the plane of z_1 and z_2, a colour for each of ``labels`` (N,), up to ten of them.
+    """Draw ``points`` (N, 2) in the plane of z_1 and z_2, coloured by ``labels`` (N,), of which at most ten differ.
 
-    Raises ``ValueError`` where the points have another shape or are not finite, or there are more labels.
+    Raises ``ValueError`` for points of another shape, for NaN and infinity, and for more different labels.
     """
     names = np.unique(labels)
     if (
@@ -278,7 +281,7 @@ def _check_curve(title: str, label: str, curve: Any) -> None:
         lengths = []
     if len(lengths) != 2 or lengths[0] != lengths[1]:
         raise ValueError(
-            f"panels: the curve {label!r} of {title!r} must be as many positions as heights, got {described(curve)}"
+            f"panels: the curve {label!r} of {title!r} must be as many positions as heights, got {shown(curve)}"
         )
 
 
@@ -295,7 +298,7 @@ def _dress(axes: Axes, title: str | None, **legend: Any) -> None:
 
 
 def _labels(row: Mapping[str, float], names: Sequence[str] | Mapping[str, str] | None, x: str) -> dict[str, str]:
-    """The columns to draw, and what to call them."""
+    """The columns to draw, and their labels."""
     if names is None:
         names = [name for name in row if name != x]
     labels = dict(names) if isinstance(names, Mapping) else {name: name.replace("_", " ") for name in names}
@@ -306,8 +309,8 @@ def _labels(row: Mapping[str, float], names: Sequence[str] | Mapping[str, str] |
 
 
 def _shades(function: str, argument: str, images: np.ndarray, value_range: tuple[float, float] | None) -> np.ndarray:
-    """(..., C, H, W) -> (..., H, W, 3), from 0 for black to 255 for white; ``ValueError`` where the range is not
-    known, and for NaN and infinity."""
+    """(..., C, H, W) -> (..., H, W, 3), from 0 for black to 255 for white; ``ValueError`` for an unknown range, and for
+    NaN and infinity."""
     finite = np.isfinite(images).all(axis=(-3, -2, -1))
     if not finite.all():
         place = ", ".join(str(index) for index in np.argwhere(~finite)[0])
@@ -327,7 +330,7 @@ def _shades(function: str, argument: str, images: np.ndarray, value_range: tuple
 
 
 def _draw_tiles(tiles: np.ndarray, columns: int, path: str | Path, title: str | None, row_gap: int = GAP) -> None:
-    """Draw ``tiles`` (N, H, W, 3) on white, ``columns`` in a row, every pixel enlarged alike to fill ``WIDTH``."""
+    """Draw ``tiles`` (N, H, W, 3) on white, ``columns`` in a row, enlarged by a whole factor to about ``WIDTH``."""
     scale = max(1, round(WIDTH / (columns * tiles.shape[2])))
     tiles = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
     count, height, width, _ = tiles.shape
@@ -347,6 +350,6 @@ def _draw_tiles(tiles: np.ndarray, columns: int, path: str | Path, title: str | 
 
 
 def write(figure: Figure, path: str | Path) -> None:
-    """Write ``figure`` as PNG, whole or not at all, without a word on what drew it."""
+    """Write ``figure`` atomically as PNG, without metadata on the software."""
     with atomic_write(path) as unfinished:
         figure.savefig(unfinished, format="png", dpi=figure.dpi, facecolor="white", metadata={"Software": None})

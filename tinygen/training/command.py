@@ -17,8 +17,9 @@ from typing import Any, NoReturn
 
 from tinygen.backend import DeviceError, get_rng_state, manual_seed, set_rng_state
 from tinygen.console import say
+from tinygen.training.folder import foreign_file
 from tinygen.training.options import MAY_CHANGE, settings
-from tinygen.training.run import Run, foreign_file
+from tinygen.training.run import Run
 
 Experiment = Callable[[argparse.Namespace, Run], None]
 WRONG_INPUT = (OSError, ValueError, DeviceError)  # the errors of invalid options and files

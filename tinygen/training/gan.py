@@ -15,7 +15,7 @@ import numpy as np
 from tinygen.autograd.recording import no_grad
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import fixed_seed
-from tinygen.checks import Count, checked, described
+from tinygen.checks import Count, checked
 from tinygen.models.placement import in_batches, placed, placement
 from tinygen.nn import Module
 from tinygen.objectives import CriticTerms, Game
@@ -24,6 +24,7 @@ from tinygen.operations.reductions import mean
 from tinygen.operations.shaping import split
 from tinygen.optim import ExponentialMovingAverage, Optimizer
 from tinygen.training.loop import Stateful, check_owned
+from tinygen.validation import shown
 
 
 class GAN:
@@ -75,8 +76,7 @@ class GAN:
         real = placed("train_step", "real", real, self.critic)
         if real.ndim < 2 or len(real) % n_critic or len(real) == 0:
             raise ValueError(
-                f"train_step: real examples must be (N, ...), N a multiple of n_critic = {n_critic}, "
-                f"got {described(real)}"
+                f"train_step: real examples must be (N, ...), N a multiple of n_critic = {n_critic}, got {shown(real)}"
             )
         rows = [_critic_metrics(self._critic_step(part)) for part in split(real, n_critic)]
         metrics = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
@@ -119,7 +119,7 @@ def generate(generator: Module, z: Any, batch_size: Count = 500) -> np.ndarray:
     """
     z = placed("generate", "z", z, generator)
     if z.ndim != 2 or z.size == 0:
-        raise ValueError(f"generate: z must be latents (N, latent_size), not empty, got {described(z)}")
+        raise ValueError(f"generate: z must be latents (N, latent_size), not empty, got {shown(z)}")
     return np.concatenate(list(in_batches(lambda some: generator(some).numpy(), generator, batch_size, z)))
 
 

@@ -19,12 +19,12 @@ from itertools import islice
 from typing import Any, Protocol, SupportsFloat, TypeVar, runtime_checkable
 
 from tinygen import backend
-from tinygen.checks import described
 from tinygen.console import progress, say
 from tinygen.kernels.cpu.malloc import tune_malloc
 from tinygen.nn import Module
 from tinygen.optim import Optimizer
 from tinygen.training.run import Run, plain_number
+from tinygen.validation import shown
 
 Batch = TypeVar("Batch")
 Yields = TypeVar("Yields", covariant=True)
@@ -66,9 +66,8 @@ def train(
 
     ``step(batch, index)``, with ``index`` counting steps from 0 over all epochs, returns numbers. Their means over the
     steps of the epoch that returned them become metrics, together with those that ``evaluate()`` returns after it. A
-    checkpoint is written after every
-    epoch and whenever ``minutes`` have passed. Without a ``run`` (None) nothing is written or printed. Calls
-    ``tg.tune_malloc``.
+    checkpoint is written after every epoch and whenever ``minutes`` have passed. Without a ``run`` (None) nothing is
+    written or printed. Calls ``tg.tune_malloc``.
 
     Raises ``FloatingPointError`` where a number of a step is not finite, ``TypeError`` where a metric is no number,
     ``loader`` has no length or a part no state, and ``ValueError`` where ``evaluate`` returns a metric of a step or
@@ -114,10 +113,10 @@ def check_owned(caller: str, argument: str, optimizer: Optimizer, module: Module
 
 def _check_arguments(loader: Any, parts: Mapping[str, Any]) -> None:
     if not isinstance(loader, Batches):
-        raise TypeError(f"train: loader must have a length and an iterator, such as a list, got {described(loader)}")
+        raise TypeError(f"train: loader must have a length and an iterator, such as a list, got {shown(loader)}")
     for name, part in parts.items():
         if not (hasattr(part, "state_dict") and hasattr(part, "load_state_dict")):
-            raise TypeError(f"train: parts[{name!r}] must have state_dict and load_state_dict, got {described(part)}")
+            raise TypeError(f"train: parts[{name!r}] must have state_dict and load_state_dict, got {shown(part)}")
 
 
 @dataclass
@@ -158,7 +157,7 @@ def _numbers(source: str, metrics: Mapping[str, SupportsFloat]) -> dict[str, flo
     """The metrics that the function ``source`` returned as Python numbers: a tensor would keep its computation graph in
     memory until the end of the epoch."""
     if not isinstance(metrics, Mapping):
-        raise TypeError(f"train: {source} must return a dict of metrics, got {described(metrics)}")
+        raise TypeError(f"train: {source} must return a dict of metrics, got {shown(metrics)}")
     numbers = {}
     for name, value in metrics.items():
         try:

@@ -13,17 +13,12 @@
 
 A run that was stopped and resumed leaves the same files, bit for bit, as one that was never stopped, except for
 ``seconds`` in ``results.json``, the sum over all parts of the run. Nothing else here reads the clock.
-
-One process at a time may use the folder (``lock.py``). Nothing in it changes before the run writes its first file: a
-command that fails at once has changed nothing.
 """
 
 import csv
 import json
 import math
 import platform
-import shlex
-import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
@@ -34,18 +29,16 @@ from typing import Any, SupportsFloat
 import numpy as np
 
 from tinygen import checkpoint
-from tinygen.checkpoint import CheckpointError
 from tinygen.console import print_table, say
-from tinygen.files import atomic_write, remove_unfinished
-from tinygen.training.lock import lock_folder
+from tinygen.files import atomic_write
+from tinygen.training.folder import MANIFEST, RunFolder, command, write_json
 from tinygen.training.report import COLUMNS, Reference, results_table, write_report
 
 CHECKPOINT, METRICS, RESULTS, REPORT = "checkpoint.h5", "metrics.csv", "results.json", "report.html"
-MANIFEST = "run.json"
 Curve = tuple[list[float], list[float]]  # x, y
 
 
-class Run:
+class Run(RunFolder):
     """The folder ``out`` of one run: its checkpoint, metrics, figures, results and report.
 
     The folder must be new, empty, or that of an earlier run. ``resume=True`` continues from the earlier run's
@@ -70,26 +63,17 @@ class Run:
         settings: Mapping[str, Any] | None = None,
         may_change: Collection[str] = (),
     ) -> None:
-        self.out = Path(out)
+        settings = {**(settings or {}), "tinygen_version": versions()["tinygen_version"]}
+        super().__init__(out, _as_json("settings", settings), resume=resume, overwrite=overwrite)
         self.checkpoint = self.out / CHECKPOINT
-        self.settings = _as_json("settings", {**(settings or {}), "tinygen_version": versions()["tinygen_version"]})
         self.rows: list[dict[str, float]] = []
-        self._resume, self._overwrite, self._may_change = resume, overwrite, may_change
+        self._may_change = may_change
         self._figures: dict[str, str] = {}
-        self._parent: Run | None = None
         self._started = time.monotonic()
-        if self.out.exists() and not self.out.is_dir():
-            raise NotADirectoryError(f"{self.out} is a file, expected a folder or a new name")
-        self.out.mkdir(parents=True, exist_ok=True)
-        self._lock = lock_folder(self.out, command())
-        earlier = self._earlier_manifest()
-        self._files, self._commands = earlier["files"], earlier["commands"] if resume else []
-        self.has_earlier = bool(earlier["commands"])
         self.resumed = resume and self.checkpoint.exists()
-        self.has_begun = False
-        if resume and earlier["files"]:
-            self._check_settings(self.out / MANIFEST, earlier["settings"])
-            if not self.resumed and CHECKPOINT in self._files and (self.out / REPORT).exists():
+        if resume and self.earlier["files"]:
+            self._check_settings(self.out / MANIFEST, self.earlier["settings"])
+            if not self.resumed and CHECKPOINT in self.earlier["files"] and (self.out / REPORT).exists():
                 raise FileNotFoundError(f"{self.checkpoint} is missing, so the run cannot be resumed: restore the file")
         if self.resumed:
             self._check_settings(self.checkpoint, self.load().get("settings", {}))
@@ -116,41 +100,6 @@ class Run:
         """The parts of the checkpoint; errors are those of ``checkpoint.load``."""
         return checkpoint.load(self.checkpoint)
 
-    def file(self, name: str) -> Path:
-        """The path of the run's file ``name``, which the caller writes; ``run.json`` lists it.
-
-        Raises ``FileExistsError`` where a file that is not of this run has that name.
-        """
-        self._begin()
-        path = self.out / name
-        if name not in self._files:
-            if path.exists():
-                raise FileExistsError(
-                    f"{path} exists and is not of this run: move it away, then continue with --resume"
-                )
-            path.parent.mkdir(exist_ok=True)
-            self._files = sorted([*self._files, name])
-            self._write_manifest(self.out, self._files)
-        return path
-
-    def _earlier_manifest(self) -> dict[str, Any]:
-        """The manifest of the earlier run in the folder; errors where the folder must not be written to."""
-        if (self.out / MANIFEST).exists():
-            earlier = _read_manifest(self.out)
-            if not (self._resume or self._overwrite):
-                raise FileExistsError(
-                    f"{self.out} holds a run ({earlier['commands'][-1]}): continue with --resume, replace with "
-                    "--overwrite, or choose another folder with --out"
-                )
-            return earlier
-        others = sorted(path.name for path in self.out.iterdir() if not path.name.startswith("."))
-        if others:
-            raise FileExistsError(
-                f"{self.out} holds files that are not of a run with a {MANIFEST} ({', '.join(others[:3])}"
-                f"{', ...' if len(others) > 3 else ''}): choose a new or an empty folder"
-            )
-        return {"commands": [], "files": [], "settings": {}}
-
     def _check_settings(self, source: Path, kept: Mapping[str, Any]) -> None:
         """Compare the settings kept in the file ``source`` with this run's."""
         differ = {
@@ -166,27 +115,8 @@ class Run:
             for text in differ.values():
                 say(f"resumed with another setting: {text}")
 
-    def _begin(self) -> None:
-        """Before the first file is written: delete the earlier run's files, unless this run resumes it."""
-        if self.has_begun:
-            return
-        if self._parent is not None:
-            self._parent._begin()
-        self.has_begun = True
-        remove_unfinished(self.out)
-        if not self._resume:
-            for folder in _run_folders(self.out):
-                _remove_files(folder)
-                self._write_manifest(folder)
-            self._files = []
-        made_by = f"from epoch {len(self.rows) + 1}: {command()}" if self.resumed else command()
-        if not self._commands or self._commands[-1].partition("python ")[2] != command().partition("python ")[2]:
-            self._commands.append(made_by)
-        self._write_manifest(self.out, self._files)
-
-    def _write_manifest(self, folder: Path, files: Sequence[str] = ()) -> None:
-        contents = {"commands": self._commands or [command()], "settings": self.settings, "files": list(files)}
-        _write_json(folder / MANIFEST, contents)
+    def _description(self) -> str:
+        return f"from epoch {len(self.rows) + 1}: {command()}" if self.resumed else command()
 
     @property
     def seconds(self) -> float:
@@ -211,7 +141,7 @@ class Run:
             raise ValueError(f"log: {self.out / METRICS} has the columns {list(self.rows[0])}, the new row {list(row)}")
         self.rows.append(row)
         self._write_rows()
-        _write_json(self.file(RESULTS), {"epochs": epoch, "seconds": self.seconds})
+        write_json(self.file(RESULTS), {"epochs": epoch, "seconds": self.seconds})
 
     def curve(self, name: str, x: str = "epoch") -> Curve:
         """The metric ``name`` against the metric ``x``, one point per row: a curve for ``plotting.Panel``."""
@@ -254,7 +184,7 @@ class Run:
                 raise ValueError(f"finish: the result {name} is {value}, expected a finite number")
             if name in facts or name in ("device", "epochs", "seconds", "seed"):
                 raise ValueError(f"finish: {name} is not a result's name, results.json already uses it")
-        _write_json(self.file(RESULTS), numbers | facts | {"epochs": len(self.rows), "seconds": self.seconds})
+        write_json(self.file(RESULTS), numbers | facts | {"epochs": len(self.rows), "seconds": self.seconds})
         write_report(
             self.file(REPORT),
             title,
@@ -263,7 +193,7 @@ class Run:
             references=references,
             figures=[(self.out / name, caption) for name, caption in self._figures.items()],
             metrics=self.rows,
-            facts={"command": "; then ".join(self._commands)} | facts,
+            facts={"command": "; then ".join(self.commands)} | facts,
             columns=columns,
         )
         print_results(numbers, references)
@@ -291,11 +221,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-def command() -> str:
-    """The command of this run, without ``--resume``."""
-    return shlex.join(["python", *(word for word in sys.argv if word != "--resume")])
-
-
 def print_results(results: Mapping[str, float], references: Sequence[Reference] = ()) -> None:
     """Print a table of ``results``, each beside its reference values and their sources.
 
@@ -311,42 +236,6 @@ def plain_number(value: SupportsFloat) -> float:
     return int(value) if isinstance(value, (int, np.integer)) else float(value)
 
 
-def foreign_file(out: Path, rehearsal: Path) -> Path | None:
-    """A file in the folder ``out`` that a run with the files of ``rehearsal``, a folder, would write and that is not of
-    an earlier run; None if there is none."""
-    for folder in _run_folders(rehearsal):
-        place = out / folder.relative_to(rehearsal)
-        own = _read_manifest(place)["files"] if (place / MANIFEST).exists() else []
-        for name in map(str, _read_manifest(folder)["files"]):
-            if name not in own and (place / name).exists():
-                return place / name
-    return None
-
-
-def _run_folders(out: Path) -> list[Path]:
-    """The folders of the run in ``out``, if there is one, and of its parts."""
-    return sorted(manifest.parent for manifest in out.rglob(MANIFEST))
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    """The commands, settings and files of the run in ``folder``."""
-    manifest = folder / MANIFEST
-    try:
-        found = json.loads(manifest.read_text(encoding="utf-8"))
-        commands, settings = list(map(str, found["commands"])), dict(found["settings"])
-        return {"commands": commands, "settings": settings, "files": list(map(_inside, found["files"]))}
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{manifest} is no list of a run's files: {error!r}") from error
-
-
-def _remove_files(folder: Path) -> None:
-    """Remove the files of the run in ``folder`` except its manifest, and subfolders that become empty."""
-    for path in (folder / name for name in _read_manifest(folder)["files"]):
-        path.unlink(missing_ok=True)
-        if path.parent != folder and path.parent.is_dir() and not any(path.parent.iterdir()):
-            path.parent.rmdir()
-
-
 def _as_json(name: str, contents: Mapping[str, Any]) -> dict[str, Any]:
     """``contents`` as JSON represents it: lists for tuples; ``TypeError`` for what it cannot represent."""
     try:
@@ -356,21 +245,9 @@ def _as_json(name: str, contents: Mapping[str, Any]) -> dict[str, Any]:
         raise TypeError(f"Run: {name} must be texts, finite numbers, and lists and dicts of them: {error}") from None
 
 
-def _inside(name: str) -> str:
-    """``name``; ``ValueError`` where it is not the path of a file inside a folder."""
-    if Path(name).is_absolute() or ".." in Path(name).parts:
-        raise ValueError(f"{name!r} lies outside the run's folder")
-    return name
-
-
 def _read_seconds(path: Path) -> float:
     """The duration of the earlier parts of the run; 0 where it cannot be read, which does not prevent a resume."""
     try:
         return float(json.loads(path.read_text(encoding="utf-8"))["seconds"])
     except (FileNotFoundError, KeyError, TypeError, ValueError):
         return 0.0
-
-
-def _write_json(path: Path, contents: Mapping[str, object]) -> None:
-    with atomic_write(path) as unfinished:
-        unfinished.write_text(json.dumps(contents, indent=2, allow_nan=False) + "\n", encoding="utf-8")

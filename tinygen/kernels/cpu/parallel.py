@@ -140,9 +140,12 @@ if hasattr(os, "register_at_fork"):
 
 
 @cache
-def _blas() -> Any:
-    """The BLAS libraries of this process. Finding them takes milliseconds, so it waits for the first product."""
-    return importlib.import_module("threadpoolctl").ThreadpoolController().select(user_api="blas")
+def _blas() -> list[Any]:
+    """The BLAS libraries of this process (with ``TINYGEN_BLAS=0``: none), looked up at the first product, since that
+    takes about ten milliseconds."""
+    if os.environ.get("TINYGEN_BLAS") == "0":
+        return []
+    return importlib.import_module("threadpoolctl").ThreadpoolController().select(user_api="blas").lib_controllers
 
 
 @cache
@@ -158,11 +161,11 @@ def _warm_up_blas() -> None:
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Within, the BLAS computes in the calling thread alone.
+    """A context in which the BLAS computes in the calling thread alone (unless ``TINYGEN_BLAS=0``).
 
     Several threads may be inside at once; the last to leave restores the numbers of threads that the first one found.
     """
-    libraries, guard = _blas().lib_controllers, _blas_guard
+    libraries, guard = _blas(), _blas_guard
     with guard.lock:
         if not guard.depth:
             guard.before = [library.get_num_threads() for library in libraries]
@@ -170,7 +173,8 @@ def one_blas_thread() -> Iterator[None]:
                 library.set_num_threads(1)
         guard.depth += 1
     try:
-        _warm_up_blas()
+        if libraries:
+            _warm_up_blas()
         yield
     finally:
         with guard.lock:
