@@ -46,8 +46,8 @@ def arguments() -> argparse.Namespace:
 def batches(train_set: data.Dataset, steps: int, seed: int, name: str) -> Iterator[np.ndarray]:
     """Real images in the order of a seed, the same for both sides."""
     tg.manual_seed(seed)
-    loader = data.DataLoader(train_set, BATCH, shuffle=True, drop_last=True, transform=data.centred)
-    drawn = iter(data.Repeated(loader, steps))
+    loader = data.DataLoader(train_set, BATCH, shuffle=True, drop_last=True, transform=data.to_tanh_range)
+    drawn = iter(data.FixedSteps(loader, steps))
     return (images for images, _ in progress(drawn, f"{name}, seed {seed}", steps))
 
 
@@ -91,7 +91,7 @@ def main() -> None:
         data.load("fashion-mnist", split, limit=options.limit) for split in ("train", "valid", "test")
     )
     tg.manual_seed(0)
-    classifier = evaluation.obtain_classifier(
+    classifier = evaluation.load_or_train_classifier(
         None,
         Run(options.out, resume=True),
         train_set,

@@ -56,10 +56,12 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
 
     samples = {name: evaluation.generate(model, z[: len(test_set)]) for name, model in models.items()}
     untrained = evaluation.generate(Generator().to(options.device), z[: len(test_set)])
-    classifier = evaluation.obtain_classifier(options.classifier, run, train_set, valid_set, device=options.device)
+    classifier = evaluation.load_or_train_classifier(
+        options.classifier, run, train_set, valid_set, device=options.device
+    )
     results: dict[str, float] = {}
     for name, images in (samples | {"untrained": untrained}).items():
-        scores = evaluation.judge_samples(classifier, images, test_set)
+        scores = evaluation.evaluate_samples(classifier, images, test_set)
         results |= {f"{stem(name)}_{score}": scores[score] for score in REPORTED}
     for name, grid in samples.items():
         path = figure(run, name, "samples", "Samples of the same latents.")
@@ -70,7 +72,7 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
         interpolate(run, name, model, z)
     for name, images in samples.items():
         results |= find_neighbours(run, name, images, train_set)
-    images = data.centred(test_set.images[:40])
+    images = data.to_tanh_range(test_set.images[:40])
     results["test_distance_to_nearest"] = evaluation.nearest(images, train_set.images)[1].mean()
     path = run.figure("vae-reconstructions.png", "VAE. Test images, and below each its reconstruction.")
     plotting.pairs_grid(images, evaluation.reconstruct(vae, images), path, value_range=RANGE)
@@ -124,7 +126,7 @@ def interpolate(run: Run, name: str, model: Module, z: tg.Tensor) -> None:
 def find_neighbours(run: Run, name: str, samples: np.ndarray, train_set: data.Dataset) -> Numbers:
     """Draw samples and their nearest training images; the mean distance."""
     indices, distances = evaluation.nearest(samples[:100], train_set.images)
-    neighbours = data.centred(train_set.images[indices[:20]])
+    neighbours = data.to_tanh_range(train_set.images[indices[:20]])
     path = figure(run, name, "neighbours", "Samples, and below each the nearest training image.")
     plotting.pairs_grid(samples[:20], neighbours, path, value_range=RANGE)
     return {f"{stem(name)}_distance_to_nearest": distances.mean()}

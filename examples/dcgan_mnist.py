@@ -74,7 +74,7 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
 
     with gan.averaged():
         tg.save(run.file("model.h5"), generator=generator.state_dict(), critic=critic.state_dict())
-    classifier = evaluation.obtain_classifier(
+    classifier = evaluation.load_or_train_classifier(
         options.classifier, run, train_set, valid_set, make=DigitClassifier, device=options.device
     )
     side, count = test_set.images.shape[2], len(test_set)
@@ -82,9 +82,9 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
     reference = data.Dataset(resized, test_set.labels)
     samples = data.as_bytes(gan.generate(z))
     small = data.resized(samples, side)
-    results = evaluation.judge_samples(classifier, small[:count], reference)
+    results = evaluation.evaluate_samples(classifier, small[:count], reference)
     last = data.resized(data.as_bytes(gan.generate(z[:count], averaged=False)), side)
-    of_last = evaluation.judge_samples(classifier, last, reference)
+    of_last = evaluation.evaluate_samples(classifier, last, reference)
     for name in ("samples_mean_top_probability", "samples_least_share", "fid"):
         results[f"last_weights_{name.removeprefix('samples_')}"] = of_last[name]
 
@@ -117,7 +117,7 @@ def fit(options: argparse.Namespace, run: Run, gan: GAN, z: tg.Tensor, train_set
 
 def enlarged(images: np.ndarray) -> np.ndarray:
     """A batch of bytes (N, 1, 28, 28) as numbers in [-1, 1], (N, 1, 64, 64)."""
-    return data.centred(data.resized(images, SIDE))
+    return data.to_tanh_range(data.resized(images, SIDE))
 
 
 def draw_samples(run: Run, samples: np.ndarray, snapshots: Snapshots, predicted: np.ndarray) -> None:

@@ -103,16 +103,16 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
     gans = {name: fit(name, options, run, train_set, len(test_set)) for name in options.game}
 
     tg.manual_seed(options.seed)  # the classifier does not depend on which GANs were trained
-    classifier = evaluation.obtain_classifier(
+    classifier = evaluation.load_or_train_classifier(
         options.classifier, run, train_set, valid_set, make=DigitClassifier, epochs=5, device=options.device
     )
     results = {}
     for name, gan in gans.items():
-        scores = evaluation.judge_samples(classifier, gan.samples, test_set)
+        scores = evaluation.evaluate_samples(classifier, gan.samples, test_set)
         results["classifier_accuracy"] = scores.pop("classifier_accuracy")
         prefix = name.replace("-", "_")
         results |= {f"{prefix}_{score.removeprefix('samples_')}": value for score, value in scores.items()}
-    real = evaluation.judge_samples(classifier, train_set.images[: len(test_set)], test_set)
+    real = evaluation.evaluate_samples(classifier, train_set.images[: len(test_set)], test_set)
     results |= {f"training_images_{score}": real[score] for score in ("fid", "kid", "kid_standard_error")}
     predicted = {name: probabilities(classifier, gan.samples) for name, gan in gans.items()}
     draw_samples_and_curves(run, gans)
@@ -124,7 +124,7 @@ def fit(name: str, options: argparse.Namespace, parent: Run, train_set: data.Dat
     """Train one GAN in the subfolder ``name`` of the folder of ``parent``, and draw ``count`` samples."""
     gan = new_gan(name, options)
     loader = data.DataLoader(
-        train_set, options.batch_size * gan.game.n_critic, shuffle=True, drop_last=True, transform=data.centred
+        train_set, options.batch_size * gan.game.n_critic, shuffle=True, drop_last=True, transform=data.to_tanh_range
     )
     steps = options.steps or options.epochs * len(loader)
     interval = math.ceil(steps / ROWS)  # steps per row
@@ -145,7 +145,7 @@ def fit(name: str, options: argparse.Namespace, parent: Run, train_set: data.Dat
         return {"generator_steps": done}
 
     parts = {**gan.parts, "snapshots": snapshots}
-    train(run, data.Repeated(loader, interval), step, epochs=rows, parts=parts, evaluate=evaluate)
+    train(run, data.FixedSteps(loader, interval), step, epochs=rows, parts=parts, evaluate=evaluate)
     with gan.averaged():
         tg.save(run.file("model.h5"), generator=gan.generator.state_dict(), critic=gan.critic.state_dict())
     return Trained(run, snapshots, data.as_bytes(gan.generate(z))[:count])

@@ -12,7 +12,7 @@ LATENT_SIZE, STEPS, BATCH, N_CRITIC, PENALTY_WEIGHT = 64, 2000, 32, 2, 10.0
 
 tg.manual_seed(0)
 digits = data.load("strokes", "train")
-loader = data.DataLoader(digits, BATCH * N_CRITIC, shuffle=True, drop_last=True, transform=data.centred)
+loader = data.DataLoader(digits, BATCH * N_CRITIC, shuffle=True, drop_last=True, transform=data.to_tanh_range)
 
 generator = nn.Sequential(
     nn.Linear(LATENT_SIZE, 64 * 7 * 7),
@@ -35,7 +35,7 @@ critic = nn.Sequential(  # no batch normalisation: the penalty is on the gradien
 generator_optimizer = optim.Adam(generator.parameters(), lr=5e-4, betas=(0.0, 0.9))
 critic_optimizer = optim.Adam(critic.parameters(), lr=5e-4, betas=(0.0, 0.9))
 
-for step, (images, _) in enumerate(data.Repeated(loader, STEPS)):  # images in [-1, 1]
+for step, (images, _) in enumerate(data.FixedSteps(loader, STEPS)):  # images in [-1, 1]
     for real in tg.split(tg.tensor(images), N_CRITIC):
         fake = generator(tg.randn(BATCH, LATENT_SIZE)).detach()  # the critic's step does not train the generator
         epsilon = tg.rand(BATCH, 1, 1, 1)

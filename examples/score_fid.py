@@ -70,7 +70,7 @@ def score(options: argparse.Namespace) -> None:
         "kid": kid,
         "kid_standard_error": kid_standard_error,
     }
-    print_results(results | evaluation.read_digits(classifier, images))
+    print_results(results | evaluation.prediction_statistics(classifier, images))
 
 
 def draw_samples(options: argparse.Namespace) -> np.ndarray:

@@ -73,7 +73,7 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
     results = evaluation.measure_likelihoods(model, splits, options.importance_samples, options.likelihood_images)
     path = run.figure("samples.png", "Samples from the prior: the pixels' means.")
     plotting.image_grid(model.sample(100).numpy(), path, columns=10)
-    images = data.spread(test_set.images, 20)
+    images = data.evenly_spaced(test_set.images, 20)
     path = run.figure("reconstructions.png", "Test images, and below each its reconstruction.")
     plotting.pairs_grid(images, evaluation.reconstruct(model, images), path)
     path = run.figure("curves.png", "The ELBO, epoch by epoch.")

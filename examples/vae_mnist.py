@@ -141,7 +141,7 @@ def classify_samples(
 
 def draw(run: Run, model: ConvVAE, test_set: data.Dataset) -> None:
     """Samples, reconstructions, interpolations, and the learning curves."""
-    images = data.spread(test_set.images, 20)
+    images = data.evenly_spaced(test_set.images, 20)
     samples = model.sample(100).numpy()
     plotting.image_grid(samples, run.figure("samples.png", "Samples from the prior: the pixels' means."), columns=10)
     path = run.figure("reconstructions.png", "Test images, and below each its reconstruction.")

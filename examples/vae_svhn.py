@@ -55,16 +55,18 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
     pixels = GaussianPixels(learned=options.variance == "learned")
     model = ColourVAE(LATENT_SIZE, pixels).to(options.device)
     z = fixed_latents(10_000, LATENT_SIZE, options.device)
-    fit(options, run, model, pixels, z[:100], train_set, data.centred(valid_set.images[:2000]))
+    fit(options, run, model, pixels, z[:100], train_set, data.to_tanh_range(valid_set.images[:2000]))
 
     tg.save(run.file("model.h5"), model=model.state_dict(), generator=model.decoder.state_dict())
-    draw(run, model, z[:100], data.centred(test_set.images[:20]))
+    draw(run, model, z[:100], data.to_tanh_range(test_set.images[:20]))
     results = {
-        "valid_elbo": evaluation.elbo(model, data.centred(valid_set.images)),
-        "test_elbo": evaluation.elbo(model, data.centred(test_set.images)),
+        "valid_elbo": evaluation.elbo(model, data.to_tanh_range(valid_set.images)),
+        "test_elbo": evaluation.elbo(model, data.to_tanh_range(test_set.images)),
     } | {name: run.rows[-1][name] for name in ("train_kl", "active_units", "pixel_standard_deviation")}
-    classifier = evaluation.obtain_classifier(options.classifier, run, train_set, valid_set, device=options.device)
-    results |= evaluation.judge_samples(classifier, evaluation.generate(model.decoder, z[: len(test_set)]), test_set)
+    classifier = evaluation.load_or_train_classifier(
+        options.classifier, run, train_set, valid_set, device=options.device
+    )
+    results |= evaluation.evaluate_samples(classifier, evaluation.generate(model.decoder, z[: len(test_set)]), test_set)
     run.finish(f"{TITLE} on {options.data}", results, text=__doc__)
 
 
@@ -78,7 +80,7 @@ def fit(
     valid: np.ndarray,
 ) -> None:
     """Train ``model``, whose weights become their moving average; samples of z and the validation ELBO per epoch."""
-    loader = data.DataLoader(train_set, options.batch_size, shuffle=True, drop_last=True, transform=data.centred)
+    loader = data.DataLoader(train_set, options.batch_size, shuffle=True, drop_last=True, transform=data.to_tanh_range)
     average = ExponentialMovingAverage(model, 0.999)
 
     def evaluate() -> dict[str, float]:

@@ -66,7 +66,7 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
         ExponentialMovingAverage(generator, 0.999),
     )
     z = fixed_latents(10_000, LATENT_SIZE, options.device)
-    fit(options, run, gan, z, train_set, data.centred(valid_set.images[:1000]))
+    fit(options, run, gan, z, train_set, data.to_tanh_range(valid_set.images[:1000]))
 
     samples = gan.generate(z[: len(test_set)])
     with gan.averaged():
@@ -76,8 +76,10 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
         "valid_wasserstein_estimate": run.rows[-1]["valid_score_gap"],
         "slope": run.rows[-1]["slope"],
     }
-    classifier = evaluation.obtain_classifier(options.classifier, run, train_set, valid_set, device=options.device)
-    results |= evaluation.judge_samples(classifier, samples, test_set)
+    classifier = evaluation.load_or_train_classifier(
+        options.classifier, run, train_set, valid_set, device=options.device
+    )
+    results |= evaluation.evaluate_samples(classifier, samples, test_set)
     draw(run, samples)
     run.finish(f"{TITLE} on {options.data}", results, text=__doc__)
 
@@ -87,7 +89,7 @@ def fit(
 ) -> None:
     """Train ``gan``; samples of z and the score gap on validation images per epoch."""
     batch_size = options.batch_size * options.n_critic
-    loader = data.DataLoader(train_set, batch_size, shuffle=True, drop_last=True, transform=data.centred)
+    loader = data.DataLoader(train_set, batch_size, shuffle=True, drop_last=True, transform=data.to_tanh_range)
 
     def step(batch: tuple[np.ndarray, np.ndarray | None], index: int) -> dict[str, float]:
         total = options.epochs * len(loader)

@@ -63,7 +63,7 @@ def main() -> None:
 def experiment(options: argparse.Namespace, run: Run) -> None:
     """Data, two models, log-weights, quadrature in the plane, one figure."""
     train_set, test_set = (split.binarized() for split in load_splits(options, "train", "test"))
-    images = data.spread(test_set.images, options.images)
+    images = data.evenly_spaced(test_set.images, options.images)
     results: dict[str, float] = {}
     weights, bounds = {}, {}
     for size in LATENT_SIZES:

@@ -73,6 +73,12 @@ SIZES = {
 }
 LEEWAY = 1.15
 
+CPU_CONVOLUTION = ["convolution", "mec", "row_gemm", "col2im", "full_window", "layout"]
+BUDGETS = {  # lines of code without leeway
+    "reference convolution": (["kernels/convolution.py", "kernels/convolution_taps.py"], 110),
+    "CPU convolution": ([f"kernels/cpu/{name}.py" for name in CPU_CONVOLUTION], 240),
+}
+
 
 def in_library(page: Path) -> str:
     return page.relative_to(ROOT / "tinygen").as_posix()
@@ -199,3 +205,11 @@ def test_the_engine_stays_small(subject):
     pages = [page for page in LIBRARY for place in places if (in_library(page) + "/").startswith(place + "/")]
     assert pages
     assert count(*pages) <= LEEWAY * bound
+
+
+@pytest.mark.parametrize("subject", BUDGETS)
+def test_the_kernels_keep_their_budgets(subject):
+    places, bound = BUDGETS[subject]
+    pages = [page for page in LIBRARY if in_library(page) in places]
+    assert len(pages) == len(places)
+    assert count(*pages) <= bound

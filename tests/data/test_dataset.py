@@ -46,9 +46,11 @@ def test_labels_of_another_number_are_refused(digits):
 
 def test_images_at_equal_distances_are_some_of_each_kind_of_a_sorted_set():
     images = np.repeat(np.arange(10), 7)
-    assert data.spread(images, 10).tolist() == list(range(10))
-    assert data.spread(images, 3).tolist() == [0, 3, 6]
-    assert data.spread(images, 70) is data.spread(images, None) is data.spread(images, 99) is images
+    assert data.evenly_spaced(images, 10).tolist() == list(range(10))
+    assert data.evenly_spaced(images, 3).tolist() == [0, 3, 6]
+    assert (
+        data.evenly_spaced(images, 70) is data.evenly_spaced(images, None) is data.evenly_spaced(images, 99) is images
+    )
 
 
 def test_binarize_draws_one_with_the_probability_that_the_grey_says():
@@ -91,7 +93,7 @@ def test_bytes_are_greys_of_255_whatever_numbers_they_hold(digits):
 
 @pytest.mark.parametrize("dtype", ["int8", "int64", "uint16", "float32"])
 def test_binarize_and_centred_refuse_other_dtypes_by_name_even_of_0_and_1(digits, dtype):
-    for function in (data.binarize, data.centred):
+    for function in (data.binarize, data.to_tanh_range):
         with pytest.raises(ValueError, match=rf"^{function.__name__}: images must be .*uint8.*, got {dtype}"):
             function(digits.binary.astype(dtype))
 
@@ -103,7 +105,7 @@ def test_binarize_refuses_greys_that_are_not_bytes(digits):
 
 def test_centred_images_reach_from_minus_one_to_one_and_go_back_to_the_same_bytes():
     images = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
-    numbers = data.centred(images)
+    numbers = data.to_tanh_range(images)
     assert numbers.dtype == np.float32
     assert (numbers.min(), numbers.max()) == (-1, 1)
     np.testing.assert_allclose(np.diff(numbers.ravel()), 2 / 255, rtol=1e-4)
@@ -116,8 +118,8 @@ def test_bytes_are_the_nearest_and_black_or_white_beyond():
 
 
 def test_images_that_have_numbers_already_and_numbers_that_are_none_are_refused():
-    with pytest.raises(ValueError, match=r"^centred: images must be uint8 from 0 to 255, got float32 \(3,\)$"):
-        data.centred(np.zeros(3, "float32"))
+    with pytest.raises(ValueError, match=r"^to_tanh_range: images must be uint8 from 0 to 255, got float32 \(3,\)$"):
+        data.to_tanh_range(np.zeros(3, "float32"))
     with pytest.raises(ValueError, match=r"^as_bytes: images must be floating point in \[-1, 1\], got uint8"):
         data.as_bytes(np.zeros(3, "uint8"))
     with pytest.raises(ValueError, match=r"^as_bytes: images hold NaN or infinity"):

@@ -93,15 +93,15 @@ def test_a_short_batch_may_be_left_out(dataset):
 
 
 def test_a_batch_holds_what_the_transform_makes_of_its_images(dataset):
-    loader = data.DataLoader(dataset, 5, transform=data.centred)
+    loader = data.DataLoader(dataset, 5, transform=data.to_tanh_range)
     images = np.concatenate([images for images, _ in loader])
-    np.testing.assert_array_equal(images, data.centred(dataset.images))
+    np.testing.assert_array_equal(images, data.to_tanh_range(dataset.images))
     np.testing.assert_array_equal(order(loader), np.arange(23))
 
 
 def test_stretches_go_over_as_many_passes_as_they_need_and_draw_when_they_begin(dataset):
     loader = data.DataLoader(dataset, 5, shuffle=True, drop_last=True)
-    stretches = data.Repeated(loader, 10)
+    stretches = data.FixedSteps(loader, 10)
     assert len(stretches) == 10
     tg.manual_seed(0)
     batches = iter(stretches)
@@ -111,12 +111,12 @@ def test_stretches_go_over_as_many_passes_as_they_need_and_draw_when_they_begin(
     tg.manual_seed(0)
     expected = np.concatenate([order(loader) for _ in range(3)])  # two passes and a half
     np.testing.assert_array_equal(seen, expected[:50])
-    assert len(list(data.Repeated(loader, 3))) == 3
+    assert len(list(data.FixedSteps(loader, 3))) == 3
 
 
 def test_a_stretch_of_no_step_is_refused(dataset):
-    with pytest.raises(ValueError, match=r"^Repeated: steps must be a whole number from 1, got 0$"):
-        data.Repeated(data.DataLoader(dataset, 5), 0)
+    with pytest.raises(ValueError, match=r"^FixedSteps: steps must be a whole number from 1, got 0$"):
+        data.FixedSteps(data.DataLoader(dataset, 5), 0)
 
 
 @pytest.mark.parametrize("batch_size", [2.5, "8", None, np.float32(4)])

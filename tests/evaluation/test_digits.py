@@ -25,7 +25,7 @@ class Brightness(nn.Module):
 
 def test_reading_tells_how_sure_the_classifier_is_and_which_digits_there_are():
     images = np.stack([np.full((3, 4, 4), value, "float32") for value in (1.0, 1.0, 1.0, -1.0)])
-    found = evaluation.read_digits(Brightness(), images)
+    found = evaluation.prediction_statistics(Brightness(), images)
     assert found["mean_top_probability"] == pytest.approx(1 / (1 + np.exp(-2)), rel=1e-5)
     assert [found[f"share_of_{digit}"] for digit in range(3)] == [0.25, 0.75, 0]
     assert found["least_share"] == 0
@@ -57,8 +57,8 @@ def test_the_test_set_itself_is_at_distance_zero_from_it():
     tg.manual_seed(0)
     images = np.random.default_rng(0).integers(0, 256, (12, 3, 32, 32), np.uint8)
     test_set = Dataset(images, np.zeros(12, np.int64))
-    same = evaluation.judge_samples(SVHNClassifier(), images, test_set)
-    darker = evaluation.judge_samples(SVHNClassifier(), images // 2, test_set)
+    same = evaluation.evaluate_samples(SVHNClassifier(), images, test_set)
+    darker = evaluation.evaluate_samples(SVHNClassifier(), images // 2, test_set)
     assert same["fid"] == pytest.approx(0, abs=1e-3)
     assert darker["fid"] > 10 * abs(same["fid"])
     assert {"kid", "kid_standard_error", "classifier_accuracy", "samples_mean_top_probability"} <= same.keys()
@@ -77,12 +77,12 @@ def test_another_classifier_is_obtained_from_its_file_or_trained_as_long_as_told
     tg.manual_seed(0)
     images = Dataset(np.random.default_rng(0).integers(0, 256, (6, 1, 28, 28), np.uint8), np.arange(6))
     run = Run(tmp_path)
-    trained = evaluation.obtain_classifier(None, run, images, images, make=DigitClassifier, epochs=3)
+    trained = evaluation.load_or_train_classifier(None, run, images, images, make=DigitClassifier, epochs=3)
     assert len((tmp_path / "classifier" / "metrics.csv").read_text().splitlines()) == 1 + 3
     resumed = Run(tmp_path, resume=True)
-    again = evaluation.obtain_classifier(None, resumed, images, images, make=DigitClassifier, epochs=3)
+    again = evaluation.load_or_train_classifier(None, resumed, images, images, make=DigitClassifier, epochs=3)
     path = tmp_path / "classifier" / "checkpoint.h5"
-    read = evaluation.obtain_classifier(path, run, images, images, make=DigitClassifier)
+    read = evaluation.load_or_train_classifier(path, run, images, images, make=DigitClassifier)
     for other in (again, read):
         np.testing.assert_equal(other.state_dict(), trained.state_dict())
     with pytest.raises(ValueError, match=r"does not hold the weights of a SVHNClassifier"):
@@ -113,7 +113,7 @@ def test_judging_a_handful_of_images_is_refused_before_anything_is_computed(monk
     images = np.zeros((3, 3, 32, 32), np.uint8)
     monkeypatch.setattr(SVHNClassifier, "forward", lambda self, x: pytest.fail("computed"))
     with pytest.raises(ValueError, match="needs 4 samples and 4 test images, got 3 and 3"):
-        evaluation.judge_samples(SVHNClassifier(), images, Dataset(images, np.zeros(3, int)))
+        evaluation.evaluate_samples(SVHNClassifier(), images, Dataset(images, np.zeros(3, int)))
 
 
 def test_a_file_of_weights_that_is_none_is_named(tmp_path):

@@ -469,13 +469,3 @@ def test_the_models_own_bound_is_refused_too_where_nothing_has_to_wait(coins, gp
     for images in (greys, greys.to(gpu), greys.numpy()):
         with pytest.raises(ValueError, match=r"^elbo: images must hold numbers in \[0, 1\], got 0 to 255"):
             evaluation.elbo(ToyVAE().to(gpu), images)
-
-
-def test_what_a_likelihood_needs_can_be_asked_before_a_training():
-    evaluation.check_likelihood_options(2, 1)
-    with pytest.raises(ValueError, match=r"^check_likelihood_options: images must be a whole number from 2, got 1$"):
-        evaluation.check_likelihood_options(1)
-    with pytest.raises(
-        ValueError, match=r"^check_likelihood_options: num_samples must be a whole number from 1, got 0$"
-    ):
-        evaluation.check_likelihood_options(10, 0)

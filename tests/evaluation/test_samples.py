@@ -57,7 +57,7 @@ def images():
 @pytest.mark.parametrize("block", [7, 2_000])
 def test_the_nearest_of_all_is_found_with_its_distance(images, block, monkeypatch):
     monkeypatch.setattr(evaluation_samples, "BLOCK", block)
-    numbers = data.centred(images)
+    numbers = data.to_tanh_range(images)
     samples = np.random.default_rng(1).uniform(-1, 1, (9, 3, 4, 4)).astype("float32")
     distances = np.sqrt(np.square(samples[:, None] - numbers).mean(axis=(2, 3, 4)))
     for given in (images, numbers):
@@ -67,7 +67,7 @@ def test_the_nearest_of_all_is_found_with_its_distance(images, block, monkeypatc
 
 
 def test_an_image_is_nearest_to_itself(images):
-    index, distance = evaluation.nearest(data.centred(images), images)
+    index, distance = evaluation.nearest(data.to_tanh_range(images), images)
     np.testing.assert_array_equal(index, np.arange(25))
     np.testing.assert_allclose(distance, 0, atol=1e-3)
 

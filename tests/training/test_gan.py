@@ -9,7 +9,7 @@ from training.stopped_runs import Stopped
 
 import tinygen as tg
 from tinygen import nn
-from tinygen.data import DataLoader, Dataset, Repeated, as_bytes, centred
+from tinygen.data import DataLoader, Dataset, FixedSteps, as_bytes, to_tanh_range
 from tinygen.models import MLP, DCGANCritic, DCGANGenerator
 from tinygen.objectives import GAMES, NoisyLabels
 from tinygen.optim import Adam, ExponentialMovingAverage
@@ -170,7 +170,7 @@ def test_an_interrupted_dcgan_with_noisy_labels_ends_with_the_same_bits(tmp_path
     """Both networks with their running means, both optimisers, the average, the snapshots, the order of the images over
     several passes, and the random numbers, of which latents and labels are drawn."""
     dataset = Dataset(np.random.default_rng(0).integers(0, 256, (6, 1, 64, 64), np.uint8))
-    loader = Repeated(DataLoader(dataset, 2, shuffle=True, transform=centred), 4)
+    loader = FixedSteps(DataLoader(dataset, 2, shuffle=True, transform=to_tanh_range), 4)
 
     def fit(out, stop=None, resume=False):
         tg.manual_seed(0)

@@ -1,4 +1,4 @@
-"""Files that can be trusted: a run's own checkpoints in HDF5, and PyTorch's files, of which nothing is executed."""
+"""Checkpoints in HDF5 with a checksum, and reading PyTorch's files without executing them."""
 
 from tinygen.checkpoint.hdf5 import load as load
 from tinygen.checkpoint.hdf5 import save as save

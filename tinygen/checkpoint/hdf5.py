@@ -35,7 +35,7 @@ def save(path: str | os.PathLike[str], /, **parts: Any) -> None:
     A part is a NumPy array (or scalar) of numbers or bools, an ``int`` of any size, a ``float``, ``bool``, ``str`` or
     ``None``, or a ``dict`` with ``str`` keys, ``list`` or ``tuple`` of parts::
 
-        save("run.h5", model=model.state_dict(), optimiser=optimiser.state_dict(), chance=tg.get_rng_state(), epoch=3)
+        save("run.h5", model=model.state_dict(), optimiser=optimiser.state_dict(), rng=tg.get_rng_state(), epoch=3)
 
     Raises ``TypeError`` for anything else (also for arrays on a GPU), naming it, and ``OSError`` that names ``path``
     where it cannot be written; ``path`` is then unchanged.

@@ -91,7 +91,7 @@ class Dataset:
 
 
 @checked
-def spread(
+def evenly_spaced(
     images: Annotated[np.ndarray, Rule("an array (N, ...)", lambda a: a.ndim > 0)], count: Count | None
 ) -> np.ndarray:
     """``count`` of ``images`` (N, ...) at evenly spaced indices (all if None or if there are fewer). Of a set that is
@@ -133,7 +133,7 @@ def as_numbers(images: np.ndarray, value_range: tuple[float, float], dtype: DTyp
 
 
 @checked
-def centred(images: Bytes) -> np.ndarray:
+def to_tanh_range(images: Bytes) -> np.ndarray:
     """``x / 127.5 - 1``: uint8 pixels, any shape, as float32 in [-1, 1], the range of a tanh.
 
     Raises ``ValueError`` for images of another dtype.
@@ -145,8 +145,8 @@ def centred(images: Bytes) -> np.ndarray:
 def as_bytes(
     images: Annotated[np.ndarray, Rule("floating point in [-1, 1]", lambda a: a.dtype.kind == "f")],
 ) -> np.ndarray:
-    """The inverse of ``centred``: floating-point pixels in [-1, 1], any shape, as the nearest uint8, clipped to 0 and
-    255.
+    """The inverse of ``to_tanh_range``: floating-point pixels in [-1, 1], any shape, as the nearest uint8, clipped to 0
+    and 255.
 
     Raises ``ValueError`` for another dtype, NaN and infinity.
     """

@@ -72,7 +72,7 @@ class DataLoader:
         return images, None if labels is None else labels[indices]
 
 
-class Repeated:
+class FixedSteps:
     """Batches of ``loader`` in epochs of ``steps`` batches, each from as many passes as that takes; the rest of the
     last pass is not used.
 

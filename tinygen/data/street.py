@@ -1,23 +1,23 @@
-"""House numbers without a download: digits in colour on plates and walls, in uneven light, a little blurred.
+"""Synthetic house numbers: the data set ``street``.
 
-The images are like SVHN's (Netzer et al., 2011): 32 x 32, in colour, labelled by the digit in the middle, whose
-neighbours in the house number reach in from the sides. One image is a chain of chances:
+The images are like SVHN's (Netzer et al., 2011): 32 x 32, in colour, labelled by the digit in the middle, with parts of
+neighbouring digits at the sides. An image is generated in these steps:
 
-1. a house number of one to three digits, written by the pen of ``strokes`` with a steadier hand and on one line, which
-   may be tilted a little; ``pen.draw`` makes it the share of each pixel that the paint covers;
-2. a plate on a wall, wider than the image or not, of one of the colours in ``PAINTS``, with that paint on it;
-3. a texture T of the plate and the wall, and light L that falls on everything,
+1. a house number of one to three digits on a slightly tilted line, drawn as in ``strokes`` with less variation, as the
+   fraction of each pixel that the paint covers (``pen.draw``);
+2. a plate on a wall, with a pair of colours from ``PAINTS``;
+3. a texture T of plate and wall, and an illumination L of everything,
 
        image = L ((1 - paint) ground (1 + T) + paint colour);
 
-4. a blur, as of a photograph that was taken from afar.
+4. a blur by a Gaussian.
 
-Light, texture and blur are made of cosines, D_ux ~ cos(pi u (x + 1/2) / 32), an orthonormal basis of a row of pixels. A
-smooth random field is D^T A D with random coefficients A, few and small at high frequencies; and a blur by a Gaussian
-of s pixels, mirrored at the edges, multiplies each cosine by exp(-(pi u s / 32)^2 / 2).
+Illumination, texture and blur use the discrete cosine transform, D_ux ~ cos(pi u (x + 1/2) / 32), an orthonormal basis
+of a row of pixels. A smooth random field is D^T A D with random coefficients A that decay with the frequency; a blur by
+a Gaussian of s pixels, mirrored at the edges, multiplies each cosine by exp(-(pi u s / 32)^2 / 2).
 
-A digit can always be read: its plate and its paint are far apart in brightness, nothing but light falls on the paint,
-and the blur is narrower than the lines. A small convolutional classifier reads 99 of 100.
+All digits are legible: the brightness of plate and paint differs, there is no texture on the paint, and the blur is
+narrower than the lines. A small convolutional classifier has an accuracy of 0.99.
 """
 
 import numpy as np
@@ -28,7 +28,7 @@ from tinygen.kernels.cpu.parallel import parallel
 
 SIDE = 32
 
-# Pairs as on house fronts, plate and paint: red, green and blue in daylight, from 0 to 255.
+# Pairs of colours of plate and paint: red, green and blue, from 0 to 255.
 PAINTS = np.array(
     [
         [(24, 42, 110), (240, 240, 238)],  # white on blue enamel
@@ -51,18 +51,18 @@ PAINTS = np.array(
 )
 WALLS = np.array([(128, 62, 46), (176, 150, 122), (70, 54, 46), (198, 194, 184), (104, 108, 112), (40, 42, 48)])
 
-_BLOCK = 250  # images from one generator: few enough for a core's cache, a multiple of ten
-_UNREST = 0.4  # of a hand's: digits that are to be read from afar are written with care,
-_PRINT = (-0.2, 0.04, 0.0), (0.13, 0.1, 0.04)  # narrow and upright: the log of the width, slant and turn
+_BLOCK = 250  # images per generator: fit into a core's cache; a multiple of ten
+_UNREST = 0.4  # of the displacements in handwriting
+_PRINT = (-0.2, 0.04, 0.0), (0.13, 0.1, 0.04)  # means and standard deviations: log of the width, slant, rotation
 _FREQUENCIES, _CENTRES = np.arange(SIDE), np.arange(SIDE) + 0.5
-_SCALES = np.sqrt(np.minimum(_FREQUENCIES + 1, 2) / SIDE)  # of length 1, the constant like the others
+_SCALES = np.sqrt(np.minimum(_FREQUENCIES + 1, 2) / SIDE)  # of norm 1
 _BASIS = (_SCALES[:, None] * np.cos(np.pi / SIDE * np.outer(_FREQUENCIES, _CENTRES))).astype(np.float32)  # D_ux
 
 
 def _numbers(labels: np.ndarray, beside: np.ndarray, thickness: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """House numbers with ``labels`` (n,) in the middle, as pieces (2, 2, n, 3 P) for ``pen.draw``.
 
-    ``beside`` (2, n) says whether there are neighbours to the left and to the right, ``thickness`` (n,) is the pen's.
+    ``beside`` (2, n): whether there are digits to the left and right; ``thickness`` (n,) of the lines, in pixels.
     """
     n = len(labels)
     digits = np.concatenate([labels, random.integers(10, size=2 * n)])
@@ -70,10 +70,10 @@ def _numbers(labels: np.ndarray, beside: np.ndarray, thickness: np.ndarray, rand
     low, high = pieces.min((0, 4)), pieces.max((0, 4))  # (2, 3, n): the corners of the boxes around them
     width, height = high - low  # (3, n) each
     tall = random.uniform(21, 27, n)
-    scale = np.minimum((tall - thickness) / height, (22 - thickness) / width)  # one height, but none too wide
+    scale = np.minimum((tall - thickness) / height, (22 - thickness) / width)  # of the same height, and not too wide
     pieces = (pieces - ((low + high) / 2)[..., None]) * scale[..., None]
     half = (scale * width + thickness) / 2
-    # A neighbour that is not there stands beyond the canvas, where its paint is cut off.
+    # A digit that is absent is placed outside the image.
     apart = half[0] + half[1:] + np.where(beside, random.uniform(1, 5, (2, n)), SIDE)
     pieces[:, 0, 1:] += (np.array([[-1], [1]]) * apart)[..., None]
     x, y = np.concatenate(np.moveaxis(pieces, 2, 0), axis=-1).swapaxes(0, 1)  # (2, n, 3 P) each
@@ -82,7 +82,7 @@ def _numbers(labels: np.ndarray, beside: np.ndarray, thickness: np.ndarray, rand
 
 
 def _colours(count: int, random: np.random.Generator) -> np.ndarray:
-    """Colours (3, count, 3, 1, 1) of plates, of the paint on them and of walls, paled as by weather and haze."""
+    """Colours (3, count, 3, 1, 1) of plates, of the paint on them and of walls, with reduced saturation."""
     plates, paints = PAINTS[random.integers(len(PAINTS), size=count)].swapaxes(0, 1)
     walls = WALLS[random.integers(len(WALLS), size=count)]
     colours = np.stack([plates, paints, walls]) + random.uniform(-15, 15, (3, count, 3))
@@ -92,7 +92,7 @@ def _colours(count: int, random: np.random.Generator) -> np.ndarray:
 
 
 def _plates(beside: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """The share (n, 1, SIDE, SIDE) of each pixel that lies on the plate, which ends beside no neighbour."""
+    """The fraction (n, 1, SIDE, SIDE) of each pixel that the plate covers; it contains all digits."""
     n = beside.shape[1]
     margin = random.uniform(-5, 3, (2, 2, n))  # from the canvas's edges to the plate's: left, right; top, bottom
     margin[0][beside] = -SIDE
@@ -104,8 +104,7 @@ def _plates(beside: np.ndarray, random: np.random.Generator) -> np.ndarray:
 def _fields(bandwidth: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Smooth random fields (n, 1, SIDE, SIDE) of mean 0 and variance 1.
 
-    ``bandwidth`` (2, n) is about the highest frequency down and across, in half waves a side: there are streaks where
-    one is much lower than the other.
+    ``bandwidth`` (2, n) is about the highest vertical and horizontal frequency, in half waves per side.
     """
     down, across = np.exp(-np.square(_FREQUENCIES / bandwidth[..., None]) / 2)  # (n, SIDE) each
     coefficients = down[:, :, None] * across[:, None] * random.standard_normal((len(down), SIDE, SIDE))
@@ -114,9 +113,9 @@ def _fields(bandwidth: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return (_BASIS.T @ coefficients.astype(np.float32) @ _BASIS)[:, None]
 
 
-def _blur(images: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Images (n, C, SIDE, SIDE) blurred by Gaussians of ``spread`` (n,) pixels."""
-    damping = np.exp(-np.square(np.pi / SIDE * _FREQUENCIES * spread[:, None]) / 2).astype(np.float32)  # (n, SIDE)
+def _blur(images: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """Images (n, C, SIDE, SIDE) blurred by Gaussians of standard ``deviation`` (n,) pixels."""
+    damping = np.exp(-np.square(np.pi / SIDE * _FREQUENCIES * deviation[:, None]) / 2).astype(np.float32)  # (n, SIDE)
     along = (_BASIS.T * damping[:, None] @ _BASIS)[:, None]  # (n, 1, SIDE, SIDE), symmetric: a blur along one axis
     return along @ images @ along
 
@@ -143,15 +142,15 @@ def _block(count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndar
 def street(count: int, seed: int, limit: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """``count`` house numbers: images uint8 (count, 3, 32, 32), labels int64 (count,) of the digits in the middle.
 
-    A function of ``count`` and ``seed`` alone. Every digit comes equally often (to one), in random order. With
-    ``limit`` only the first so many of the ``count`` are drawn, and these are the same as without.
+    They depend on ``count`` and ``seed`` alone. All digits are equally frequent (to one), in random order. With
+    ``limit`` only the first ``limit`` of ``count`` images are drawn, which are the same as without.
     """
     shown = count if limit is None else min(limit, count)
     images, labels = np.empty((shown, 3, SIDE, SIDE), np.uint8), np.empty(shown, np.int64)
 
     def work(first: int, last: int) -> None:
         for start in range(first * _BLOCK, last * _BLOCK, _BLOCK):
-            # Each block's generator is its own, so that it does not matter which thread draws it, or when.
+            # One generator per block, so that the result does not depend on the threads.
             random = np.random.Generator(np.random.PCG64([seed, start]))
             drawn, read = _block(min(_BLOCK, count - start), random)
             part = slice(start, min(start + _BLOCK, shown))

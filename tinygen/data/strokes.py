@@ -1,18 +1,16 @@
-"""Handwritten digits without a download: ten digits as pen strokes, and the ways in which hands differ.
+"""Synthetic handwritten digits: the data set ``strokes``.
 
 Each digit has a few **styles** (a 7 with and without a bar, an open and a closed 4), each a handful of control points
-in a unit square. One image is a style and a chain of chances:
+in a unit square. An image is generated in these steps:
 
-1. the control points move, x -> x + e with e ~ N(0, K) and K_ij = a^2 exp(-|p_i - p_j|^2 / (2 r^2)) + b^2 [i = j]: a
-   Gaussian process, in which points close to each other move together, so that lines bend but do not break;
-2. the whole is made narrower or wider, slanted and turned;
-3. it is scaled into a box of 20 x 20 pixels and put so that its ink's centre of mass is the canvas's centre, as the
-   makers of MNIST did;
-4. a pen of random thickness draws it (``pen.draw``).
+1. the control points of a random style are moved, x -> x + e with e ~ N(0, K) and
+   K_ij = a^2 exp(-|p_i - p_j|^2 / (2 r^2)) + b^2 [i = j]: a Gaussian process, in which near points move together;
+2. the digit is stretched horizontally, slanted and rotated;
+3. it is scaled into a box of 20 x 20 pixels and placed with its centre of mass at the centre of the image, as in MNIST;
+4. it is drawn with a random line thickness (``pen.draw``).
 
-The images are 28 x 28 with the ink at 255, like MNIST's, and as many as wanted. Their mean grey, the thickness of
-their lines and the distances between them are close to MNIST's, too: a small convolutional classifier that has seen
-nothing else reads nine of ten of MNIST's test images.
+The images are 28 x 28 with the ink at 255, as in MNIST. Their mean grey, line thickness and pairwise distances are
+close to MNIST's: a small convolutional classifier trained on them alone classifies nine of ten of MNIST's test images.
 """
 
 from functools import cache
@@ -22,8 +20,8 @@ import numpy as np
 
 from tinygen.data.pen import draw, pieces_matrix
 
-# The points "x,y" that the pen passes through, in hundredths of the digit's height, x to the right and y downwards.
-# At a "/" it is lifted or turns sharply; a point written twice is one point, so that corners and rings stay closed.
+# Control points "x,y" in hundredths of the digit's height, x to the right and y downwards; "/" separates the curves. A
+# point that occurs twice is one point, so that corners and rings stay closed.
 STYLES: dict[int, list[str]] = {
     0: [
         "55,0 20,18 4,55 22,93 55,98 90,65 86,20 55,0",
@@ -116,7 +114,7 @@ STYLES: dict[int, list[str]] = {
     ],
 }
 
-_PIECES = 64  # a digit of 20 pixels has some 50 pixels of line: pieces short enough for a pen of one pixel
+_PIECES = 64  # per digit: about a pixel long at a height of 20 pixels
 _COMMON, _OWN, _REACH = 0.075, 0.03, 0.45  # a, b and r of the Gaussian process, in the digit's height
 _HAND = (-0.07, 0.2, 0.0), (0.21, 0.25, 0.1)  # means and standard deviations: log of the width, slant, turn (radians)
 
@@ -124,7 +122,7 @@ Pose = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 
 class _Glyph(NamedTuple):
-    """One style of a digit, ready to be varied."""
+    """One style of a digit."""
 
     points: np.ndarray  # (2, 1, K): the control points
     jitter: np.ndarray  # (K, K): L^T with K = L L^T
@@ -147,7 +145,7 @@ def _glyphs(digit: int) -> list[_Glyph]:
 
 
 def _pose(points: np.ndarray, random: np.random.Generator, pose: Pose) -> np.ndarray:
-    """Points (2, n, K) made narrower or wider, slanted and turned, each of the n digits in its own way."""
+    """Points (2, n, K) of n digits, stretched, slanted and rotated at random, each digit on its own."""
     width, slant, turn = random.normal(*pose, (points.shape[1], 3)).T[..., None]  # (n, 1) each
     x, y = points
     x = np.exp(width) * x - slant * y
@@ -155,11 +153,11 @@ def _pose(points: np.ndarray, random: np.random.Generator, pose: Pose) -> np.nda
 
 
 def write(labels: np.ndarray, random: np.random.Generator, unrest: float = 1.0, pose: Pose = _HAND) -> np.ndarray:
-    """The digits ``labels`` (N,), each in a hand of its own, as pieces of lines (2, 2, N, P) for ``pen.draw``.
+    """Random drawings of the digits ``labels`` (N,), as pieces of lines (2, 2, N, P) for ``pen.draw``, in units of the
+    digit's height (``place`` scales and moves them).
 
-    Their unit is the digit's height (about 1); size and place are left to the caller (``place``). The control points
-    move ``unrest`` times as far as in handwriting; ``pose`` holds means and standard deviations of the logarithm of
-    the width, of the slant and of the turn (radians).
+    ``unrest`` scales the displacements of the control points (1: handwriting); ``pose`` is the means and standard
+    deviations of the logarithm of the width, the slant, and the rotation in radians.
     """
     segments = np.empty((2, 2, len(labels), _PIECES), np.float32)
     for digit in STYLES:
@@ -173,10 +171,8 @@ def write(labels: np.ndarray, random: np.random.Generator, unrest: float = 1.0, 
 
 
 def place(segments: np.ndarray, thickness: np.ndarray, box: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Digits scaled and moved: the longer side with its ink is ``box`` (N,), the ink's mass lies at ``centre`` (2, N).
-
-    All in pixels, like ``thickness`` (N,), with which the digits (2, 2, N, P) will be drawn.
-    """
+    """Digits (2, 2, N, P) scaled so that their longer side, drawn with ``thickness`` (N,), is ``box`` (N,), and moved
+    so that their centre of mass is ``centre`` (2, N); all in pixels."""
     extent = np.ptp(segments, axis=(0, 3)).max(0)  # (2, 2, N, P) -> (2, N) -> (N,)
     segments = segments * ((box - thickness) / extent)[:, None]
     starts, ends = segments  # (2, N, P) each
@@ -188,12 +184,11 @@ def place(segments: np.ndarray, thickness: np.ndarray, box: np.ndarray, centre: 
 def strokes(count: int, seed: int, limit: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """``count`` digits: images uint8 (count, 1, 28, 28) with the ink at 255, labels int64 (count,).
 
-    A function of ``count`` and ``seed`` alone. Every digit comes equally often (to one), in random order. The first
-    images of a larger ``count`` are not those of a smaller one: take another seed for more. With ``limit`` only the
-    first so many of the ``count`` are drawn, and these are the same as without.
+    They depend on ``count`` and ``seed`` alone. All digits are equally frequent (to one), in random order. The first
+    images of a larger ``count`` are not those of a smaller one. With ``limit`` only the first ``limit`` of ``count``
+    images are drawn, which are the same as without.
     """
-    # A generator of its own, not the library's: the set is a constant of the seed, like a file, and asking for it
-    # must not change what a training run draws next.
+    # Not the library's generator: loading a data set must not change the random numbers of a training run.
     random = np.random.Generator(np.random.PCG64(seed))
     labels = random.permutation(np.arange(count) % 10)
     segments = write(labels, random)

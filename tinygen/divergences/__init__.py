@@ -14,7 +14,6 @@ from tinygen.divergences.estimate import measure_wasserstein as measure_wasserst
 from tinygen.divergences.exact import jensen_shannon_by_quadrature as jensen_shannon_by_quadrature
 from tinygen.divergences.exact import jensen_shannon_of_lines as jensen_shannon_of_lines
 from tinygen.divergences.exact import kullback_leibler_of_gaussians as kullback_leibler_of_gaussians
-from tinygen.divergences.exact import kullback_leibler_of_lines as kullback_leibler_of_lines
 from tinygen.divergences.exact import pearson_of_gaussians as pearson_of_gaussians
 from tinygen.divergences.exact import squared_hellinger_of_gaussians as squared_hellinger_of_gaussians
 from tinygen.divergences.exact import squared_hellinger_of_lines as squared_hellinger_of_lines

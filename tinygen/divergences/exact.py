@@ -20,12 +20,6 @@ MASS_TOLERANCE = 1e-3  # of a density's integral; Simpson's rule with 20,001 poi
 
 
 @checked
-def kullback_leibler_of_lines(theta: Finite) -> float:
-    """KL(p || q) in nats: infinite unless theta is 0."""
-    return math.inf if theta else 0.0
-
-
-@checked
 def jensen_shannon_of_lines(theta: Finite) -> float:
     """JSD(p, q) in nats: log 2 unless theta is 0."""
     return math.log(2) if theta else 0.0

@@ -1,10 +1,10 @@
 """Evaluation of trained models: likelihoods, distances between samples and data, reconstructions, latent spaces."""
 
-from tinygen.evaluation.digits import judge_samples as judge_samples
+from tinygen.evaluation.digits import evaluate_samples as evaluate_samples
 from tinygen.evaluation.digits import least_recognisable as least_recognisable
 from tinygen.evaluation.digits import load_classifier as load_classifier
-from tinygen.evaluation.digits import obtain_classifier as obtain_classifier
-from tinygen.evaluation.digits import read_digits as read_digits
+from tinygen.evaluation.digits import load_or_train_classifier as load_or_train_classifier
+from tinygen.evaluation.digits import prediction_statistics as prediction_statistics
 from tinygen.evaluation.digits import sort_by_class as sort_by_class
 from tinygen.evaluation.features import image_features as image_features
 from tinygen.evaluation.folders import read_images as read_images
@@ -22,7 +22,6 @@ from tinygen.evaluation.latents import interpolate_images as interpolate_images
 from tinygen.evaluation.latents import interpolate_latents as interpolate_latents
 from tinygen.evaluation.latents import slerp as slerp
 from tinygen.evaluation.latents import traversals as traversals
-from tinygen.evaluation.likelihood import check_likelihood_options as check_likelihood_options
 from tinygen.evaluation.likelihood import effective_sample_size as effective_sample_size
 from tinygen.evaluation.likelihood import elbo as elbo
 from tinygen.evaluation.likelihood import estimate_log_likelihood as estimate_log_likelihood

@@ -20,7 +20,7 @@ from tinygen.training.run import Run
 from tinygen.validation import shown
 
 Pictures = Annotated[np.ndarray, Rule("an array (N, ...), not empty", lambda a: a.ndim > 1 and a.size > 0)]
-Chances = Annotated[np.ndarray, axes("N, K")]
+Probabilities = Annotated[np.ndarray, axes("N, K")]
 
 
 @checked
@@ -38,7 +38,7 @@ def load_classifier(path: str | Path, make: Callable[[], Classifier] = SVHNClass
 
 
 @checked
-def obtain_classifier(
+def load_or_train_classifier(
     path: str | Path | None,
     run: Run,
     train_set: Dataset,
@@ -59,33 +59,35 @@ def obtain_classifier(
 
 
 @checked
-def read_digits(classifier: Module, images: Images) -> dict[str, float]:
+def prediction_statistics(classifier: Module, images: Images) -> dict[str, float]:
     """The predictions of ``classifier`` for ``images`` (N, C, H, W): ``mean_top_probability``, the mean of the highest
     probability; ``share_of_0``, ..., the fraction of images in each class; and ``least_share``, the smallest of
     these."""
-    chances = probabilities(classifier, images)
-    shares = np.bincount(chances.argmax(axis=1), minlength=chances.shape[1]) / len(images)
+    p = probabilities(classifier, images)
+    shares = np.bincount(p.argmax(axis=1), minlength=p.shape[1]) / len(images)
     each = {f"share_of_{digit}": float(share) for digit, share in enumerate(shares)}
-    return {"mean_top_probability": float(chances.max(axis=1).mean()), "least_share": float(shares.min())} | each
+    return {"mean_top_probability": float(p.max(axis=1).mean()), "least_share": float(shares.min())} | each
 
 
 @checked
-def sort_by_class(images: Pictures, chances: Chances, count: Count, blank: Finite | None = None) -> np.ndarray:
+def sort_by_class(
+    images: Pictures, probabilities: Probabilities, count: Count, blank: Finite | None = None
+) -> np.ndarray:
     """The first ``count`` of ``images`` (N, ...) of each class, the class being that of the highest probability in
-    ``chances`` (N, K) -> (K, count, ...). A class with fewer is filled with the value ``blank`` (default: white).
+    ``probabilities`` (N, K) -> (K, count, ...). A class with fewer is filled with the value ``blank`` (default: white).
 
     Raises ``ValueError`` for different numbers of images and probabilities, and for floating-point images without a
     ``blank``, whose white is not defined.
     """
-    _check_numbers("sort_by_class", images, chances)
+    _check_numbers("sort_by_class", images, probabilities)
     if blank is None:
         if images.dtype.name not in BLACK_AND_WHITE:
             raise ValueError(f"sort_by_class: {images.dtype} images need a blank, the number that is white")
         _, blank = BLACK_AND_WHITE[images.dtype.name]
     if images.dtype.kind != "f" and blank not in range(2 if images.dtype == bool else np.iinfo(images.dtype).max + 1):
         raise ValueError(f"sort_by_class: blank must be a number that {images.dtype} images can hold, got {blank:g}")
-    chosen = chances.argmax(axis=1)
-    rows = np.full((chances.shape[1], count, *images.shape[1:]), blank, images.dtype)
+    chosen = probabilities.argmax(axis=1)
+    rows = np.full((probabilities.shape[1], count, *images.shape[1:]), blank, images.dtype)
     for row, each in enumerate(rows):
         found = images[chosen == row][:count]
         each[: len(found)] = found
@@ -93,26 +95,28 @@ def sort_by_class(images: Pictures, chances: Chances, count: Count, blank: Finit
 
 
 @checked
-def least_recognisable(images: Pictures, chances: Chances, count: Count) -> np.ndarray:
-    """The ``count`` of ``images`` (N, ...) with the lowest maximum of ``chances`` (N, K), the probabilities of their
-    classes, the lowest first. Raises ``ValueError`` for different numbers of images and probabilities."""
-    _check_numbers("least_recognisable", images, chances)
-    return images[chances.max(axis=1).argsort(kind="stable")[:count]]
+def least_recognisable(images: Pictures, probabilities: Probabilities, count: Count) -> np.ndarray:
+    """The ``count`` of ``images`` (N, ...) with the lowest maximum of ``probabilities`` (N, K), the probabilities of
+    their classes, the lowest first. Raises ``ValueError`` for different numbers of images and probabilities."""
+    _check_numbers("least_recognisable", images, probabilities)
+    return images[probabilities.max(axis=1).argsort(kind="stable")[:count]]
 
 
-def _check_numbers(caller: str, images: np.ndarray, chances: np.ndarray) -> None:
-    if len(images) != len(chances):
-        raise ValueError(f"{caller}: images and chances must be as many, got {len(images)} and {len(chances)}")
+def _check_numbers(caller: str, images: np.ndarray, probabilities: np.ndarray) -> None:
+    if len(images) != len(probabilities):
+        raise ValueError(
+            f"{caller}: images and probabilities must be as many, got {len(images)} and {len(probabilities)}"
+        )
 
 
 @checked
-def judge_samples(classifier: Classifier, samples: Images, test_set: Dataset) -> dict[str, float]:
-    """An evaluation of ``samples`` (N, C, H, W) by ``classifier``: the results of ``read_digits`` with the prefix
-    ``samples_``; ``fid``, ``kid`` and ``kid_standard_error`` between samples and ``test_set``, by the classifier's
-    features; and ``classifier_accuracy`` on that set. Raises ``ValueError`` as ``kid_blocks`` and ``image_features``
-    do."""
+def evaluate_samples(classifier: Classifier, samples: Images, test_set: Dataset) -> dict[str, float]:
+    """An evaluation of ``samples`` (N, C, H, W) by ``classifier``: the results of ``prediction_statistics`` with the
+    prefix ``samples_``; ``fid``, ``kid`` and ``kid_standard_error`` between samples and ``test_set``, by the
+    classifier's features; and ``classifier_accuracy`` on that set. Raises ``ValueError`` as ``kid_blocks`` and
+    ``image_features`` do."""
     blocks = kid_blocks(len(samples), len(test_set))
-    found = {f"samples_{name}": value for name, value in read_digits(classifier, samples).items()}
+    found = {f"samples_{name}": value for name, value in prediction_statistics(classifier, samples).items()}
     ours, real = (np.concatenate(list(image_features(classifier, x))) for x in (samples, test_set.images))
     found["fid"] = calculate_fid_score(ours, real)
     kid, kid_standard_error = calculate_kid_score(ours, real, blocks=blocks)

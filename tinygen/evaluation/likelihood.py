@@ -18,7 +18,7 @@ import numpy as np
 from tinygen.autograd.tensor import Tensor, tensor
 from tinygen.checks import Count, Several, checked, require
 from tinygen.console import progress
-from tinygen.data import spread
+from tinygen.data import evenly_spaced
 from tinygen.likelihoods import log_likelihood_normal, log_mean_exp
 from tinygen.models.placement import in_batches, placed
 from tinygen.models.vae import VAE, as_images, image_set
@@ -28,12 +28,6 @@ from tinygen.operations.reductions import logsumexp
 from tinygen.operations.shaping import cat, expand_dims, reshape
 
 DECODED_AT_ONCE = 400  # latents decoded, and images encoded, at a time
-
-
-@checked
-def check_likelihood_options(images: Several, num_samples: Count = 1) -> None:
-    """Raise ``ValueError`` unless ``estimate_log_likelihood`` can be computed from this number of images, at least 2
-    for its standard error, with ``num_samples`` draws each, at least 1; to be called before a long training."""
 
 
 def _draws(name: str, model: VAE, images: Tensor, z: Any) -> Tensor:
@@ -161,6 +155,9 @@ def measure_likelihoods(
     for name, images in splits.items():
         results[f"{name}_elbo"] = elbo(model, images)
         results[f"{name}_log_likelihood"], results[f"{name}_log_likelihood_standard_error"] = estimate_log_likelihood(
-            model, spread(images, likelihood_images), num_samples, description=f"log p(x), {name}, K = {num_samples}"
+            model,
+            evenly_spaced(images, likelihood_images),
+            num_samples,
+            description=f"log p(x), {name}, K = {num_samples}",
         )
     return results

@@ -33,7 +33,7 @@ def check_pixels(caller: str, images: Array, pixel_range: PixelRange) -> None:
     if low - slack <= lowest and highest <= high + slack and -math.inf < lowest and highest < math.inf:
         return
     expected = "finite numbers" if pixel_range is None else f"numbers in [{low:g}, {high:g}]"
-    hint = "" if pixel_range is None else "; data.binarize and data.centred bring bytes into [0, 1] and [-1, 1]"
+    hint = "" if pixel_range is None else "; data.binarize and data.to_tanh_range bring bytes into [0, 1] and [-1, 1]"
     raise ValueError(f"{caller}: images must hold {expected}, got {lowest:g} to {highest:g}{hint}")
 
 

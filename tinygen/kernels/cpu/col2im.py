@@ -7,7 +7,7 @@ one channel. The threads share out the GEMMs by rows and the additions by images
 
 import numpy as np
 
-from tinygen.kernels.cpu.layout import as_nchw, to_gemm_kernel, to_hcwn
+from tinygen.kernels.cpu.layout import Array, as_nchw, to_gemm_kernel, to_hcwn
 from tinygen.kernels.cpu.parallel import parallel
 from tinygen.kernels.products import matmul
 from tinygen.kernels.windows import Geometry, Pair, tap_pairs
@@ -15,9 +15,7 @@ from tinygen.kernels.windows import Geometry, Pair, tap_pairs
 PARALLEL_MIN_ELEMENTS = 300_000  # of all columns: fewer are added in calls so short that the threads wait for the lock
 
 
-def conv2d_input_grad(
-    g: np.ndarray, w: np.ndarray, bias: np.ndarray | None, size: Pair, geometry: Geometry
-) -> np.ndarray:
+def conv2d_input_grad(g: Array, w: Array, bias: Array | None, size: Pair, geometry: Geometry) -> Array:
     """g (N, O, H_out, W_out), w (O, C, kh, kw), bias (C,) or None -> (N, C, H, W) with size = (H, W)."""
     (N, O, H_out, W_out), (_, C, kh, kw) = g.shape, w.shape
     kernel = np.broadcast_to(to_gemm_kernel(w).reshape(O, -1).T, (H_out, kh * kw * C, O))

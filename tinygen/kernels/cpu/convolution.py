@@ -16,15 +16,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinygen.kernels.cpu import col2im, full_window, mec, row_gemm
-from tinygen.kernels.cpu.layout import empty_gemm_kernel
+from tinygen.kernels.cpu.layout import Array, empty_gemm_kernel
 from tinygen.kernels.windows import Geometry, Pair, output_size
 
-WIDE = 48  # channels; at 32, mec takes 1.2 to 1.5 times as long as row_gemm with exchanged roles, at 64 the same
+WIDE = 48
 NARROW = 8  # channels, below which the GEMMs of row_gemm are narrower than those of mec
 FEW = 32  # input channels, below which a GEMM per kernel row is too narrow for the weight gradient
 
 
-def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, geometry: Geometry) -> np.ndarray:
+def conv2d(x: Array, w: Array, bias: Array | None, geometry: Geometry) -> Array:
     """x (N, C, H, W), w (O, C, kh, kw), bias (O,) or None -> (N, O, H_out, W_out)."""
     (_, C, *size), (O, _, *kernel_size) = x.shape, w.shape
     if _is_full_window(size, kernel_size, geometry):
@@ -37,22 +37,20 @@ def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, geometry: Geom
     return mec.conv2d(x, w, bias, geometry)
 
 
-def conv2d_input_grad(
-    g: np.ndarray, w: np.ndarray, bias: np.ndarray | None, size: Pair, geometry: Geometry
-) -> np.ndarray:
+def conv2d_input_grad(g: Array, w: Array, bias: Array | None, size: Pair, geometry: Geometry) -> Array:
     """g (N, O, H_out, W_out), w (O, C, kh, kw), bias (C,) or None -> (N, C, H, W) with size = (H, W)."""
     O, C, *kernel_size = w.shape
     if _is_full_window(size, kernel_size, geometry):
         return _add_bias(full_window.conv2d_input_grad(g, w), bias)
     if _is_pixel(size, kernel_size, geometry):
         return _add_bias(full_window.conv2d_of_pixel_input_grad(g, w), bias)
-    if (C >= WIDE or O < NARROW) and _can_exchange(kernel_size, geometry):
-        return conv2d(g, _rotated(w), bias, _exchanged(kernel_size, geometry))
-    algorithm = col2im if C == 1 else row_gemm
-    return algorithm.conv2d_input_grad(g, w, bias, size, geometry)
+    exchanged = _exchanged(kernel_size, geometry)
+    if (C >= WIDE or O < NARROW) and _can_exchange(kernel_size, geometry) and exchanged.padding < geometry.padding:
+        return conv2d(g, _rotated(w), bias, exchanged)
+    return (col2im if C == 1 else row_gemm).conv2d_input_grad(g, w, bias, size, geometry)
 
 
-def conv2d_weight_grad(x: np.ndarray, g: np.ndarray, kernel_size: Pair, geometry: Geometry) -> np.ndarray:
+def conv2d_weight_grad(x: Array, g: Array, kernel_size: Pair, geometry: Geometry) -> Array:
     """x (N, C, H, W), g (N, O, H_out, W_out) -> (O, C, kh, kw)."""
     C, O = x.shape[1], g.shape[1]
     if _is_full_window(x.shape[2:], kernel_size, geometry):
@@ -63,8 +61,7 @@ def conv2d_weight_grad(x: np.ndarray, g: np.ndarray, kernel_size: Pair, geometry
         w = empty_gemm_kernel((O, C, *kernel_size), np.result_type(x, g))
         w[...] = _rotated(conv2d_weight_grad(g, x, kernel_size, _exchanged(kernel_size, geometry)))
         return w
-    algorithm = mec if C < FEW else row_gemm
-    return algorithm.conv2d_weight_grad(x, g, kernel_size, geometry)
+    return (mec if C < FEW else row_gemm).conv2d_weight_grad(x, g, kernel_size, geometry)
 
 
 def _is_full_window(size: Sequence[int], kernel_size: Sequence[int], geometry: Geometry) -> bool:
@@ -85,10 +82,10 @@ def _exchanged(kernel_size: Sequence[int], geometry: Geometry) -> Geometry:
     return geometry._replace(padding=(kernel_size[0] - 1 - vertical, kernel_size[1] - 1 - horizontal))
 
 
-def _rotated(w: np.ndarray) -> np.ndarray:
+def _rotated(w: Array) -> Array:
     """w (O, C, kh, kw) rotated by 180 degrees -> (C, O, kh, kw), a view."""
     return w[:, :, ::-1, ::-1].swapaxes(0, 1)
 
 
-def _add_bias(y: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+def _add_bias(y: Array, bias: Array | None) -> Array:
     return y if bias is None else y + bias[:, None, None]
