@@ -136,7 +136,7 @@ def pair(n=6, dtype="float64"):
     return tg.randn(n, 2, dtype=dtype), tg.randn(n, 2, dtype=dtype)
 
 
-@pytest.mark.parametrize("gradient_norm", [0.25, 1.0, 3.0])
+@pytest.mark.parametrize("slope", [0.25, 1.0, 3.0])
 def test_the_penalty_of_a_linear_critic_is_the_square_of_its_slope_less_1(slope):
     critic = linear_critic(slope)
     assert gradient_penalty(critic, *pair()).item() == pytest.approx((slope - 1) ** 2, abs=1e-9)

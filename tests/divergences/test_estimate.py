@@ -97,7 +97,7 @@ def test_the_same_line_is_not_told_apart_from_itself(name):
     assert -0.001 - 4 * noise < estimate < 4 * noise + 1e-6
 
 
-@pytest.mark.parametrize("gradient_norm", [0.5, 2.0])
+@pytest.mark.parametrize("slope", [0.5, 2.0])
 def test_a_linear_critic_is_measured_exactly(slope):
     critic = nn.Linear(2, 1)
     critic.weight.data = np.array([[-slope, 0.0]], np.float32)
