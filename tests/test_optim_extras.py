@@ -261,6 +261,6 @@ def test_an_average_of_a_module_that_has_grown_is_refused():
     module = nn.Sequential(nn.Linear(1, 1))
     average = ExponentialMovingAverage(module)
     module.append(nn.Linear(1, 1))
-    with pytest.raises(ValueError, match="update: the module has 4 parameters, at first it had 2"):
+    with pytest.raises(ValueError, match="update: the module has 4 parameters, initially it had 2"):
         average.update()
     assert average.updates == 0

@@ -1,8 +1,8 @@
-"""Optimisers: from gradients to better parameters.
+"""Optimisers: parameter updates from gradients.
 
-Each follows the update of PyTorch's optimiser of the same name, step for step. A step never writes into a parameter's
-array, which a graph may still need, but gives the parameter a new one; an old graph then notices that its input is
-another. Schedules are plain functions of the step: ``optimizer.lr = cosine_schedule(step, total, peak)``.
+Each computes the updates of PyTorch's optimiser of the same name. A step does not write into the array of a parameter,
+which a graph may still need, but replaces it by a new one, so that an older graph detects that its input was replaced.
+Schedules are functions of the step: ``optimizer.lr = cosine_schedule(step, total, peak)``.
 """
 
 import math
@@ -20,7 +20,7 @@ from tinygen.validation import state as state_of
 
 
 def _leaves(function: str, params: Any) -> list[Tensor]:
-    """``params`` as a list of leaves, which alone keep what is written to them and collect gradients."""
+    """``params`` as a list of leaves, since only leaves accumulate gradients."""
     expected = f"{function}: params must be a list of leaf tensors, such as model.parameters()"
     if isinstance(params, (Tensor, Module, Mapping, str)) or not isinstance(params, Iterable):
         raise TypeError(f"{expected}, got {described(params)}")
@@ -34,7 +34,8 @@ def _leaves(function: str, params: Any) -> list[Tensor]:
 
 
 class _Number:
-    """An attribute that is a number in [low, below), whoever sets it: NumPy's scalars would promote the weights."""
+    """An attribute that is validated on assignment: a Python number in [low, below). (NumPy's scalars would promote
+    the dtype of the weights.)"""
 
     def __init__(self, low: float = 0, below: float = math.inf) -> None:
         self.low, self.below = low, below
@@ -50,7 +51,7 @@ class _Number:
 
 
 def _check_shape(function: str, name: str, shape: tuple[int, ...], parameter: Tensor) -> None:
-    """Refuse what would broadcast against a parameter."""
+    """Raise ``ValueError`` for an array that would broadcast against a parameter."""
     if shape != parameter.shape:
         raise ValueError(f"{function}: the {name} of a parameter of shape {parameter.shape} has shape {shape}")
 
@@ -86,7 +87,7 @@ class Optimizer:
     @underflow_ignored()
     def step(self) -> None:
         """Change every parameter that has a gradient."""
-        due, moves = [], []
+        parameters, updates = [], []
         for parameter, state in zip(self.params, self.state, strict=True):
             if parameter.grad is not None:
                 for name, array in {"gradient": parameter.grad, **state}.items():
@@ -97,33 +98,34 @@ class Optimizer:
                 if not state:
                     state.update({slot: array_module(data).zeros_like(data) for slot in self.slots})
                 self.steps[index] += 1
-                due.append(parameter)
-                moves.append((data, parameter.grad.data, state, self.steps[index]))
-        for parameter, array in zip(due, self.all_updated(moves), strict=True):
-            parameter.data = array_module(parameter.data).asarray(array)  # NumPy makes a number of what has no axes
+                parameters.append(parameter)
+                updates.append((data, parameter.grad.data, state, self.steps[index]))
+        for parameter, array in zip(parameters, self.update_all(updates), strict=True):
+            parameter.data = array_module(parameter.data).asarray(array)  # NumPy returns a scalar for a 0-d array
 
-    def all_updated(self, moves: list[tuple[Array, Array, dict[str, Array], int]]) -> list[Array]:
-        """The parameters' new arrays. An optimiser says what becomes of one of them, or here of all at once."""
-        return [self.updated(*move) for move in moves]
+    def update_all(self, updates: list[tuple[Array, Array, dict[str, Array], int]]) -> list[Array]:
+        """The new arrays of all parameters. A subclass overrides this method, or ``update`` for one parameter."""
+        return [self.update(*each) for each in updates]
 
-    def updated(self, parameter: Array, gradient: Array, state: dict[str, Array], step: int) -> Array:
-        """The parameter's new array; ``state`` changes in place; ``step`` counts from 1."""
+    def update(self, parameter: Array, gradient: Array, state: dict[str, Array], step: int) -> Array:
+        """The new array of one parameter; changes ``state`` in place; ``step`` counts from 1."""
         raise NotImplementedError
 
     def zero_grad(self) -> None:
-        """Forget all gradients."""
+        """Set all gradients to None."""
         for parameter in self.params:
             parameter.grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs to go on as if it had never stopped."""
+        """The state needed to resume: learning rate, step counts, and arrays."""
         arrays = [{slot: to_device(array, "cpu").copy() for slot, array in state.items()} for state in self.state]
         return {"lr": self.lr, "steps": list(self.steps), "state": arrays}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state that ``state_dict`` returned, for parameters of the same shapes; else nothing is changed.
+        """Restore a state that ``state_dict`` returned, for parameters of the same shapes.
 
-        Raises ``TypeError`` or ``KeyError`` where ``state`` is no optimiser's, ``ValueError`` where it is another's.
+        Raises, and changes nothing, ``TypeError`` or ``KeyError`` where ``state`` is not an optimiser state, and
+        ``ValueError`` where it belongs to a different optimiser.
         """
         steps, arrays = self._own(state_of("an optimiser", state, ("lr", "state", "steps")))
         self.lr = state["lr"]
@@ -164,7 +166,7 @@ class SGD(Optimizer):
         self.momentum, self.weight_decay = momentum, weight_decay
         self.slots = ("velocity",) if momentum else ()
 
-    def updated(self, parameter: Array, gradient: Array, state: dict[str, Array], step: int) -> Array:
+    def update(self, parameter: Array, gradient: Array, state: dict[str, Array], step: int) -> Array:
         """``parameter - lr v``; the velocity v, of the parameter's shape, changes in ``state``."""
         if self.weight_decay:
             gradient = gradient + self.weight_decay * parameter
@@ -187,7 +189,7 @@ class RMSprop(Optimizer):
         super().__init__(params, lr)
         self.alpha, self.eps = alpha, eps
 
-    def updated(self, parameter: Array, gradient: Array, state: dict[str, Array], step: int) -> Array:
+    def update(self, parameter: Array, gradient: Array, state: dict[str, Array], step: int) -> Array:
         square = state["square"]
         square *= self.alpha
         square += (1 - self.alpha) * gradient * gradient
@@ -198,7 +200,9 @@ class Adam(Optimizer):
     """m <- beta1 m + (1 - beta1) g; v <- beta2 v + (1 - beta2) g^2;
     parameter <- parameter - lr m^ / (sqrt(v^) + eps) with m^ = m / (1 - beta1^t), v^ = v / (1 - beta2^t)
     (Kingma and Ba 2015, algorithm 1), for parameters of any shape. ``weight_decay`` adds that multiple of the parameter
-    to g. Raises ``TypeError`` or ``ValueError`` for ``betas`` that are not two numbers in [0, 1).
+    to g (L2 regularisation, not decoupled as in AdamW).
+
+    Raises ``TypeError`` or ``ValueError`` for ``betas`` that are not two numbers in [0, 1).
     """
 
     slots = ("mean", "square")
@@ -230,9 +234,9 @@ class Adam(Optimizer):
             raise ValueError(f"Adam: betas must lie in [0, 1), got {(first, second)}")
         self._betas = first, second
 
-    def all_updated(self, moves: list[tuple[Array, Array, dict[str, Array], int]]) -> list[Array]:
-        arrays = [(parameter, gradient, state["mean"], state["square"]) for parameter, gradient, state, _ in moves]
-        rates = [self._rates(t) for *_, t in moves]
+    def update_all(self, updates: list[tuple[Array, Array, dict[str, Array], int]]) -> list[Array]:
+        arrays = [(parameter, gradient, state["mean"], state["square"]) for parameter, gradient, state, _ in updates]
+        rates = [self._rates(t) for *_, t in updates]
         return adam_update(arrays, rates, self.betas, self.weight_decay)
 
     def _rates(self, t: int) -> tuple[float, float]:
@@ -243,8 +247,8 @@ class Adam(Optimizer):
 
 @checked
 def cosine_schedule(step: float, total: float, peak: float, final: float = 0.0, warmup: float = 0) -> float:
-    """The learning rate for ``step`` (from 0) of ``total``: up a line to ``peak`` over ``warmup`` steps, then down half
-    a cosine to ``final`` (Loshchilov and Hutter 2017, eq. 5)."""
+    """The learning rate at ``step`` (counted from 0) of ``total``: linear warmup to ``peak`` over ``warmup`` steps,
+    then cosine decay to ``final`` (Loshchilov and Hutter 2017, eq. 5). Raises ``ValueError`` for a negative step."""
     number_from("cosine_schedule", "step", step, 0)
     if step < warmup:
         return peak * min(1.0, (step + 1) / warmup)
@@ -254,8 +258,8 @@ def cosine_schedule(step: float, total: float, peak: float, final: float = 0.0, 
 
 @checked
 def linear_schedule(step: float, total: float, peak: float, final: float = 0.0, warmup: float = 0) -> float:
-    """The learning rate for ``step`` (from 0) of ``total``: up a line to ``peak`` over ``warmup`` steps, then down
-    another to ``final``."""
+    """The learning rate at ``step`` (counted from 0) of ``total``: linear warmup to ``peak`` over ``warmup`` steps,
+    then linear decay to ``final``. Raises ``ValueError`` for a negative step."""
     number_from("linear_schedule", "step", step, 0)
     if step < warmup:
         return peak * min(1.0, (step + 1) / warmup)
@@ -283,10 +287,10 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
 
 
 class ExponentialMovingAverage:
-    """The average of a module's weights along training: average <- decay average + (1 - decay) weights.
+    """The moving average of a module's parameters: average <- decay average + (1 - decay) parameters.
 
-    Early on the decay is min(decay, (1 + t) / (10 + t)) after t updates, so that the average forgets where training
-    began. Buffers are copied, not averaged.
+    After t updates the decay is min(decay, (1 + t) / (10 + t)), as in TensorFlow, so that the initial weights do not
+    dominate the average. Buffers are not averaged.
     """
 
     decay = _Number(below=1)
@@ -298,11 +302,11 @@ class ExponentialMovingAverage:
 
     @underflow_ignored()
     def update(self) -> None:
-        """Take the weights as they are now into the average."""
+        """Update the average with the current parameters. Raises ``ValueError`` if their number or shapes changed."""
         parameters = self.module.parameters()
         if len(parameters) != len(self.average):
             raise ValueError(
-                f"update: the module has {len(parameters)} parameters, at first it had {len(self.average)}"
+                f"update: the module has {len(parameters)} parameters, initially it had {len(self.average)}"
             )
         for average, parameter in zip(self.average, parameters, strict=True):
             _check_shape("update", "average", average.shape, parameter)
@@ -313,7 +317,7 @@ class ExponentialMovingAverage:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Within, the module has the averaged weights; afterwards its own again, also after an error."""
+        """A context in which the module has the averaged parameters; afterwards, also after an error, its own."""
         parameters = self.module.parameters()
         own = [parameter.data for parameter in parameters]
         for parameter, average in zip(parameters, self.average, strict=True):
@@ -325,7 +329,7 @@ class ExponentialMovingAverage:
                 parameter.data = array
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs."""
+        """The state needed to resume: the number of updates and the averaged arrays."""
         return {"updates": self.updates, "average": [to_device(average, "cpu").copy() for average in self.average]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The backward pass: gradients of a result with respect to everything that it was computed from.
+"""The backward pass: gradients of a result with respect to its inputs.
 
 By the chain rule the gradient of a tensor is the sum, over all operations that used it, of their vector-Jacobian
 products. So a node is processed after all nodes that used its output: in reverse topological order. (Take b = a + a,
@@ -47,7 +47,7 @@ def _topological_order(roots: list[GradTarget], wanted: Targets | None) -> tuple
             if isinstance(target, Node):
                 if not target.inputs:
                     raise RuntimeError(
-                        f"{target.operation.public}: the graph behind it was freed by an earlier backward(); "
+                        f"{target.operation.public}: its graph was freed by an earlier backward(); "
                         "compute the result again, or use tg.grad, which keeps the graph"
                     )
                 stack.append((target, True))
@@ -56,13 +56,15 @@ def _topological_order(roots: list[GradTarget], wanted: Targets | None) -> tuple
 
 
 def _backward_pass(seeds: list[tuple[Tensor, Tensor]], wanted: Targets | None, create_graph: bool) -> Gradients:
-    """The gradients at ``wanted`` of the sum of <output, seed> over ``seeds``. ``wanted`` None: at every leaf, and the
-    graph is freed as the pass proceeds."""
+    """The gradients of the sum of <output, seed> over ``seeds`` with respect to ``wanted``. None: with respect to every
+    leaf, and the graph is freed as the pass proceeds."""
     gradients: Gradients = {}
 
     def accumulate(target: GradTarget, gradient: Tensor | None) -> None:
         present = gradients.get(target)
-        gradients[target] = gradient if present is None else present if gradient is None else add(present, gradient)
+        if present is not None and gradient is not None:
+            gradient = add(present, gradient)
+        gradients[target] = present if gradient is None else gradient
 
     with grad_mode(create_graph):
         order, needed = _topological_order([output.grad_target for output, _ in seeds if output.requires_grad], wanted)
@@ -78,7 +80,7 @@ def _backward_pass(seeds: list[tuple[Tensor, Tensor]], wanted: Targets | None, c
                     accumulate(parent, node.vjp(index, gradient, options))
             if wanted is None:
                 node.release()
-            del node, gradient, parent, options
+            del node, gradient, parent, options  # so that released arrays are freed before the next node
     return gradients
 
 
@@ -92,7 +94,7 @@ def _seed(caller: str, output: Tensor, given: Tensor | None) -> Tensor:
         return Tensor(array_module(output.data).ones_like(output.data))
     if not isinstance(given, Tensor) or given.shape != output.shape:
         raise ValueError(
-            f"{caller}: an output of shape {output.shape} needs a gradient to begin with, "
+            f"{caller}: an output of shape {output.shape} requires an initial gradient, "
             f"a Tensor of shape {output.shape}, got {described(given)}"
         )
     return given if given.dtype == output.dtype else given.astype(output.dtype)
@@ -149,10 +151,11 @@ def backward(output: Tensor, gradient: Tensor | None = None) -> None:
     """Add the gradient of ``output`` to ``.grad`` of every leaf that requires gradients, and free the graph.
 
     ``gradient``, of the shape of ``output``: the vector of the vector-Jacobian product (default: 1, for an output of
-    one element). First order only: a ``.grad`` with a graph behind it would hold the leaf that holds it, a reference
-    cycle. Raises ``RuntimeError`` if ``output`` does not require gradients, if the graph was freed by an earlier
-    ``backward``, or if the data of one of its tensors was replaced, and ``ValueError`` if ``gradient`` is missing or
-    has another shape.
+    one element). First order only: a ``.grad`` with a graph would reference its own leaf, a reference cycle.
+
+    Raises ``RuntimeError`` if ``output`` does not require gradients, if the graph was freed by an earlier ``backward``,
+    or if the data of one of its tensors was replaced, and ``ValueError`` if ``gradient`` is missing or has another
+    shape.
     """
     if not output.requires_grad:
         raise RuntimeError("backward: this tensor does not require gradients (requires_grad is False)")

@@ -4,7 +4,8 @@ For y = f(x) and a scalar L computed from y, with g = dL/dy, the chain rule give
 
     dL/dx = g . df/dx          (the vector-Jacobian product: a row vector g times the Jacobian)
 
-An operation is a function that computes its value, decorated with one vector-Jacobian product (VJP) per input::
+An operation is a function that computes its value, decorated with one vector-Jacobian product (VJP) per input (the
+decorator ``elementwise`` is ``operation`` with broadcasting, see ``broadcasting.py``)::
 
     @elementwise(lambda g, x, y: g * y,
                  lambda g, x, y: g * x)
@@ -47,7 +48,7 @@ class Node:
         self.output = output if operation.keeps_output else None
 
     def vjp_options(self, g: Tensor | None) -> Options:
-        """The options of the vector-Jacobian products of ``g``, among them what they share."""
+        """The options of the vector-Jacobian products of ``g``, including the intermediate arrays that they share."""
         if g is None or self.operation.shared is None:
             return self.options
         return {**self.options, "shared": without_underflow(self.operation.shared, g, *self.inputs, **self.options)}
@@ -60,7 +61,7 @@ class Node:
         if g is None or vjp is None:
             return None
         options = self.vjp_options(g) if options is None else options
-        # The output is a tensor of this node, so that derivatives are taken of it too.
+        # The output is attached to this node, so that the VJP can be differentiated through it too.
         output = (Tensor(self.output, node=self),) if operation.keeps_output else ()
         gradient = vjp(g, *((index,) if operation.variadic else ()), *output, *self.inputs, **options)
         if gradient.data.shape != x.data.shape:
@@ -116,20 +117,21 @@ class Operation:
         return output
 
 
-def operation(*vjps: Callable[..., Tensor] | None, **traits: Any) -> Decorator:
-    """Make a differentiable operation of the decorated function, its value on arrays.
+def operation(*vjps: Callable[..., Tensor] | None, **further: Any) -> Decorator:
+    """Decorator: turns a function of arrays into a differentiable operation on tensors.
 
     ``vjps``: for each of the function's first arguments (the inputs; the others are options) the vector-Jacobian
     product ``vjp(g, *inputs, **options)``, or None if the operation is piecewise constant in that input.
 
-    Traits (default: False or None):
+    Further options (default: False or None):
 
     * ``keeps_output``: the VJPs take the operation's own value after ``g``;
-    * ``linear``: the operation is linear in each input, so its VJPs are adjoints;
+    * ``linear``: the operation is linear in each input (apart from a bias), so its VJPs are adjoints;
     * ``variadic``: the operation takes any number of inputs, and its one VJP their index after ``g``;
     * ``prepare(name, inputs) -> inputs``: applied to the inputs first, for instance to broadcast them;
-    * ``shared(g, *inputs, **options)``: what several VJPs need, arrays that count as constant. It is computed once per
-      node and backward pass and passed to each VJP as the option ``shared``.
+    * ``shared(g, *inputs, **options)``: intermediate arrays for several VJPs, computed once per node and backward pass
+      and passed to each VJP as the option ``shared``. They are outside the graph, so the derivatives of the VJPs must
+      take their dependence on g and the inputs into account.
 
     Raises ``ValueError`` if an operation of the same name exists.
     """
@@ -138,7 +140,7 @@ def operation(*vjps: Callable[..., Tensor] | None, **traits: Any) -> Decorator:
         name = value.__name__
         if name in REGISTRY:
             raise ValueError(f"operation: there is an operation {name!r} already, in {REGISTRY[name].value.__module__}")
-        made = REGISTRY[name] = Operation(value, vjps, **traits)
+        made = REGISTRY[name] = Operation(value, vjps, **further)
 
         @functools.wraps(value)
         def function(*args: Parameters.args, **options: Parameters.kwargs) -> Tensor:
