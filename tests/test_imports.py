@@ -25,7 +25,7 @@ def packages(modules: set[str]) -> set[str]:
 def test_an_import_loads_numpy_alone_of_the_dependencies():
     numpy = loaded("import numpy")
     added = loaded("import numpy, tinygen") - numpy
-    assert packages(added) - sys.stdlib_module_names == {"numpy", "tinygen"}
+    assert packages(added) - sys.stdlib_module_names - {"numpy"} == {"tinygen"}
 
 
 def test_an_import_loads_no_subpackage_and_no_random_numbers():

@@ -27,10 +27,6 @@ from tinygen.autograd.derivatives import hessian as hessian
 from tinygen.autograd.derivatives import hvp as hvp
 from tinygen.autograd.derivatives import jacobian as jacobian
 from tinygen.autograd.engine import grad as grad
-from tinygen.autograd.gradcheck import GradcheckError as GradcheckError
-from tinygen.autograd.gradcheck import gradcheck as gradcheck
-from tinygen.autograd.gradcheck import gradgradcheck as gradgradcheck
-from tinygen.autograd.graph import graph_dot as graph_dot
 from tinygen.autograd.recording import no_grad as no_grad
 from tinygen.autograd.tensor import Tensor as Tensor
 from tinygen.autograd.tensor import tensor as tensor
@@ -106,6 +102,10 @@ if TYPE_CHECKING:
     from tinygen import optim as optim
     from tinygen import plotting as plotting
     from tinygen import training as training
+    from tinygen.autograd.gradcheck import GradcheckError as GradcheckError
+    from tinygen.autograd.gradcheck import gradcheck as gradcheck
+    from tinygen.autograd.gradcheck import gradgradcheck as gradgradcheck
+    from tinygen.autograd.graph import graph_dot as graph_dot
     from tinygen.checkpoint import load as load
     from tinygen.checkpoint import save as save
 
@@ -113,7 +113,8 @@ __version__ = "0.1.0"
 
 _SUBPACKAGES = ["checkpoint", "data", "divergences", "evaluation", "functional", "likelihoods", "models", "nn"]
 _SUBPACKAGES += ["objectives", "optim", "plotting", "training"]
-_IN_SUBPACKAGES = {"load": "checkpoint", "save": "checkpoint"}
+_IN_SUBPACKAGES = {"load": "checkpoint", "save": "checkpoint", "graph_dot": "autograd.graph"}
+_IN_SUBPACKAGES |= dict.fromkeys(["gradcheck", "gradgradcheck", "GradcheckError"], "autograd.gradcheck")
 
 if not TYPE_CHECKING:  # a type checker would take every name for one that this function returns
 

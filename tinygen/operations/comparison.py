@@ -19,8 +19,7 @@ def nondifferentiable(value: Callable[Parameters, Array]) -> Callable[Parameters
     Its positional arguments are operands, its keywords options. Raises ``TypeError`` for operands for which it is not
     defined, ``ValueError`` for shapes that do not broadcast.
     """
-    name, signature = value.__name__.strip("_"), inspect.signature(value)
-    operands = [p.name for p in signature.parameters.values() if p.annotation in (Array, p.empty)]
+    name = value.__name__.strip("_")
 
     @functools.wraps(value)
     def function(*args: Parameters.args, **options: Parameters.kwargs) -> Tensor:
@@ -33,7 +32,10 @@ def nondifferentiable(value: Callable[Parameters, Array]) -> Callable[Parameters
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
 
-    vars(function)["__signature__"] = of_tensors(signature, operands)
+    if inspect.isfunction(value):
+        signature = inspect.signature(value)
+        operands = [p.name for p in signature.parameters.values() if p.annotation is Array]
+        vars(function)["__signature__"] = of_tensors(signature, operands)
     return function
 
 
