@@ -73,6 +73,14 @@ SIZES = {
 }
 LEEWAY = 1.15
 
+CPU_CONVOLUTION = ["convolution", "mec", "row_gemm", "full_window", "layout"]
+BUDGETS = {  # lines of code without leeway
+    "reference convolution": (["kernels/convolution.py", "kernels/convolution_taps.py"], 110),
+    "reference kernels": (["kernels/*.py"], 400),
+    "CPU kernels": (["kernels/cpu/*.py"], 690),
+    "CPU convolution": ([f"kernels/cpu/{name}.py" for name in CPU_CONVOLUTION], 240),
+}
+
 
 def in_library(page: Path) -> str:
     return page.relative_to(ROOT / "tinygen").as_posix()
@@ -199,3 +207,12 @@ def test_the_engine_stays_small(subject):
     pages = [page for page in LIBRARY for place in places if (in_library(page) + "/").startswith(place + "/")]
     assert pages
     assert count(*pages) <= LEEWAY * bound
+
+
+@pytest.mark.parametrize("subject", BUDGETS)
+def test_the_kernels_keep_their_budgets(subject):
+    places, bound = BUDGETS[subject]
+    found = [[page for page in LIBRARY if Path(in_library(page)).match(place)] for place in places]
+    assert all(found)
+    pages = [page for matching in found for page in matching]
+    assert count(*pages) <= bound

@@ -242,9 +242,11 @@ def test_a_state_that_is_refused_changes_nothing():
 @pytest.mark.parametrize("make", [optim.SGD, optim.RMSprop, optim.Adam])
 @pytest.mark.parametrize("shape", [(1,), (5, 3), ()])
 def test_a_gradient_that_would_broadcast_is_refused_and_no_parameter_changes(make, shape):
-    first, second = nn.Parameter(np.ones(3)), nn.Parameter(np.ones(3))
+    """Such as one that was computed before the parameter's data took another shape."""
+    first, second = nn.Parameter(np.ones(3)), nn.Parameter(np.ones(shape))
     optimizer = make([first, second], lr=0.1)
     first.grad, second.grad = tg.ones(3), tg.ones(shape)
+    second.data = np.ones(3)
     with pytest.raises(ValueError, match=r"step: the gradient of a parameter of shape \(3,\) has shape \("):
         optimizer.step()
     assert optimizer.steps == [0, 0]
@@ -271,15 +273,9 @@ def test_an_average_refuses_a_weight_that_would_broadcast():
 
 
 @pytest.mark.parametrize("make", [optim.Adam, lambda params: optim.SGD(params, lr=0.1), optim.RMSprop])
-def test_half_precision_and_gradients_that_are_no_tensors_are_refused(make):
+def test_half_precision_is_refused(make):
     with pytest.raises(TypeError, match="must be float32 or float64, got float16"):
         make([tg.zeros(2, dtype="float16", requires_grad=True)])
-    parameter = tg.zeros(2, requires_grad=True)
-    parameter.grad = np.ones(2)
-    with pytest.raises(TypeError, match="step: a parameter's grad must be a Tensor or None, got ndarray"):
-        make([parameter]).step()
-    with pytest.raises(TypeError, match="clip_grad_norm: a parameter's grad must be a Tensor or None, got ndarray"):
-        optim.clip_grad_norm([parameter], 1.0)
 
 
 def test_a_state_without_the_moments_of_its_steps_is_refused():

@@ -33,13 +33,6 @@ def _leaves(function: str, params: Any) -> list[Tensor]:
     return listed
 
 
-def _gradient(function: str, parameter: Tensor) -> Tensor | None:
-    """The gradient of ``parameter``; ``TypeError`` where a user's code assigned something else than a tensor."""
-    if not isinstance(parameter.grad, Tensor | None):
-        raise TypeError(f"{function}: a parameter's grad must be a Tensor or None, got {described(parameter.grad)}")
-    return parameter.grad
-
-
 class _Number:
     """An attribute that is a number in [low, below), whoever sets it: NumPy's scalars would promote the weights."""
 
@@ -95,9 +88,8 @@ class Optimizer:
         """Change every parameter that has a gradient."""
         due, moves = [], []
         for parameter, state in zip(self.params, self.state, strict=True):
-            gradient = _gradient("step", parameter)
-            if gradient is not None:
-                for name, array in {"gradient": gradient, **state}.items():
+            if parameter.grad is not None:
+                for name, array in {"gradient": parameter.grad, **state}.items():
                     _check_shape("step", name, array.shape, parameter)
         for index, parameter in enumerate(self.params):
             if parameter.grad is not None:
@@ -239,12 +231,9 @@ class Adam(Optimizer):
         self._betas = first, second
 
     def all_updated(self, moves: list[tuple[Array, Array, dict[str, Array], int]]) -> list[Array]:
-        if not moves:
-            return []
-        parameters, gradients, states, steps = map(list, zip(*moves, strict=True))
-        means, squares = [state["mean"] for state in states], [state["square"] for state in states]
-        rates = [self._rates(t) for t in steps]
-        return adam_update(parameters, gradients, means, squares, rates, self.betas, self.weight_decay)
+        arrays = [(parameter, gradient, state["mean"], state["square"]) for parameter, gradient, state, _ in moves]
+        rates = [self._rates(t) for *_, t in moves]
+        return adam_update(arrays, rates, self.betas, self.weight_decay)
 
     def _rates(self, t: int) -> tuple[float, float]:
         """a and e with lr m^ / (sqrt(v^) + eps) = a m / (sqrt(v) + e)."""
@@ -282,7 +271,7 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
     if not max_norm >= 0:
         raise ValueError(f"clip_grad_norm: max_norm must be a number from 0, got {max_norm}")
     leaves = dict.fromkeys(_leaves("clip_grad_norm", params))  # a shared parameter counts once
-    with_grad = [(parameter, g) for parameter in leaves if (g := _gradient("clip_grad_norm", parameter)) is not None]
+    with_grad = [(parameter, g) for parameter in leaves if (g := parameter.grad) is not None]
     squares = [(g.data.astype("float64") ** 2).sum() for _, g in with_grad]
     norm = math.sqrt(sum(squares))  # a single transfer from the device, not one per parameter
     if not math.isfinite(norm):

@@ -609,3 +609,21 @@ def test_no_grad_can_be_used_again_and_within_itself():
         @tg.no_grad()
         def doubles():
             yield x * 2
+
+
+@pytest.mark.parametrize(
+    ("gradient", "error", "message"),
+    [
+        (np.ones(2), TypeError, "grad: must be a Tensor or None, got ndarray"),
+        ("a", TypeError, "grad: must be a Tensor or None, got str 'a'"),
+        (tg.ones(3), ValueError, r"grad: must have the shape of the tensor, \(2,\), got \(3,\)"),
+        (tg.ones(1), ValueError, r"grad: must have the shape of the tensor, \(2,\), got \(1,\)"),
+    ],
+)
+def test_a_gradient_is_a_tensor_of_the_same_shape(gradient, error, message):
+    x = tg.zeros(2, requires_grad=True)
+    x.grad = tg.ones(2)
+    with pytest.raises(error, match=message):
+        x.grad = gradient
+    assert x.grad.numpy().tolist() == [1.0, 1.0]
+    x.grad = None

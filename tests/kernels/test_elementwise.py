@@ -9,7 +9,7 @@ import pytest
 from tinygen.kernels import elementwise
 from tinygen.kernels.adam import adam_update
 from tinygen.kernels.cpu import parallel
-from tinygen.kernels.cpu.blocked import BLOCK, apply_blocked
+from tinygen.kernels.cpu.blocked import BLOCK, blocked
 
 LARGE = 12 * BLOCK + 7  # enough blocks for two threads, and one that is not full
 
@@ -89,6 +89,15 @@ def test_a_fast_derivative_computes_what_the_reference_computes(name):
     np.testing.assert_allclose(fast(g, y), reference(g, y), rtol=1e-6)
 
 
+def test_masked_numbers_are_zero_also_where_they_are_not_finite():
+    x = numbers(LARGE)
+    x[:3] = np.nan, np.inf, -np.inf
+    condition = numbers(LARGE, seed=1) > 0
+    condition[:3] = False
+    np.testing.assert_array_equal(elementwise.masked(condition, x), np.where(condition, x, 0))
+    np.testing.assert_array_equal(elementwise.masked.reference(condition, x), np.where(condition, x, 0))
+
+
 def batch_last(x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(x.transpose(2, 1, 3, 0)).transpose(3, 1, 0, 2)
 
@@ -122,11 +131,13 @@ def test_all_arrays_are_cut_into_the_same_blocks():
     x, y = np.arange(2 * BLOCK + 5.0), np.ones(2 * BLOCK + 5)
     sizes = []
 
-    def add(out: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
+    @blocked()
+    def add_scaled(out: np.ndarray, x: np.ndarray, y: np.ndarray, factor: float) -> None:
         sizes.append(out.size)
-        np.add(x, y, out=out)
+        np.multiply(y, factor, out=out)
+        out += x
 
-    np.testing.assert_array_equal(apply_blocked(add, np.empty_like(x), x, y), x + 1)
+    np.testing.assert_array_equal(add_scaled(x, y, 3.0), x + 3)
     assert sum(sizes) == x.size
     assert max(sizes) <= BLOCK
     assert max(sizes) - min(sizes) <= 1
@@ -158,28 +169,29 @@ def test_adam_follows_its_formula_and_does_not_change_parameter_and_gradient(upd
         given.setflags(write=False)
         correction = math.sqrt(1 - 0.99**step)
         rates = [(0.1 * correction / (1 - 0.9**step), 1e-8 * correction)]
-        (parameter,) = update([parameter], [given], [mean], [square], rates, (0.9, 0.99), weight_decay)
+        (parameter,) = update([(parameter, given, mean, square)], rates, (0.9, 0.99), weight_decay)
     np.testing.assert_allclose(parameter, expected, rtol=1e-9)
 
 
-def test_adam_changes_many_parameters_as_it_changes_each():
-    """For parameters split among the threads or not, in equal and in different memory orders."""
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_adam_changes_many_parameters_as_it_changes_each(order):
+    """For parameters split among the threads or not, with both moments in one memory order or not."""
     shapes = [(BLOCK + 5,), (7,), (), (300, 500), (1, 3)]
 
-    def arguments() -> list[list]:
-        parameters, gradients, means = (
-            [np.asarray(numbers(*s, seed=10 * t + i)) for t, s in enumerate(shapes)] for i in range(3)
-        )
-        parameters, means = ([np.array(x, order="F") for x in each] for each in (parameters, means))
-        squares = [np.array(numbers(*s, seed=t) ** 2) for t, s in enumerate(shapes)]
-        return [parameters, gradients, means, squares, [(0.1 + t, 1e-8) for t in range(len(shapes))]]
+    def arrays(first_seed: int, order: str) -> list[np.ndarray]:
+        return [np.array(numbers(*s, seed=first_seed + t), order=order) for t, s in enumerate(shapes)]
+
+    def arguments() -> list[tuple]:
+        squares = [np.asarray(x * x) for x in arrays(30, order)]
+        return list(zip(arrays(0, "F"), arrays(10, "C"), arrays(20, "F"), squares, strict=True))
 
     together, alone = arguments(), arguments()
-    for index, new in enumerate(adam_update(*together, (0.9, 0.99), 0.0)):
-        one = [each[index : index + 1] for each in alone]
-        np.testing.assert_array_equal(new, adam_update(*one, (0.9, 0.99), 0.0)[0])
-        for after, expected in zip(together[2:4], alone[2:4], strict=True):
-            np.testing.assert_array_equal(after[index], expected[index])
+    rates = [(0.1 + t, 1e-8) for t in range(len(shapes))]
+    found = adam_update(together, rates, (0.9, 0.99), 0.0)
+    for new, (*_, mean, square), one, rate in zip(found, together, alone, rates, strict=True):
+        np.testing.assert_array_equal(new, adam_update([one], [rate], (0.9, 0.99), 0.0)[0])
+        np.testing.assert_array_equal(mean, one[2])
+        np.testing.assert_array_equal(square, one[3])
 
 
 @pytest.mark.parametrize("kind", ["uint8", "int64", "bool"])

@@ -1,4 +1,4 @@
-"""Pooling's kernels: right by definition, adjoint to each other, and the same on every array module."""
+"""The kernels of pooling: they follow their definitions, are adjoint to each other, and equal the reference."""
 
 import itertools
 
@@ -8,6 +8,7 @@ import pytest
 from tinygen.kernels import pooling
 from tinygen.kernels.cpu import parallel
 from tinygen.kernels.cpu import pooling as cpu
+from tinygen.kernels.windows import Geometry
 
 # size, kernel, stride, padding, ceil_mode
 WINDOWS = [
@@ -22,15 +23,17 @@ WINDOWS = [
 ]
 
 
-def geometry(window: tuple) -> tuple:
+def sizes(window: tuple) -> tuple:
+    """Size, kernel size, geometry and output size."""
     size, kernel, stride, padding, ceil_mode = window
-    return size, kernel, stride, padding, pooling.pool_output_size(size, kernel, stride, padding, (1, 1), ceil_mode)
+    geometry = Geometry(stride, padding, (1, 1), 1)
+    return size, kernel, geometry, pooling.pool_output_size(size, kernel, geometry, ceil_mode)
 
 
-def windows_of(size, kernel, stride, padding, output):
+def windows_of(size, kernel, geometry, output):
     """(r, c, rows, columns): the pixels inside the image of each output pixel's window."""
     for r, c in itertools.product(*map(range, output)):
-        first = [stride[a] * (r, c)[a] - padding[a] for a in (0, 1)]
+        first = [geometry.stride[a] * (r, c)[a] - geometry.padding[a] for a in (0, 1)]
         yield r, c, *(slice(max(first[a], 0), min(first[a] + kernel[a], size[a])) for a in (0, 1))
 
 
@@ -50,40 +53,35 @@ def images(*shape: int) -> np.ndarray:
     ],
 )
 def test_output_size_counts_windows_that_fit(size, kernel, stride, padding, dilation, ceil_mode, expected):
-    arguments = [(value, value) for value in (size, kernel, stride, padding, dilation)]
-    assert pooling.pool_output_size(*arguments, ceil_mode) == (expected, expected)
+    size, kernel, *geometry = ((value, value) for value in (size, kernel, stride, padding, dilation))
+    assert pooling.pool_output_size(size, kernel, Geometry(*geometry, 1), ceil_mode) == (expected, expected)
 
 
 @pytest.mark.parametrize("window", WINDOWS)
 def test_the_mean_of_each_window_counts_its_pixels_in_the_image(window):
-    size, kernel, stride, padding, output = geometry(window)
+    size, kernel, geometry, output = sizes(window)
     x = images(3, 2, *size)
-    divisors = pooling.avg_pool2d_divisors(size, kernel, stride, padding, output, False, None)
-    y = pooling.avg_pool2d(x, kernel, stride, padding, output, divisors)
-    for r, c, rows, columns in windows_of(size, kernel, stride, padding, output):
+    divisors = pooling.avg_pool2d_divisors(size, kernel, geometry, output, False)
+    y = pooling.avg_pool2d(x, kernel, geometry, output, divisors)
+    for r, c, rows, columns in windows_of(size, kernel, geometry, output):
         np.testing.assert_allclose(y[:, :, r, c], x[:, :, rows, columns].mean(axis=(2, 3)))
 
 
 def test_padding_counts_in_the_mean_but_what_lies_beyond_it_does_not():
-    size, kernel, stride, padding, output = geometry(((3, 3), (3, 3), (2, 2), (1, 1), True))
+    size, kernel, geometry, output = sizes(((3, 3), (3, 3), (2, 2), (1, 1), True))
     assert output == (2, 2)
-    counted = pooling.avg_pool2d_divisors(size, kernel, stride, padding, output, True, None)
+    counted = pooling.avg_pool2d_divisors(size, kernel, geometry, output, True)
     assert counted == 9
-    size, kernel, stride, padding, output = geometry(((4, 4), (3, 3), (2, 2), (1, 1), True))
-    counted = pooling.avg_pool2d_divisors(size, kernel, stride, padding, output, True, None)
+    size, kernel, geometry, output = sizes(((4, 4), (3, 3), (2, 2), (1, 1), True))
+    counted = pooling.avg_pool2d_divisors(size, kernel, geometry, output, True)
     np.testing.assert_array_equal(counted, [[9, 9, 6], [9, 9, 6], [6, 6, 4]])
-
-
-def test_a_divisor_of_ones_own_overrides_all_counting():
-    arguments = ((4, 4), (3, 3), (2, 2), (1, 1), (3, 3))
-    assert pooling.avg_pool2d_divisors(*arguments, True, 5) == 5
 
 
 @pytest.mark.parametrize("window", WINDOWS)
 def test_mean_and_its_adjoint_are_adjoint(window):
-    size, *rest = geometry(window)
+    size, *rest = sizes(window)
     x, g = images(3, 2, *size), images(3, 2, *rest[-1])[::-1]
-    divisors = pooling.avg_pool2d_divisors(size, *rest, True, None)
+    divisors = pooling.avg_pool2d_divisors(size, *rest, True)
     y, back = pooling.avg_pool2d(x, *rest, divisors), pooling.avg_pool2d_adjoint(g, size, *rest, divisors)
     np.testing.assert_allclose(np.vdot(y, g), np.vdot(x, back))
 
@@ -91,9 +89,9 @@ def test_mean_and_its_adjoint_are_adjoint(window):
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("threads", [1, 3])
 def test_mean_is_the_same_however_many_threads_share_the_channels(window, threads, monkeypatch):
-    size, *rest = geometry(window)
+    size, *rest = sizes(window)
     x, g = images(3, 5, *size).astype("float32"), images(3, 5, *rest[-1]).astype("float32")
-    divisors = pooling.avg_pool2d_divisors(size, *rest, True, None)
+    divisors = pooling.avg_pool2d_divisors(size, *rest, True)
     expected = pooling.avg_pool2d(x, *rest, divisors), pooling.avg_pool2d_adjoint(g, size, *rest, divisors)
     monkeypatch.setattr(cpu, "PARALLEL_MIN_PIXELS", 0)
     monkeypatch.setattr(parallel, "threads", lambda: threads)
@@ -105,41 +103,41 @@ def test_mean_is_the_same_however_many_threads_share_the_channels(window, thread
 
 @pytest.mark.parametrize("window", WINDOWS)
 def test_the_indices_point_at_the_largest_pixel(window):
-    size, kernel, stride, padding, output = geometry(window)
+    size, kernel, geometry, output = sizes(window)
     x = images(3, 2, *size)
-    indices = pooling.max_pool2d_indices(x, kernel, stride, padding, (1, 1), output)
+    indices = pooling.max_pool2d_indices(x, kernel, geometry, output)
     y = pooling.gather2d(x, indices)
-    for r, c, rows, columns in windows_of(size, kernel, stride, padding, output):
+    for r, c, rows, columns in windows_of(size, kernel, geometry, output):
         np.testing.assert_array_equal(y[:, :, r, c], x[:, :, rows, columns].max(axis=(2, 3)))
 
 
 def test_of_equal_pixels_the_first_in_reading_order_is_the_largest():
     x = np.array([[[[1.0, 3.0, 3.0], [3.0, 0.0, 3.0]]]])
-    assert pooling.max_pool2d_indices(x, (2, 3), (1, 1), (0, 0), (1, 1), (1, 1)).item() == 1
+    assert pooling.max_pool2d_indices(x, (2, 3), Geometry((1, 1), (0, 0), (1, 1), 1), (1, 1)).item() == 1
 
 
 def test_nan_is_larger_than_any_number():
     x = np.array([[[[1.0, np.nan], [np.inf, 0.0]]]])
-    assert pooling.max_pool2d_indices(x, (2, 2), (1, 1), (0, 0), (1, 1), (1, 1)).item() == 1
+    assert pooling.max_pool2d_indices(x, (2, 2), Geometry((1, 1), (0, 0), (1, 1), 1), (1, 1)).item() == 1
 
 
 def test_padding_is_never_the_largest():
     x = np.full((1, 1, 2, 2), -np.inf)
-    indices = pooling.max_pool2d_indices(x, (2, 2), (1, 1), (1, 1), (1, 1), (3, 3))
+    indices = pooling.max_pool2d_indices(x, (2, 2), Geometry((1, 1), (1, 1), (1, 1), 1), (3, 3))
     np.testing.assert_array_equal(indices[0, 0], [[0, 0, 1], [0, 0, 1], [2, 2, 3]])
 
 
-def test_a_window_that_meets_only_padding_points_nowhere():
-    indices = pooling.max_pool2d_indices(np.ones((1, 1, 1, 2)), (2, 2), (1, 1), (1, 1), (2, 2), (1, 2))
+def test_a_window_of_padding_only_has_index_minus_one():
+    indices = pooling.max_pool2d_indices(np.ones((1, 1, 1, 2)), (2, 2), Geometry((1, 1), (1, 1), (2, 2), 1), (1, 2))
     np.testing.assert_array_equal(indices, np.full((1, 1, 1, 2), -1))
 
 
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("shape", [(3, 2), (1, 1), (40, 60)])
-def test_taking_and_putting_pixels_is_the_same_on_any_array_module(window, shape):
-    size, kernel, stride, padding, output = geometry(window)
+def test_fast_gather_and_scatter_compute_what_the_reference_computes(window, shape):
+    size, kernel, geometry, output = sizes(window)
     x, g = images(*shape, *size), images(*shape, *output)
-    indices = pooling.max_pool2d_indices(x, kernel, stride, padding, (1, 1), output)
+    indices = pooling.max_pool2d_indices(x, kernel, geometry, output)
     np.testing.assert_array_equal(pooling.gather2d(x, indices), pooling.gather2d.reference(x, indices))
     np.testing.assert_allclose(
         pooling.scatter_add2d(g, indices, size), pooling.scatter_add2d.reference(g, indices, size), atol=1e-12
@@ -147,18 +145,18 @@ def test_taking_and_putting_pixels_is_the_same_on_any_array_module(window, shape
 
 
 @pytest.mark.parametrize("window", WINDOWS)
-def test_taking_and_putting_pixels_are_adjoint(window):
-    size, kernel, stride, padding, output = geometry(window)
+def test_gather_and_scatter_are_adjoint(window):
+    size, kernel, geometry, output = sizes(window)
     x, g = images(3, 2, *size), images(3, 2, *output)[::-1]
-    indices = pooling.max_pool2d_indices(x, kernel, stride, padding, (1, 1), output)
+    indices = pooling.max_pool2d_indices(x, kernel, geometry, output)
     taken, put = pooling.gather2d(x, indices), pooling.scatter_add2d(g, indices, size)
     np.testing.assert_allclose(np.vdot(taken, g), np.vdot(x, put))
 
 
 def test_an_empty_batch_is_pooled_to_an_empty_batch():
     x = np.zeros((0, 2, 4, 4))
-    window = ((2, 2), (2, 2), (0, 0))
-    assert pooling.avg_pool2d(x, *window, (2, 2), 4.0).shape == (0, 2, 2, 2)
-    indices = pooling.max_pool2d_indices(x, *window, (1, 1), (2, 2))
+    window = ((2, 2), Geometry((2, 2), (0, 0), (1, 1), 1), (2, 2))
+    assert pooling.avg_pool2d(x, *window, 4.0).shape == (0, 2, 2, 2)
+    indices = pooling.max_pool2d_indices(x, *window)
     assert pooling.gather2d(x, indices).shape == (0, 2, 2, 2)
     assert pooling.scatter_add2d(np.zeros((0, 2, 2, 2)), indices, (4, 4)).shape == (0, 2, 4, 4)

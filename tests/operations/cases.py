@@ -347,7 +347,12 @@ case("F.avg_pool2d", lambda x: F.avg_pool2d(x, 3, 2, 1, True, False), normal(1, 
 case("F.avg_pool2d", lambda x: F.avg_pool2d(x, 2, divisor_override=3), normal(1, 1, 4, 4))
 case("F.max_pool2d", lambda x: F.max_pool2d(x, 2, 1, dilation=(2, 1)), normal(1, 1, 4, 3))
 case("F.max_pool2d", lambda x: F.max_pool2d(x, 3, 2, 1, 2, True), normal(1, 1, 6, 5))
-WINDOWS = {"kernel_size": (2, 3), "stride": (2, 1), "padding": (1, 0), "output_size": (2, 2), "divisors": 6.0}
+WINDOWS = {
+    "kernel_size": (2, 3),
+    "geometry": Geometry((2, 1), (1, 0), (1, 1), 1),
+    "output_size": (2, 2),
+    "divisors": 6.0,
+}
 case(
     "the adjoint of average pooling",
     lambda x: pooling.avg_pool2d_adjoint(x, size=(3, 4), **WINDOWS),

@@ -33,13 +33,13 @@ class Tensor(Operators):
     ``x.data = array`` do not copy the array, which is read-only once it is part of a graph; ``tg.tensor`` does.
     """
 
-    __slots__ = ("__weakref__", "_data", "_requires_grad", "grad", "node")
+    __slots__ = ("__weakref__", "_data", "_grad", "_requires_grad", "node")
 
     __array_ufunc__ = None  # ``array + tensor`` calls Tensor.__radd__, and ``np.sin(tensor)`` is a TypeError
 
     def __init__(self, data: Array, *, requires_grad: bool = False, node: Node | None = None) -> None:
         self._data: np.ndarray = data if type(data) is np.ndarray else _array("Tensor", data)
-        self.grad: Tensor | None = None
+        self._grad: Tensor | None = None
         self.node = node
         self._requires_grad = node is not None
         if requires_grad is not False:
@@ -52,6 +52,19 @@ class Tensor(Operators):
         self._data = array
 
     data = property(attrgetter("_data"), _replace_data, doc="The array; replacing it is detected by the backward pass.")
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that ``backward`` stored, a tensor of this shape; None before. ``backward`` adds to it."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, gradient: Tensor | None) -> None:
+        if gradient is not None and not isinstance(gradient, Tensor):
+            raise TypeError(f"grad: must be a Tensor or None, got {described(gradient)}")
+        if gradient is not None and gradient.shape != self.shape:
+            raise ValueError(f"grad: must have the shape of the tensor, {self.shape}, got {gradient.shape}")
+        self._grad = gradient
 
     @property
     def requires_grad(self) -> bool:

@@ -7,11 +7,10 @@ import numpy as np
 
 from tinygen.backend import Array, array_module
 from tinygen.kernels.cpu import elementwise as cpu
-from tinygen.kernels.dispatch import fast_on_cpu
-from tinygen.kernels.fusion import fused
+from tinygen.kernels.dispatch import fast_on_cpu, fused
 
 
-def _floating(*arrays: Array, **options: Array) -> bool:
+def _floats(*arrays: Array, **options: Array) -> bool:
     return all(array.dtype.kind == "f" for array in arrays)
 
 
@@ -23,14 +22,14 @@ def elu(x: Array, alpha: float) -> Array:
     return xp.where(x > 0, x, alpha * xp.expm1(xp.minimum(x, 0)))
 
 
-@fast_on_cpu(cpu.elu_derivative, when=lambda g, y, alpha: _floating(g, y) and alpha == 1)
+@fast_on_cpu(cpu.elu_derivative, when=lambda g, y, alpha: _floats(g, y) and alpha == 1)
 @fused
 def elu_derivative(g: Array, y: Array, alpha: float) -> Array:
     """g times the derivative of elu at the x where its value is y: 1 where y > 0, else y + alpha (for alpha > 0)."""
     return g * array_module(y).where(y > 0, 1, y + alpha)
 
 
-@fast_on_cpu(cpu.sigmoid, when=_floating)
+@fast_on_cpu(cpu.sigmoid, when=_floats)
 @fused
 def sigmoid(x: Array) -> Array:
     """1 / (1 + e^-x); where x < 0 computed as e^x / (1 + e^x), so that no exponential overflows."""
@@ -39,7 +38,7 @@ def sigmoid(x: Array) -> Array:
     return xp.where(x < 0, tail, 1) / (tail + 1)
 
 
-@fast_on_cpu(cpu.softplus, when=_floating)
+@fast_on_cpu(cpu.softplus, when=_floats)
 @fused
 def softplus(x: Array) -> Array:
     """log(1 + e^x), computed as max(x, 0) + log(1 + e^-|x|), so that no exponential overflows."""
@@ -52,19 +51,19 @@ def _as_floating(x: Array) -> Array:
     return x if x.dtype.kind == "f" else x.astype(float)
 
 
-@fast_on_cpu(cpu.tanh, when=_floating)
+@fast_on_cpu(cpu.tanh, when=_floats)
 def tanh(x: Array) -> Array:
     """(e^x - e^-x) / (e^x + e^-x)."""
     return array_module(x).tanh(x)
 
 
-@fast_on_cpu(cpu.masked, when=lambda x, condition: cpu.can_mask(x, condition))
-def masked(x: Array, condition: Array) -> Array:
+@fast_on_cpu(cpu.masked, when=cpu.can_mask)
+def masked(condition: Array, x: Array) -> Array:
     """x where the condition holds, else 0, also where x is infinite or NaN."""
     return array_module(condition, x).where(condition, x, 0)
 
 
-@fast_on_cpu(cpu.leaky_relu, when=lambda x, slope: _floating(x) and 0 <= slope <= 1)
+@fast_on_cpu(cpu.leaky_relu, when=lambda x, slope: _floats(x) and 0 <= slope <= 1)
 def leaky_relu(x: Array, slope: float) -> Array:
     """x where x > 0, else slope x; 0 where slope is 0, also for infinite x."""
     return _leaky_relu(x, slope) if slope else array_module(x).maximum(x, 0)
@@ -76,9 +75,7 @@ def _leaky_relu(x: Array, slope: float) -> Array:
     return xp.where(x > 0, x, slope * xp.minimum(x, 0))
 
 
-@fast_on_cpu(
-    cpu.leaky_relu_derivative, when=lambda g, x, slope: _floating(g, x) and g.dtype == x.dtype and 0 <= slope <= 1
-)
+@fast_on_cpu(cpu.leaky_relu_derivative, when=lambda g, x, slope: _floats(g) and g.dtype == x.dtype and 0 <= slope <= 1)
 def leaky_relu_derivative(g: Array, x: Array, slope: float) -> Array:
     """slope g where x <= 0, else (also where x is NaN) g; 0 where slope is 0, also for infinite g."""
     return _leaky_relu_derivative(g, x, slope) if slope else array_module(x).where(x <= 0, 0, g)

@@ -1,12 +1,10 @@
 """Pooling: each output pixel is the mean, or the maximum, of a window of input pixels.
 
-Kernel element (i, j) connects output pixel (r, c) with input pixel (s r + d i - p, s c + d j - p). For one (i, j) the
-pairs inside the image form a regular grid, so pooling is a short sum (or maximum) of strided views.
+Element (i, j) of the window connects output pixel (r, c) with input pixel (s r + d i - p, s c + d j - p). For one
+element the pairs inside the image form a regular grid, so pooling is a short sum (or maximum) of strided views.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -14,20 +12,17 @@ from tinygen.backend import Array, array_module
 from tinygen.kernels.cpu import pooling as cpu
 from tinygen.kernels.cpu.pooling import empty_images, for_channels
 from tinygen.kernels.dispatch import fast_on_cpu
-from tinygen.kernels.windows import Pair, taps
-
-Index = tuple[Any, slice, slice]  # (..., rows, columns)
+from tinygen.kernels.windows import Geometry, Pair, tap_pairs
 
 
-def pool_output_size(
-    size: Pair, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
-) -> Pair:
+def pool_output_size(size: Pair, kernel_size: Pair, geometry: Geometry, ceil_mode: bool) -> Pair:
     """(H_out, W_out). With ``ceil_mode`` a partial last window counts if it starts in the image or the left padding."""
 
     def along(axis: int) -> int:
-        room = size[axis] + 2 * padding[axis] - dilation[axis] * (kernel_size[axis] - 1) - 1
-        count = (room + (stride[axis] - 1 if ceil_mode else 0)) // stride[axis] + 1
-        starts_too_late = ceil_mode and (count - 1) * stride[axis] >= size[axis] + padding[axis]
+        stride, padding, dilation = (pair[axis] for pair in geometry[:3])
+        room = size[axis] + 2 * padding - dilation * (kernel_size[axis] - 1) - 1
+        count = (room + (stride - 1 if ceil_mode else 0)) // stride + 1
+        starts_too_late = ceil_mode and (count - 1) * stride >= size[axis] + padding
         return count - 1 if starts_too_late else count
 
     return along(0), along(1)
@@ -37,47 +32,36 @@ def pool_output_size(
 
 
 def avg_pool2d_divisors(
-    size: Pair,
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    output_size: Pair,
-    count_include_pad: bool,
-    divisor_override: int | None,
+    size: Pair, kernel_size: Pair, geometry: Geometry, output_size: Pair, count_include_pad: bool
 ) -> float | np.ndarray:
-    """The divisors of the windows' sums: one number if all are equal, else an array (H_out, W_out).
-
-    The divisor is ``divisor_override`` or the number of pixels in the window, with ``count_include_pad`` including
-    padding, but not what a last window has beyond the padding (``ceil_mode``).
-    """
-    if divisor_override is not None:
-        return float(divisor_override)
+    """The number of pixels in each window: one number if all are equal, else an array (H_out, W_out). Padding counts
+    with ``count_include_pad``, but never what a last window has beyond the padding (``ceil_mode``)."""
 
     def along(axis: int) -> np.ndarray:
-        first = stride[axis] * np.arange(output_size[axis]) - padding[axis]
-        border = padding[axis] if count_include_pad else 0
+        padding = geometry.padding[axis]
+        first = geometry.stride[axis] * np.arange(output_size[axis]) - padding
+        border = padding if count_include_pad else 0
         return np.minimum(first + kernel_size[axis], size[axis] + border) - np.maximum(first, -border)
 
     divisors = along(0)[:, None] * along(1)
-    whole = kernel_size[0] * kernel_size[1]
+    whole = math.prod(kernel_size)
     return float(whole) if (divisors == whole).all() else divisors
 
 
 def avg_pool2d(
-    x: Array, kernel_size: Pair, stride: Pair, padding: Pair, output_size: Pair, divisors: float | np.ndarray
+    x: Array, kernel_size: Pair, geometry: Geometry, output_size: Pair, divisors: float | np.ndarray
 ) -> Array:
     """x (N, C, H, W) -> (N, C, H_out, W_out): the sum over each window, divided by ``divisors``."""
     y = empty_images((*x.shape[:2], *output_size), x)
     divisors = array_module(x).asarray(divisors, dtype=x.dtype)
-    elements = list(_window_elements(x.shape[2:], output_size, kernel_size, stride, padding))
-    all_pixels = (..., slice(0, output_size[0]), slice(0, output_size[1]))
-    assigns = elements[0][0] == all_pixels  # the first element has an input pixel in every window
+    elements = [(out, into) for _, _, out, into in tap_pairs(x.shape[2:], output_size, kernel_size, geometry)]
+    assigns = elements[0][0] == (..., slice(0, output_size[0]), slice(0, output_size[1]))  # to every output pixel
 
     def work(first: int, last: int) -> None:
         part_y, part_x = y[:, first:last], x[:, first:last]
         part_y[...] = part_x[elements[0][1]] if assigns else 0
-        for out, inside in elements[assigns:]:
-            part_y[out] += part_x[inside]
+        for out, into in elements[assigns:]:
+            part_y[out] += part_x[into]
         part_y /= divisors
 
     for_channels(work, x)
@@ -85,57 +69,32 @@ def avg_pool2d(
 
 
 def avg_pool2d_adjoint(
-    g: Array,
-    size: Pair,
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    output_size: Pair,
-    divisors: float | np.ndarray,
+    g: Array, size: Pair, kernel_size: Pair, geometry: Geometry, output_size: Pair, divisors: float | np.ndarray
 ) -> Array:
     """g (N, C, H_out, W_out) -> (N, C, H, W): each value, divided, is added to all pixels of its window."""
     x = empty_images((*g.shape[:2], *size), g)
     divisors = array_module(g).asarray(divisors, dtype=g.dtype)
-    disjoint = stride[0] >= kernel_size[0] and stride[1] >= kernel_size[1]
-    covered = (stride[0] * output_size[0], stride[1] * output_size[1])
-    tiled = stride == kernel_size and padding == (0, 0) and size == covered  # every pixel is in exactly one window
-    elements = list(_window_elements(size, output_size, kernel_size, stride, padding))
+    covered = tuple([s * n for s, n in zip(geometry.stride, output_size, strict=True)])
+    tiled = geometry[:2] == (kernel_size, (0, 0)) and size == covered  # every pixel is in exactly one window
 
     def work(first: int, last: int) -> None:
         part_x, part_g = x[:, first:last], g[:, first:last] / divisors
         if not tiled:
             part_x[...] = 0
-        for out, inside in elements:
-            if disjoint:
-                part_x[inside] = part_g[out]
+        for _, _, out, into in tap_pairs(size, output_size, kernel_size, geometry):
+            if tiled:
+                part_x[into] = part_g[out]
             else:
-                part_x[inside] += part_g[out]
+                part_x[into] += part_g[out]
 
     for_channels(work, g)
     return x
 
 
-def _window_elements(
-    size: Sequence[int],
-    output_size: Pair,
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair = (1, 1),
-) -> Iterator[tuple[Index, Index]]:
-    """For each element of the window, in reading order, the output pixels and the input pixels that it connects."""
-    rows, columns = (taps(size[a], output_size[a], kernel_size[a], stride[a], padding[a], dilation[a]) for a in (0, 1))
-    for row_out, row_in in rows:
-        for column_out, column_in in columns:
-            yield (..., row_out, column_out), (..., row_in, column_in)
-
-
 # The maximum ---------------------------------------------------------------------------------------------------------
 
 
-def max_pool2d_indices(
-    x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, output_size: Pair
-) -> Array:
+def max_pool2d_indices(x: Array, kernel_size: Pair, geometry: Geometry, output_size: Pair) -> Array:
     """x (N, C, H, W) -> (N, C, H_out, W_out): the position h W + w of the maximum of each window.
 
     Among equal values it is the first in reading order; NaN counts as larger than any number; padding never is the
@@ -143,19 +102,18 @@ def max_pool2d_indices(
     """
     xp = array_module(x)
     size = x.shape[2:]
-    positions = xp.arange(size[0] * size[1]).reshape(size)
+    positions = xp.arange(math.prod(size)).reshape(size)
     indices = empty_images((*x.shape[:2], *output_size), positions)
-    elements = list(_window_elements(size, output_size, kernel_size, stride, padding, dilation))
 
     def work(first: int, last: int) -> None:
         part_x, chosen = x[:, first:last], indices[:, first:last]
         best = empty_images(chosen.shape, x)
         best[...], chosen[...] = 0, -1
-        for out, inside in elements:
-            value, old, index = part_x[inside], best[out], chosen[out]
+        for _, _, out, into in tap_pairs(size, output_size, kernel_size, geometry):
+            value, old, index = part_x[into], best[out], chosen[out]
             larger = (value > old) | (value != value) | (index < 0)
             best[out] = xp.where(larger, value, old)
-            chosen[out] = xp.where(larger, positions[inside], index)
+            chosen[out] = xp.where(larger, positions[into], index)
 
     for_channels(work, x)
     return indices

@@ -14,7 +14,4 @@ def matmul(x: Array, y: Array) -> Array:
 def affine(x: Array, weight: Array, bias: Array) -> Array:
     """x W^T + b: x (N, inputs), weight (outputs, inputs), bias (outputs,) -> (N, outputs)."""
     y = matmul(x, weight.T)
-    if y.dtype != bias.dtype:
-        return y + bias
-    y += bias
-    return y
+    return array_module(y).add(y, bias, out=y if y.dtype == bias.dtype else None)

@@ -71,26 +71,10 @@ def resize(x: Array, rows: np.ndarray, columns: np.ndarray) -> Array:
 
 def _interpolate(x: Array, matrix: np.ndarray, axis: int) -> Array:
     """The matrix times ``axis`` of x (N, C, H, W): pixels of nonzero weight are gathered, weighted and added up."""
-    xp, (pixels, weights) = array_module(x), _weighted_pixels(matrix)
-    before, after = x.shape[:axis], x.shape[axis + 1 :]
-    gathered = xp.take(x, xp.asarray(pixels.reshape(-1)), axis).reshape(*before, *pixels.shape, *after)
-    weighted = gathered * xp.asarray(weights).reshape(*weights.shape, *(1 for _ in after))
-    y = weighted.sum(axis=axis, dtype=weighted.dtype)
-    unused = np.flatnonzero(~weights.any(axis=0))
-    if unused.size:
-        y[(slice(None),) * axis + (xp.asarray(unused),)] = 0
-    return y
-
-
-def _weighted_pixels(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each row of the matrix the columns where it is not 0, and their weights: two arrays (count, rows). A row with
-    fewer than ``count`` is filled with copies of its first column, which share the weight evenly."""
-    rows, columns = np.nonzero(matrix)
-    counts = np.bincount(rows, minlength=len(matrix))
-    first = np.cumsum(counts) - counts  # each row's first place in ``columns``
-    place = np.arange(counts.max(initial=1))[:, None]
-    place = first + np.where(place < counts, place, 0)  # (count, rows)
-    pixels = np.append(columns, 0)[place]  # the last row may be zeros
-    copies = (place == first).sum(axis=0)
-    weights = matrix[np.arange(len(matrix)), pixels]
-    return pixels, np.where(place == first, weights / copies, weights).astype(matrix.dtype)
+    xp, most = array_module(x), (matrix != 0).sum(axis=1).max(initial=0)
+    pixels = np.argsort(matrix == 0, axis=1, kind="stable")[:, :most].T  # (most, rows), those with weights first
+    weights = xp.asarray(np.take_along_axis(matrix.T, pixels, 0)).reshape(*pixels.shape, *[1] * (3 - axis))
+    gathered = xp.take(x, xp.asarray(pixels.reshape(-1)), axis)
+    gathered = gathered.reshape(*x.shape[:axis], *pixels.shape, *x.shape[axis + 1 :])
+    weighted = xp.where(weights != 0, gathered, False) * weights  # False: 0 of any dtype
+    return weighted.sum(axis=axis, dtype=weighted.dtype)

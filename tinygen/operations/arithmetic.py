@@ -54,7 +54,7 @@ def negative(x: Array) -> Array:
 def where(condition: Array, x: Array, y: Array) -> Array:
     """``x`` where ``condition`` holds, ``y`` elsewhere; the gradient goes to the chosen element."""
     if isinstance(y, float) and y == 0 and not isinstance(x, (int, float)) and x.dtype.kind == "f":
-        return kernels.masked(x, condition)
+        return kernels.masked(condition, x)
     x, y = _fitting(x, y), _fitting(y, x)
     return array_module(condition, x, y).where(condition, x, y)
 

@@ -6,6 +6,8 @@ faster cache, but each NumPy call releases Python's global lock and waits for it
 """
 
 from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 import numpy as np
 
@@ -31,27 +33,35 @@ def flat_views(out: np.ndarray, *arrays: np.ndarray) -> list[np.ndarray]:
     return [array.transpose(order).reshape(-1) for array in (out, *arrays)]
 
 
-def apply_blocked(
-    function: Callable[..., object], out: np.ndarray, *arrays: np.ndarray, min_size: int = PARALLEL_MIN_ELEMENTS
-) -> np.ndarray:
-    """Let ``function(out, *arrays)``, which computes element by element, fill ``out``, and return it.
+def blocked(min_size: int = PARALLEL_MIN_ELEMENTS) -> Callable[[Callable[..., None]], Callable[..., np.ndarray]]:
+    """Make a kernel ``kernel(*arrays, *options) -> out`` of the decorated ``function(out, *arrays, *options)``, which
+    computes element by element and fills ``out``. The result has the memory order of the last array.
 
-    From ``min_size`` elements on it is called on blocks of one-dimensional views; below, on the arrays with one more
-    axis, since NumPy returns a number, without memory to write to, for a result without axes.
+    From ``min_size`` elements on the function is called on blocks of one-dimensional views; below, on the arrays with
+    one more axis, since NumPy returns a number, without memory to write to, for a result without axes.
     """
-    size = out.size
-    arrays = tuple([match_layout(array, out) for array in arrays])
-    if size < min_size:
-        function(*[array[np.newaxis] for array in (out, *arrays)])
-        return out
-    views = flat_views(out, *arrays)
-    blocks = -(-size // BLOCK)
-    blocks += -blocks % threads()
 
-    def work(first: int, last: int) -> None:
-        for block in range(first, last):
-            part = slice(size * block // blocks, size * (block + 1) // blocks)
-            function(*[view[part] for view in views])
+    def decorate(function: Callable[..., None]) -> Callable[..., np.ndarray]:
+        @wraps(function)
+        def kernel(*args: Any) -> np.ndarray:
+            arrays = [each for each in args if isinstance(each, np.ndarray)]
+            options = args[len(arrays) :]
+            out = np.empty_like(arrays[-1], dtype=np.result_type(*arrays))
+            arrays, size = [match_layout(array, out) for array in arrays], out.size
+            if size < min_size:
+                function(*[array[np.newaxis] for array in (out, *arrays)], *options)
+                return out
+            views, blocks = flat_views(out, *arrays), -(-size // BLOCK)
+            blocks += -blocks % threads()
 
-    parallel(work, blocks)
-    return out
+            def work(first: int, last: int) -> None:
+                for block in range(first, last):
+                    part = slice(size * block // blocks, size * (block + 1) // blocks)
+                    function(*[view[part] for view in views], *options)
+
+            parallel(work, blocks)
+            return out
+
+        return kernel
+
+    return decorate

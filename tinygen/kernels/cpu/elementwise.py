@@ -1,4 +1,4 @@
-"""Activation functions on a CPU, all steps on one block of memory before the next block (``apply_blocked``).
+"""Activation functions on a CPU, all steps on one block of memory before the next block (``blocked``).
 
 ``where`` costs ten times an addition where the processor predicts the sign of an element wrongly, so these versions
 choose by ``clip`` and ``maximum`` (``clip`` with two numbers is faster than ``maximum`` with one). ``expm1`` and
@@ -7,20 +7,17 @@ choose by ``clip`` and ``maximum`` (``clip`` with two numbers is faster than ``m
 
 import numpy as np
 
-from tinygen.kernels.cpu.blocked import PARALLEL_MIN_CHEAP, apply_blocked
+from tinygen.kernels.cpu.blocked import PARALLEL_MIN_CHEAP, blocked
 
 
-def elu(x: np.ndarray, alpha: float) -> np.ndarray:
+@blocked()
+def elu(y: np.ndarray, x: np.ndarray, alpha: float) -> None:
     """For float32 and 0 < alpha <= 1."""
-
-    def block(y: np.ndarray, x: np.ndarray) -> None:
-        np.clip(x, -20, 0, out=y)  # e^-20 is less than a rounding of 1
-        _expm1(y)
-        if alpha != 1:
-            y *= alpha
-        np.maximum(x, y, out=y)  # alpha (e^x - 1) >= x where x < 0, and is 0 where x > 0
-
-    return apply_blocked(block, np.empty_like(x), x)
+    np.clip(x, -20, 0, out=y)  # e^-20 is less than a rounding of 1
+    _expm1(y)
+    if alpha != 1:
+        y *= alpha
+    np.maximum(x, y, out=y)  # alpha (e^x - 1) >= x where x < 0, and is 0 where x > 0
 
 
 def _expm1(x: np.ndarray) -> None:
@@ -39,39 +36,30 @@ def _expm1(x: np.ndarray) -> None:
         x *= factor
 
 
-def elu_derivative(g: np.ndarray, y: np.ndarray, alpha: float) -> np.ndarray:
+@blocked(PARALLEL_MIN_CHEAP)
+def elu_derivative(out: np.ndarray, g: np.ndarray, y: np.ndarray, alpha: float) -> None:
     """For alpha = 1, g (min(y, 0) + 1)."""
-
-    def block(out: np.ndarray, g: np.ndarray, y: np.ndarray) -> None:
-        np.clip(y, -np.inf, 0, out=out)
-        out += 1
-        out *= g
-
-    return apply_blocked(block, np.empty_like(y, dtype=np.result_type(y, g)), g, y, min_size=PARALLEL_MIN_CHEAP)
+    np.clip(y, -np.inf, 0, out=out)
+    out += 1
+    out *= g
 
 
-def sigmoid(x: np.ndarray) -> np.ndarray:
+@blocked()
+def sigmoid(y: np.ndarray, x: np.ndarray) -> None:
     """max(e^-|x|, [x >= 0]) / (1 + e^-|x|)."""
-
-    def block(y: np.ndarray, x: np.ndarray) -> None:
-        tail = exp_neg_abs(x)
-        np.maximum(tail, (x >= 0).astype(x.dtype), out=y)
-        tail += 1
-        y /= tail
-
-    return apply_blocked(block, np.empty_like(x), x)
+    tail = exp_neg_abs(x)
+    np.maximum(tail, (x >= 0).astype(x.dtype), out=y)
+    tail += 1
+    y /= tail
 
 
-def softplus(x: np.ndarray) -> np.ndarray:
+@blocked()
+def softplus(y: np.ndarray, x: np.ndarray) -> None:
     """max(x, 0) + log(1 + e^-|x|)."""
-
-    def block(y: np.ndarray, x: np.ndarray) -> None:
-        tail = exp_neg_abs(x)
-        log1p_in_place(tail)
-        np.clip(x, 0, np.inf, out=y)
-        y += tail
-
-    return apply_blocked(block, np.empty_like(x), x)
+    tail = exp_neg_abs(x)
+    log1p_in_place(tail)
+    np.clip(x, 0, np.inf, out=y)
+    y += tail
 
 
 def exp_neg_abs(x: np.ndarray) -> np.ndarray:
@@ -90,50 +78,46 @@ def log1p_in_place(x: np.ndarray) -> None:
     x += np.log(rounded, out=rounded)
 
 
-def tanh(x: np.ndarray) -> np.ndarray:
+@blocked()
+def tanh(y: np.ndarray, x: np.ndarray) -> None:
     """NumPy's, in blocks."""
-    return apply_blocked(lambda y, x: np.tanh(x, out=y), np.empty_like(x), x)
+    np.tanh(x, out=y)
 
 
-def can_mask(x: np.ndarray, condition: np.ndarray) -> bool:
+def can_mask(condition: np.ndarray, x: np.ndarray) -> bool:
     """Whether ``masked`` is for these arrays."""
-    return x.dtype.kind == "f" and condition.dtype.kind == "b" and condition.shape == x.shape
+    return isinstance(x, np.ndarray) and x.dtype.kind == "f" and condition.dtype == bool and condition.shape == x.shape
 
 
-def masked(x: np.ndarray, condition: np.ndarray) -> np.ndarray:
+@blocked(PARALLEL_MIN_CHEAP)
+def masked(out: np.ndarray, condition: np.ndarray, x: np.ndarray) -> None:
     """Multiplies the bits of x, read as an integer, by 0 or 1: this makes 0 of infinity and NaN, too."""
-    return apply_blocked(_mask, np.empty_like(x), x, condition, min_size=PARALLEL_MIN_CHEAP)
+    _mask(out, condition, x)
 
 
-def _mask(out: np.ndarray, x: np.ndarray, condition: np.ndarray) -> None:
+def _mask(out: np.ndarray, condition: np.ndarray, x: np.ndarray) -> None:
     bits = f"i{x.itemsize}"
     np.multiply(x.view(bits), condition, out=out.view(bits))
 
 
-def leaky_relu(x: np.ndarray, slope: float) -> np.ndarray:
+@blocked(PARALLEL_MIN_CHEAP)
+def leaky_relu(y: np.ndarray, x: np.ndarray, slope: float) -> None:
     """For 0 <= slope <= 1, max(x, slope x)."""
-
-    def block(y: np.ndarray, x: np.ndarray) -> None:
-        if slope:
-            np.multiply(x, slope, out=y)
-            np.maximum(x, y, out=y)
-        else:
-            x.clip(0, np.inf, out=y)
-
-    return apply_blocked(block, np.empty_like(x), x, min_size=PARALLEL_MIN_CHEAP)
+    if slope:
+        np.multiply(x, slope, out=y)
+        np.maximum(x, y, out=y)
+    else:
+        x.clip(0, np.inf, out=y)
 
 
-def leaky_relu_derivative(g: np.ndarray, x: np.ndarray, slope: float) -> np.ndarray:
+@blocked(PARALLEL_MIN_CHEAP)
+def leaky_relu_derivative(out: np.ndarray, g: np.ndarray, x: np.ndarray, slope: float) -> None:
     """For 0 <= slope <= 1 and one dtype, g max(slope, [not x <= 0])."""
-
-    def block(out: np.ndarray, g: np.ndarray, x: np.ndarray) -> None:
-        passes = x <= 0
-        np.logical_not(passes, out=passes)
-        if slope:
-            out[...] = passes
-            out.clip(slope, 1, out=out)
-            out *= g
-        else:
-            _mask(out, g, passes)
-
-    return apply_blocked(block, np.empty_like(x), g, x, min_size=PARALLEL_MIN_CHEAP)
+    passes = x <= 0
+    np.logical_not(passes, out=passes)
+    if slope:
+        out[...] = passes
+        out.clip(slope, 1, out=out)
+        out *= g
+    else:
+        _mask(out, passes, g)

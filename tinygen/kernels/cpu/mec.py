@@ -15,14 +15,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinygen.kernels.cpu.layout import as_nchw, as_oihw, to_gemm_kernel, to_hcwn
+from tinygen.kernels.cpu.layout import Array, as_nchw, as_oihw, to_gemm_kernel, to_hcwn
 from tinygen.kernels.cpu.parallel import parallel_gemms
 from tinygen.kernels.windows import Geometry, Pair, output_size, taps
 
 BLOCK = 2_000_000  # elements of L in memory at a time, per thread: 8 MB of float32, a quarter of a cache of 32 MB
 
 
-def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, geometry: Geometry) -> np.ndarray:
+def conv2d(x: Array, w: Array, bias: Array | None, geometry: Geometry) -> Array:
     """x (N, C, H, W), w (O, C, kh, kw), bias (O,) or None -> (N, O, H_out, W_out)."""
     (N, _, *size), (O, C, kh, kw) = x.shape, w.shape
     H_out, W_out = output_size(size, (kh, kw), *geometry[:2])
@@ -39,11 +39,11 @@ def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, geometry: Geom
     return as_nchw(y.reshape(H_out, O, W_out, N))
 
 
-def conv2d_weight_grad(x: np.ndarray, g: np.ndarray, kernel_size: Pair, geometry: Geometry) -> np.ndarray:
+def conv2d_weight_grad(x: Array, g: Array, kernel_size: Pair, geometry: Geometry) -> Array:
     """x (N, C, H, W), g (N, O, H_out, W_out) -> (O, C, kh, kw)."""
     (N, C, _, _), (_, O, H_out, W_out), (kh, kw) = x.shape, g.shape, kernel_size
     rows, g_rows = to_hcwn(x), to_hcwn(g).reshape(H_out, O, W_out * N)
-    totals: dict[int, np.ndarray] = {}  # by first pixel: summed in this order, whichever thread finishes first
+    totals: dict[int, Array] = {}  # by first pixel: summed in this order, whichever thread finishes first
 
     def work(first: int, last: int) -> None:
         total = totals[first] = np.zeros((O, kh * kw * C), np.result_type(x, g))
@@ -56,8 +56,8 @@ def conv2d_weight_grad(x: np.ndarray, g: np.ndarray, kernel_size: Pair, geometry
 
 
 def windows(
-    x: np.ndarray, kernel_size: Pair, geometry: Geometry, W_out: int, first: int, last: int
-) -> Iterator[tuple[int, slice, slice, np.ndarray]]:
+    x: Array, kernel_size: Pair, geometry: Geometry, W_out: int, first: int, last: int
+) -> Iterator[tuple[int, slice, slice, Array]]:
     """The windows of the output pixels ``first`` to ``last`` of x (H, C, W, N), counted row by row so that threads get
     equal numbers: (row r, its columns in Y[r], the columns of K inside the image, what they multiply)."""
     (H, C, _, N), (kh, kw), stride, padding = x.shape, kernel_size, geometry.stride[0], geometry.padding[0]
@@ -74,7 +74,7 @@ def windows(
             yield r, pixels, slice((upper - top) * kw * C, (under - top) * kw * C), window
 
 
-def lower(x: np.ndarray, columns: np.ndarray, geometry: Geometry) -> None:
+def lower(x: Array, columns: Array, geometry: Geometry) -> None:
     """Fill ``columns`` (kw, A, B, W_out, N): for each column of the kernel the pixels of x (A, B, W, N) that it
     multiplies, zeros where that is padding."""
     kw, _, _, W_out, _ = columns.shape

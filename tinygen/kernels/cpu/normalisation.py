@@ -34,18 +34,9 @@ def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def normalise(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """``x slope + shift`` in one pass."""
-    y = np.empty_like(x)
-    out, x = _channel_views(y, x)
+    """``x slope + shift``."""
     slope = weight * scale
-    slope, shift = _broadcastable(out, slope, bias - mean * slope)
-
-    def block(rows: Rows) -> None:
-        np.multiply(x[rows], slope, out=out[rows])
-        out[rows] += shift
-
-    _for_rows(block, out, PARALLEL_MIN_CHEAP)
-    return y
+    return _affine(x, slope, bias - mean * slope)
 
 
 def channel_sums(g: np.ndarray, x: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -64,19 +55,29 @@ def channel_sums(g: np.ndarray, x: np.ndarray, mean: np.ndarray, scale: np.ndarr
 def normalise_grad(
     g: np.ndarray, x: np.ndarray, weight: np.ndarray, mean: np.ndarray, scale: np.ndarray, sums: np.ndarray
 ) -> np.ndarray:
-    """``(g + x slope + shift) factor`` in one pass."""
+    """``(x slope + shift + g) factor``."""
     mean_g, mean_gy = sums * (x.shape[1] / x.size)
-    y = np.empty_like(x, dtype=np.result_type(x, g))
-    out, x, g = _channel_views(y, x, g)
     slope = -mean_gy * scale
-    slope, shift, factor = _broadcastable(out, slope, -mean_g - slope * mean, weight * scale)
+    return _affine(x, slope, -mean_g - slope * mean, g, weight * scale)
+
+
+def _affine(
+    x: np.ndarray, slope: np.ndarray, shift: np.ndarray, g: np.ndarray | None = None, factor: np.ndarray | None = None
+) -> np.ndarray:
+    """``x slope + shift``, or ``(x slope + shift + g) factor``, in one pass: x and g (N, C, ...), all others (C,)."""
+    terms, factors = ([] if each is None else [each] for each in (g, factor))
+    y = np.empty_like(x, dtype=np.result_type(x, *terms))
+    out, x, *terms = _channel_views(y, x, *terms)
+    slope, shift, *factors = _broadcastable(out, slope, shift, *factors)
 
     def block(rows: Rows) -> None:
         part = out[rows]
         np.multiply(x[rows], slope, out=part)
-        part += g[rows]
         part += shift
-        part *= factor
+        for term in terms:
+            part += term[rows]
+        for each in factors:
+            part *= each
 
     _for_rows(block, out, PARALLEL_MIN_CHEAP)
     return y

@@ -36,7 +36,8 @@ def threads() -> int:
 
 
 class _Worker(threading.Thread):
-    """A daemon thread that runs submitted tasks one after another; the task None ends it."""
+    """A daemon thread that runs submitted tasks one after another and puts the exception of each, or None, into
+    ``errors``; the task None ends it."""
 
     def __init__(self) -> None:
         super().__init__(name="tinygen", daemon=True)
@@ -48,10 +49,6 @@ class _Worker(threading.Thread):
     def submit(self, task: Callable[[], object] | None) -> None:
         """Queue a task."""
         self.tasks.put(task)
-
-    def wait(self) -> BaseException | None:
-        """Block until the oldest submitted task is finished; returns the exception that it raised, if any."""
-        return self.errors.get()
 
     def run(self) -> None:
         while (task := self.tasks.get()) is not None:
@@ -95,7 +92,7 @@ def parallel(work: Callable[[int, int], object], count: int, when: bool = True) 
         try:
             work(0, edges[1])
         finally:
-            errors = [worker.wait() for worker in workers]
+            errors = [worker.errors.get() for worker in workers]
             finished = True
     finally:
         if not finished:

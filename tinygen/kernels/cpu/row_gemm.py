@@ -20,17 +20,13 @@ from functools import reduce
 
 import numpy as np
 
-from tinygen.kernels.cpu.layout import as_nchw, empty_gemm_kernel, to_hcwn
+from tinygen.kernels.cpu.layout import Array, as_nchw, empty_gemm_kernel, to_hcwn
 from tinygen.kernels.cpu.mec import lower
 from tinygen.kernels.cpu.parallel import parallel_gemms
 from tinygen.kernels.windows import Geometry, Pair, taps
 
-WIDE = 48  # input channels from which each column of the kernel has a GEMM of its own, which leaves out padding
 
-
-def conv2d_input_grad(
-    g: np.ndarray, w: np.ndarray, bias: np.ndarray | None, size: Pair, geometry: Geometry
-) -> np.ndarray:
+def conv2d_input_grad(g: Array, w: Array, bias: Array | None, size: Pair, geometry: Geometry) -> Array:
     """g (N, O, H_out, W_out), w (O, C, kh, kw), bias (C,) or None -> (N, C, H, W) with size = (H, W)."""
     (N, O, H_out, W_out), (_, C, kh, kw), (H, W) = g.shape, w.shape, size
     (row_stride, stride), (row_padding, padding) = geometry[:2]
@@ -39,43 +35,32 @@ def conv2d_input_grad(
     kernels = [np.ascontiguousarray(by_row[i::row_stride][::-1]) for i in range(row_stride)]  # by remainder of the row
     bias_terms = [] if bias is None else [bias[:, None, None]]
 
-    # Invariant: ``columns`` is zero on both sides of the W_out output pixels, where windows of the phases extend.
-    halo = max(0, (kw - 1 - padding + stride - 1) // stride)  # pixels on the left
+    # Invariant: ``columns`` is zero on both sides of the W_out output pixels, where the windows of phases extend.
+    halo = max(0, -((padding - kw + 1) // stride))  # pixels on the left
     width = halo + max(W_out, (W - 1 + padding) // stride + 1)
     phases = []  # for each: its pixels; (j, window in columns[j]) for each column j of the kernel
     for f in range(min(stride, W)):
         starts = {j: halo + (f + padding - j) // stride for j in range((f + padding) % stride, kw, stride)}
         phases.append((slice(f, None, stride), [(j, slice(a, a - (f - W) // stride)) for j, a in starts.items()]))
-    valid = [out for out, _ in taps(W, W_out, kw, stride, padding)]
-    if C >= WIDE:
-        tasks = [([(slice(j * C, (j + 1) * C), valid[j]) for j, _ in phase[1]], [phase]) for phase in phases]
-    else:
-        tasks = [([(slice(0, kw * C), slice(0, W_out))], phases)]
 
     def work(first: int, last: int) -> None:
         columns = np.zeros((kw, C, width, N), x.dtype)
-        matrix = columns.reshape(kw * C, width * N)
-        for unit in range(first, last):
-            h, task = divmod(unit, len(tasks))
+        interior = columns.reshape(kw * C, width * N)[:, halo * N : (halo + W_out) * N]
+        for h in range(first, last):
             quotient, remainder = divmod(h + row_padding, row_stride)
-            kernel = kernels[remainder]
-            r0 = quotient - len(kernel) + 1  # may be outside, like r0 + len(kernel)
+            r0 = quotient - len(kernels[remainder]) + 1  # may be outside, like the row after the last
             upper = max(r0, 0)
-            lower_edge = max(upper, min(r0 + len(kernel), H_out))
-            weights = kernel[upper - r0 : lower_edge - r0].reshape(-1, kw * C)
-            seen = rows[upper:lower_edge].reshape(-1, W_out * N)
-            for part, out in tasks[task][0]:
-                start, stop = N * out.start, N * out.stop
-                target = matrix[part, N * halo + start : N * halo + stop]
-                np.matmul(weights[:, part].T, seen[:, start:stop], out=target)
-            for pixels, windows in tasks[task][1]:
+            under = max(upper, min(quotient + 1, H_out))
+            weights = kernels[remainder][upper - r0 : under - r0].reshape(-1, kw * C)
+            np.matmul(weights.T, rows[upper:under].reshape(-1, W_out * N), out=interior)
+            for pixels, windows in phases:
                 add_up([columns[j][:, window] for j, window in windows] + bias_terms, x[h][:, pixels])
 
-    parallel_gemms(work, H * len(tasks), g.size * C * kh * kw)
+    parallel_gemms(work, H, g.size * C * kh * kw)
     return as_nchw(x)
 
 
-def add_up(terms: list[np.ndarray], out: np.ndarray) -> None:
+def add_up(terms: list[Array], out: Array) -> None:
     """out = sum of the terms."""
     if len(terms) > 1:
         np.add(reduce(np.add, terms[:-1]), terms[-1], out=out)
@@ -83,7 +68,7 @@ def add_up(terms: list[np.ndarray], out: np.ndarray) -> None:
         out[...] = terms[0] if terms else 0
 
 
-def conv2d_weight_grad(x: np.ndarray, g: np.ndarray, kernel_size: Pair, geometry: Geometry) -> np.ndarray:
+def conv2d_weight_grad(x: Array, g: Array, kernel_size: Pair, geometry: Geometry) -> Array:
     """x (N, C, H, W), g (N, O, H_out, W_out) -> (O, C, kh, kw)."""
     (N, C, H, _), (_, O, H_out, W_out), (kh, kw), stride = x.shape, g.shape, kernel_size, geometry.stride[0]
     rows = to_hcwn(x).transpose(1, 0, 2, 3)
