@@ -1,8 +1,8 @@
-"""Optimisers: from gradients to better parameters.
+"""Optimisers, schedules of the learning rate, gradient clipping, and averages of weights.
 
-Each follows the update of PyTorch's optimiser of the same name, step for step. A step never writes into a parameter's
-array, which a graph may still need, but gives the parameter a new one; an old graph then notices that its input is
-another. Schedules are plain functions of the step: ``optimizer.lr = cosine_schedule(step, total, peak)``.
+Each optimiser computes the update of PyTorch's optimiser of the same name. A step does not write into a parameter's
+array, which a graph may still need, but replaces it, and a backward pass through such a graph is an error. Schedules
+are functions of the step: ``optimizer.lr = cosine_schedule(step, total, peak)``.
 """
 
 import math
@@ -20,7 +20,7 @@ from tinygen.validation import state as state_of
 
 
 def _leaves(function: str, params: Any) -> list[Tensor]:
-    """``params`` as a list of leaves, which alone keep what is written to them and collect gradients."""
+    """``params`` as a list of leaves: other tensors neither keep new data nor collect gradients."""
     expected = f"{function}: params must be a list of leaf tensors, such as model.parameters()"
     if isinstance(params, (Tensor, Module, Mapping, str)) or not isinstance(params, Iterable):
         raise TypeError(f"{expected}, got {described(params)}")
@@ -34,7 +34,7 @@ def _leaves(function: str, params: Any) -> list[Tensor]:
 
 
 class _Number:
-    """An attribute that is a number in [low, below), whoever sets it: NumPy's scalars would promote the weights."""
+    """An attribute that is a Python number in [low, below), since NumPy's scalars would promote the weights."""
 
     def __init__(self, low: float = 0, below: float = math.inf) -> None:
         self.low, self.below = low, below
@@ -50,7 +50,7 @@ class _Number:
 
 
 def _check_shape(function: str, name: str, shape: tuple[int, ...], parameter: Tensor) -> None:
-    """Refuse what would broadcast against a parameter."""
+    """Raise ``ValueError`` for a shape that would broadcast against the parameter's."""
     if shape != parameter.shape:
         raise ValueError(f"{function}: the {name} of a parameter of shape {parameter.shape} has shape {shape}")
 
@@ -85,8 +85,9 @@ class Optimizer:
 
     @underflow_ignored()
     def step(self) -> None:
-        """Change every parameter that has a gradient."""
-        due, moves = [], []
+        """Update every parameter that has a gradient. Raises ``ValueError`` if a gradient, or an array of the state,
+        does not have the shape of its parameter."""
+        due, updates = [], []
         for parameter, state in zip(self.params, self.state, strict=True):
             if parameter.grad is not None:
                 for name, array in {"gradient": parameter.grad, **state}.items():
@@ -98,39 +99,41 @@ class Optimizer:
                     state.update({slot: array_module(data).zeros_like(data) for slot in self.slots})
                 self.steps[index] += 1
                 due.append(parameter)
-                moves.append((data, parameter.grad.data, state, self.steps[index]))
-        for parameter, array in zip(due, self.all_updated(moves), strict=True):
-            parameter.data = array_module(parameter.data).asarray(array)  # NumPy makes a number of what has no axes
+                updates.append((data, parameter.grad.data, state, self.steps[index]))
+        for parameter, array in zip(due, self.all_updated(updates), strict=True):
+            parameter.data = array_module(parameter.data).asarray(array)  # a result without axes is a number
 
-    def all_updated(self, moves: list[tuple[Array, Array, dict[str, Array], int]]) -> list[Array]:
-        """The parameters' new arrays. An optimiser says what becomes of one of them, or here of all at once."""
-        return [self.updated(*move) for move in moves]
+    def all_updated(self, updates: list[tuple[Array, Array, dict[str, Array], int]]) -> list[Array]:
+        """The new arrays of the parameters in ``updates``, (parameter, gradient, state, step) each. A subclass defines
+        this, or ``updated`` for a single parameter."""
+        return [self.updated(*update) for update in updates]
 
     def updated(self, parameter: Array, gradient: Array, state: dict[str, Array], step: int) -> Array:
-        """The parameter's new array; ``state`` changes in place; ``step`` counts from 1."""
+        """The new array of one parameter; ``state`` changes in place; ``step`` counts from 1."""
         raise NotImplementedError
 
     def zero_grad(self) -> None:
-        """Forget all gradients."""
+        """Set ``.grad`` of all parameters to None."""
         for parameter in self.params:
             parameter.grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs to go on as if it had never stopped."""
+        """The state, as copies, for ``load_state_dict``: a resumed run continues exactly."""
         arrays = [{slot: to_device(array, "cpu").copy() for slot, array in state.items()} for state in self.state]
         return {"lr": self.lr, "steps": list(self.steps), "state": arrays}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state that ``state_dict`` returned, for parameters of the same shapes; else nothing is changed.
+        """Restore a state that ``state_dict`` returned, for parameters of the same shapes.
 
-        Raises ``TypeError`` or ``KeyError`` where ``state`` is no optimiser's, ``ValueError`` where it is another's.
+        Raises ``TypeError`` or ``KeyError`` if ``state`` is not an optimiser's, and ``ValueError`` if it does not fit
+        this optimiser; then nothing changes.
         """
         steps, arrays = self._own(state_of("an optimiser", state, ("lr", "state", "steps")))
         self.lr = state["lr"]
         self.steps, self.state = steps, arrays
 
     def _own(self, state: Mapping[str, Any]) -> tuple[list[int], list[dict[str, Array]]]:
-        """The steps of ``state`` and copies of its arrays, beside their parameters."""
+        """The steps of ``state`` and copies of its arrays, on the devices of their parameters."""
         steps = list(whole_numbers("load_state_dict", "steps", state["steps"], minimum=0))
         if not len(steps) == len(state["state"]) == len(self.params):
             raise ValueError(f"load_state_dict: state of {len(steps)} parameters, expected {len(self.params)}")
@@ -151,9 +154,11 @@ class Optimizer:
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent: v <- momentum v + g; parameter <- parameter - lr v (v begins as the first g).
+    """Stochastic gradient descent: v <- momentum v + g; parameter <- parameter - lr v (initially v = g), as in PyTorch
+    (Sutskever et al. 2013, with the learning rate outside of v).
 
-    Parameters have any shape; ``weight_decay`` adds that multiple of the parameter to g.
+    Parameters have any shape; ``weight_decay`` adds that multiple of the parameter to g. Raises ``TypeError`` or
+    ``ValueError`` for options that are not numbers from 0.
     """
 
     momentum, weight_decay = _Number(), _Number()
@@ -230,9 +235,9 @@ class Adam(Optimizer):
             raise ValueError(f"Adam: betas must lie in [0, 1), got {(first, second)}")
         self._betas = first, second
 
-    def all_updated(self, moves: list[tuple[Array, Array, dict[str, Array], int]]) -> list[Array]:
-        arrays = [(parameter, gradient, state["mean"], state["square"]) for parameter, gradient, state, _ in moves]
-        rates = [self._rates(t) for *_, t in moves]
+    def all_updated(self, updates: list[tuple[Array, Array, dict[str, Array], int]]) -> list[Array]:
+        arrays = [(parameter, gradient, state["mean"], state["square"]) for parameter, gradient, state, _ in updates]
+        rates = [self._rates(t) for *_, t in updates]
         return adam_update(arrays, rates, self.betas, self.weight_decay)
 
     def _rates(self, t: int) -> tuple[float, float]:
@@ -243,8 +248,8 @@ class Adam(Optimizer):
 
 @checked
 def cosine_schedule(step: float, total: float, peak: float, final: float = 0.0, warmup: float = 0) -> float:
-    """The learning rate for ``step`` (from 0) of ``total``: up a line to ``peak`` over ``warmup`` steps, then down half
-    a cosine to ``final`` (Loshchilov and Hutter 2017, eq. 5)."""
+    """The learning rate for ``step`` (from 0) of ``total``: linear up to ``peak`` over ``warmup`` steps, then half a
+    cosine down to ``final`` (Loshchilov and Hutter 2017, eq. 5). Raises ``ValueError`` for a negative ``step``."""
     number_from("cosine_schedule", "step", step, 0)
     if step < warmup:
         return peak * min(1.0, (step + 1) / warmup)
@@ -254,8 +259,8 @@ def cosine_schedule(step: float, total: float, peak: float, final: float = 0.0, 
 
 @checked
 def linear_schedule(step: float, total: float, peak: float, final: float = 0.0, warmup: float = 0) -> float:
-    """The learning rate for ``step`` (from 0) of ``total``: up a line to ``peak`` over ``warmup`` steps, then down
-    another to ``final``."""
+    """The learning rate for ``step`` (from 0) of ``total``: linear up to ``peak`` over ``warmup`` steps, then linear
+    down to ``final``. Raises ``ValueError`` for a negative ``step``."""
     number_from("linear_schedule", "step", step, 0)
     if step < warmup:
         return peak * min(1.0, (step + 1) / warmup)
@@ -283,10 +288,11 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
 
 
 class ExponentialMovingAverage:
-    """The average of a module's weights along training: average <- decay average + (1 - decay) weights.
+    """The exponential moving average of a module's weights: average <- decay average + (1 - decay) weights.
 
-    Early on the decay is min(decay, (1 + t) / (10 + t)) after t updates, so that the average forgets where training
-    began. Buffers are copied, not averaged.
+    After t updates the decay is min(decay, (1 + t) / (10 + t)), as in TensorFlow, so that the initial weights lose
+    their influence early. Buffers are not averaged. Raises ``ValueError`` for a ``decay`` outside [0, 1) and
+    ``TypeError`` if ``module`` is not a module.
     """
 
     decay = _Number(below=1)
@@ -298,7 +304,7 @@ class ExponentialMovingAverage:
 
     @underflow_ignored()
     def update(self) -> None:
-        """Take the weights as they are now into the average."""
+        """Include the present weights in the average. Raises ``ValueError`` if a parameter has changed its shape."""
         parameters = self.module.parameters()
         if len(parameters) != len(self.average):
             raise ValueError(
@@ -313,7 +319,7 @@ class ExponentialMovingAverage:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Within, the module has the averaged weights; afterwards its own again, also after an error."""
+        """A context in which the module has the averaged weights; afterwards, also after an error, it has its own."""
         parameters = self.module.parameters()
         own = [parameter.data for parameter in parameters]
         for parameter, average in zip(parameters, self.average, strict=True):
@@ -325,11 +331,12 @@ class ExponentialMovingAverage:
                 parameter.data = array
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs."""
+        """The state, as copies, for ``load_state_dict``."""
         return {"updates": self.updates, "average": [to_device(average, "cpu").copy() for average in self.average]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state that ``state_dict`` returned; else nothing is changed."""
+        """Restore a state that ``state_dict`` returned. Raises ``TypeError``, ``KeyError`` or ``ValueError`` for
+        anything else; then nothing changes."""
         state_of("an average", state, ("average", "updates"))
         given = [copied(f"load_state_dict, average[{i}]", array) for i, array in enumerate(state["average"])]
         shapes, own = [a.shape for a in given], [a.shape for a in self.average]
