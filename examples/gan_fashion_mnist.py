@@ -156,7 +156,7 @@ def new_gan(name: str, options: argparse.Namespace) -> GAN:
     tg.manual_seed(options.seed)
     game = GAMES[name] if options.n_critic is None else replace(GAMES[name], n_critic=options.n_critic)
     generator = GreyGenerator(LATENT_SIZE, options.width).to(options.device)
-    critic = GreyCritic(options.width, normalised=game.slope_penalty is None).to(options.device)
+    critic = GreyCritic(options.width, normalised=game.norm_penalty is None).to(options.device)
     rate, betas = options.learning_rate, (options.beta1, 0.999)
     of_generator, of_critic = (Adam(network.parameters(), rate, betas) for network in (generator, critic))
     average = ExponentialMovingAverage(generator, 0.999)
@@ -187,8 +187,8 @@ def curves(run: Run) -> list[plotting.Panel]:
         plotting.Panel("The losses", label, "loss", losses, markers=False),
         plotting.Panel("Score gap", label, "E[T(real)] - E[T(fake)]", gap, markers=False),
     ]
-    if "slope" in run.rows[0]:
-        norms, one = {"gradient norm": run.curve("slope", x)}, {"1": run.level(1.0, x)}
+    if "gradient_norm" in run.rows[0]:
+        norms, one = {"gradient norm": run.curve("gradient_norm", x)}, {"1": run.level(1.0, x)}
         panels.append(plotting.Panel("Gradient norms", label, "E ||grad T||", norms, one, markers=False))
     return panels
 

@@ -74,7 +74,7 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
     results = {
         "wasserstein_estimate": run.rows[-1]["score_gap"],
         "valid_wasserstein_estimate": run.rows[-1]["valid_score_gap"],
-        "slope": run.rows[-1]["slope"],
+        "gradient_norm": run.rows[-1]["gradient_norm"],
     }
     classifier = evaluation.load_or_train_classifier(
         options.classifier, run, train_set, valid_set, device=options.device
@@ -123,7 +123,7 @@ def draw(run: Run, samples: np.ndarray) -> None:
     }
     epochs, loss = run.curve("critic_loss")
     objective = {"minus the critic's loss": (epochs, np.negative(loss))}
-    norm, one = {"gradient norm": run.curve("slope")}, {"1": run.level(1.0)}
+    norm, one = {"gradient norm": run.curve("gradient_norm")}, {"1": run.level(1.0)}
     panels = [
         plotting.Panel("Estimated Wasserstein distance", "epoch", "score gap", gap),
         plotting.Panel("The critic's objective", "epoch", "gap - 10 x penalty", objective),

@@ -61,7 +61,7 @@ LOG_WEIGHTS = {
 }
 GAUSSIANS = {"mu_p": 0.0, "sigma_p": 1.0, "mu_q": 1.0, "sigma_q": 2.0}
 ESTIMATE = {"p": samplers.standard_gaussian, "q": samplers.standard_gaussian, "steps": 1, "batch_size": 2, "samples": 4}
-GAME = {"on_real": tg.exp, "on_fake": tg.exp, "generator": tg.exp}
+GAME = {"real_loss": tg.exp, "fake_loss": tg.exp, "sample_loss": tg.exp}
 PICTURES = {"images": GREYS, "path": "figure.png"}
 
 CASES = {  # a right call of each: the function -> its arguments, or a function that makes them

@@ -196,31 +196,41 @@ def test_batches_that_cannot_be_mixed_are_refused(shapes):
 
 def losses(name, **options):
     """The critic's and the generator's loss of a game without its penalty, and the scores that they are of."""
-    game = replace(GAMES[name], slope_penalty=None, **options)
+    game = replace(GAMES[name], norm_penalty=None, **options)
     real, fake = pair(400)
     critic = linear_critic(2.0)
     v_real, v_fake = critic(real).numpy(), critic(fake).numpy()
     return game.critic_loss(critic, real, fake).item(), game.generator_loss(critic, fake).item(), v_real, v_fake
 
 
+def discriminator_loss(v_real, v_fake):
+    return -np.log(special.expit(v_real)).mean() - np.log(1 - special.expit(v_fake)).mean()
+
+
+def wasserstein_losses(v_real, v_fake):
+    return v_fake.mean() - v_real.mean(), -v_fake.mean()
+
+
+LOSSES = {  # the losses of critic and generator as functions of the scores of real and fake examples
+    "minimax": lambda real, fake: (discriminator_loss(real, fake), np.log(1 - special.expit(fake)).mean()),
+    "non_saturating": lambda real, fake: (discriminator_loss(real, fake), -np.log(special.expit(fake)).mean()),
+    "wasserstein_clip": wasserstein_losses,
+    "wasserstein_gradient": wasserstein_losses,
+    "wasserstein_lipschitz": wasserstein_losses,
+}
+
+
 @every_game
 def test_the_losses_of_a_game_are_its_equations(name):
     critic, generator, v_real, v_fake = losses(name)
-    D_real, D_fake = special.expit(v_real), special.expit(v_fake)
-    if name.startswith("wasserstein"):
-        expected = v_fake.mean() - v_real.mean(), -v_fake.mean()
-    else:
-        of_critic = -np.log(D_real).mean() - np.log(1 - D_fake).mean()
-        of_generator = np.log(1 - D_fake).mean() if name == "minimax" else -np.log(D_fake).mean()
-        expected = of_critic, of_generator
-    assert (critic, generator) == pytest.approx(expected, abs=1e-12)
+    assert (critic, generator) == pytest.approx(LOSSES[name](v_real, v_fake), abs=1e-12)
 
 
 @every_game
 def test_a_penalty_joins_the_critics_loss_with_its_weight(name):
     game, critic, (real, fake) = GAMES[name], linear_critic(3.0), pair()
-    bare = replace(game, slope_penalty=None).critic_loss(critic, real, fake).item()
-    extra = 10 * 4.0 if game.slope_penalty else 0.0
+    bare = replace(game, norm_penalty=None).critic_loss(critic, real, fake).item()
+    extra = 10 * 4.0 if game.norm_penalty else 0.0
     assert game.critic_loss(critic, real, fake).item() == pytest.approx(bare + extra, abs=1e-7)
 
 
@@ -237,7 +247,7 @@ def test_the_generator_learns_through_the_critic_and_every_loss_can_be_trained(n
 
 def test_where_the_critic_is_sure_the_minimax_generator_learns_nothing_and_the_other_does():
     v = tg.tensor([[-30.0]], requires_grad=True)
-    slopes = [abs(tg.grad(GAMES[name].generator(v).sum(), v)[0].item()) for name in ("minimax", "non_saturating")]
+    slopes = [abs(tg.grad(GAMES[name].sample_loss(v).sum(), v)[0].item()) for name in ("minimax", "non_saturating")]
     assert slopes[0] < 1e-12
     assert slopes[1] == pytest.approx(1)
 

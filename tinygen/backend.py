@@ -45,7 +45,9 @@ def is_array(value: Any) -> bool:
     if isinstance(value, np.ndarray):
         return True
     kind = type(value)
-    return kind is getattr(sys.modules.get(kind.__module__.partition(".")[0]), "ndarray", None)
+    return kind.__name__ == "ndarray" and kind is getattr(
+        sys.modules.get(kind.__module__.split(".")[0]), "ndarray", None
+    )
 
 
 def is_numpy(array: Array) -> bool:

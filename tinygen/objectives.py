@@ -1,13 +1,13 @@
-"""Objectives of two networks: the f-divergences as one table, the adversarial games as another.
+"""Objectives for divergence estimation and for GANs: a table of f-divergences, and a table of adversarial games.
 
-For any function T of samples of two distributions p and q, these are lower bounds of a distance between p and q; they
-are tight for the optimal T:
+For any function T of samples of two distributions p and q, these are lower bounds on a divergence between p and q, and
+equal to it for the optimal T:
 
     D_f(p || q) = max_T  E_p[T(x)] - E_q[f*(T(y))]             (Nowozin et al. 2016, eq. 4)
     W_1(p, q)   = max_T  E_p[T(x)] - E_q[T(y)],  T 1-Lipschitz                  (Kantorovich and Rubinstein)
 
-To estimate a distance, train T. To learn a distribution, train T and a generator, whose samples are q, against each
-other: a game.
+To estimate a divergence, train T, the critic. To learn a distribution p, train the critic and a generator, whose
+samples have the distribution q, against each other: a game.
 """
 
 import math
@@ -57,8 +57,8 @@ class FDivergence:
     optimum: Elementwise
 
     def bound(self, on_p: Tensor, on_q: Tensor) -> Tensor:
-        """``E_p[g(v)] - E_q[f*(g(v))]`` from the outputs v (N, 1) on samples of p and of q: one number, on average at
-        most D_f(p || q), in nats where the divergence has a logarithm."""
+        """``E_p[g(v)] - E_q[f*(g(v))]`` from the outputs v (N, 1) on samples of p and of q: one number, in
+        expectation at most D_f(p || q), in nats where the divergence has a logarithm."""
         return mean(self.activation(on_p)) - mean(self.conjugate_of_activation(on_q))
 
 
@@ -95,7 +95,7 @@ F_DIVERGENCES = {  # Nowozin et al. 2016, tables 1, 2 and 5
         conjugate_of_activation=expm1,
         optimum=lambda log_ratio: log_ratio / 2,
     ),
-    # half KL(p || m) + KL(q || m), m = (p + q) / 2 (half of the paper's row): the bound is
+    # (KL(p || m) + KL(q || m)) / 2 with m = (p + q) / 2 (half of the paper's row): the bound is
     # log 2 + E_p[log D] / 2 + E_q[log(1 - D)] / 2 of the discriminator D = sigmoid(v)
     "jensen_shannon": FDivergence(
         generator=lambda u: (u * log(u) - (u + 1) * log((u + 1) / 2)) / 2,
@@ -134,8 +134,8 @@ def gradient_norms(critic: Critic, x: Tensor, *, create_graph: bool = False) -> 
     """``sqrt(||dT(x) / dx||^2 + 1e-12)`` per example: x (N, ...) -> (N,), the norm taken over all axes but the first.
 
     The constant makes the root differentiable where the gradient is 0. With ``create_graph`` the norm is differentiable
-    in the critic's weights, but not in x, of which a copy is made. The score of an example may depend on that example
-    alone: no batch normalisation. The gradient is computed under ``no_grad`` too.
+    in the critic's weights; x is detached first. The score of an example must depend only on that example: no batch
+    normalisation. The gradient is computed under ``no_grad`` too.
 
     Raises ``TypeError`` or ``ValueError`` where the critic does not return one score per example.
     """
@@ -163,14 +163,15 @@ def _scores(function: str, critic: Critic, x: Tensor) -> Tensor:
 
 def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
     """``E_z[(||grad T(z)|| - 1)^2]`` at interpolates z of real and fake (N, ...): two-sided, towards norm 1 (Gulrajani
-    et al. 2017, eq. 3). The mean over the batch, without its weight; errors are those of ``interpolates``."""
+    et al. 2017, eq. 3). The mean over the batch, not multiplied by the penalty weight; errors are those of
+    ``interpolates``."""
     return mean(_two_sided(gradient_norms(critic, interpolates(real, fake), create_graph=True)))
 
 
 def lipschitz_penalty(critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
     """``E_z[max(0, ||grad T(z)|| - 1)^2]`` at interpolates z of real and fake (N, ...): one-sided, only norms above 1
-    are penalised (Petzka et al. 2018, eq. 8). The mean over the batch, without its weight; errors are those of
-    ``interpolates``."""
+    are penalised (Petzka et al. 2018, eq. 8). The mean over the batch, not multiplied by the penalty weight; errors
+    are those of ``interpolates``."""
     return mean(_one_sided(gradient_norms(critic, interpolates(real, fake), create_graph=True)))
 
 
@@ -192,26 +193,26 @@ Interval = Annotated[
 
 
 class CriticTerms(NamedTuple):
-    """The critic's ``loss``, one number, and its terms: the scores of the examples (N, 1), the ``penalty``, one number,
-    without its weight, and the gradient norms ``slopes`` (N,) that it is computed from. The last two are None in a game
-    without a penalty."""
+    """The critic's ``loss``, one number, and its terms: the scores of the examples (N, 1), the ``penalty``, one number
+    (not multiplied by its weight), and the ``gradient_norms`` (N,) from which it is computed. The last two are None in
+    a game without a penalty."""
 
     loss: Tensor
-    on_real: Tensor
-    on_fake: Tensor
+    real_scores: Tensor
+    fake_scores: Tensor
     penalty: Tensor | None = None
-    slopes: Tensor | None = None
+    gradient_norms: Tensor | None = None
 
 
 @checked_fields
 @dataclass(frozen=True)
 class NoisyLabels:
     """Random labels y of real examples: y ~ U[``usual``), or with probability ``share_flipped`` y ~ U[``flipped``),
-    near the label 0 of fake examples.
+    close to the label 0 of fake examples.
 
     Labels of real examples below 1 are one-sided label smoothing (Salimans et al. 2016, section 3.4):
     ``NoisyLabels(usual=(0.9, 0.9), share_flipped=0.0)``. The loss of a score whose label is above 1 has no minimum, so
-    the ``mean`` of all labels must be below 1; where there are no fake examples the optimal D is this mean.
+    the ``mean`` of all labels must be below 1; where q has no mass the optimal D is this mean.
 
     Raises ``ValueError`` for an interval whose ends are not finite or not in order, a ``share_flipped`` outside [0, 1],
     and a mean outside (0, 1).
@@ -243,20 +244,21 @@ class NoisyLabels:
 class Game:
     """One row of the table of games: the losses of critic and generator, and the constraint on the critic.
 
-    ``on_real`` and ``on_fake`` are the critic's loss of a score v, ``generator`` is the generator's loss of the score
-    of its sample, element by element. Constraints: ``slope_penalty``, a function of the gradient norms (N,) at
-    interpolates, is added to the critic's loss with weight ``penalty_weight``; ``clip`` bounds the weights after each
-    step. ``n_critic`` is the number of critic steps per generator step. ``labels`` draws the labels y of real examples
-    (default: all 1), whose loss is the cross entropy ``y on_real + (1 - y) on_fake``.
+    ``real_loss`` and ``fake_loss`` are the critic's loss as functions of the score of a real and of a fake example,
+    ``sample_loss`` is the generator's loss as a function of the score of its sample, element by element. Constraints:
+    ``norm_penalty``, a function of the gradient norms (N,) at interpolates, is added to the critic's loss with weight
+    ``penalty_weight``; ``clip`` bounds the weights after each step. ``n_critic`` is the number of critic steps per
+    generator step. ``labels`` draws the labels y of real examples (default: all 1), whose loss is the cross entropy
+    ``y real_loss + (1 - y) fake_loss``.
 
-    Raises ``ValueError`` for a negative weight, a clip that is not positive, n_critic below 1, and labels in a game
-    without labels, that of a Wasserstein critic.
+    Raises ``ValueError`` for a negative weight, a clip that is not positive, n_critic below 1, and labels given to a
+    game that has none, such as a Wasserstein game.
     """
 
-    on_real: Elementwise
-    on_fake: Elementwise
-    generator: Elementwise
-    slope_penalty: Elementwise | None = None
+    real_loss: Elementwise
+    fake_loss: Elementwise
+    sample_loss: Elementwise
+    norm_penalty: Elementwise | None = None
     penalty_weight: NotNegative = 10.0
     clip: Positive | None = None
     n_critic: Count = 1
@@ -274,32 +276,32 @@ class Game:
     def critic_terms(self, critic: Critic, real: Tensor, fake: Tensor) -> CriticTerms:
         """The critic's loss and its terms; real and fake (N, ...)."""
         real, fake = _examples("critic_terms", "real", real), _examples("critic_terms", "fake", fake)
-        if self.slope_penalty is None:
-            on_real, on_fake = (_scores("critic_loss", critic, each) for each in (real, fake))
+        if self.norm_penalty is None:
+            real_scores, fake_scores = (_scores("critic_loss", critic, each) for each in (real, fake))
         else:  # this critic has no batch normalisation, so one call serves both
-            on_real, on_fake = split(_scores("critic_loss", critic, cat([real, fake])), [len(real)])
-        loss = mean(self._loss_of_real(on_real)) + mean(self.on_fake(on_fake))
-        if self.slope_penalty is None or not self.penalty_weight:
-            return CriticTerms(loss, on_real, on_fake)
-        slopes = gradient_norms(critic, interpolates(real, fake), create_graph=True)
-        penalty = mean(self.slope_penalty(slopes))
-        return CriticTerms(loss + self.penalty_weight * penalty, on_real, on_fake, penalty, slopes)
+            real_scores, fake_scores = split(_scores("critic_loss", critic, cat([real, fake])), [len(real)])
+        loss = mean(self._loss_of_real(real_scores)) + mean(self.fake_loss(fake_scores))
+        if self.norm_penalty is None or not self.penalty_weight:
+            return CriticTerms(loss, real_scores, fake_scores)
+        norms = gradient_norms(critic, interpolates(real, fake), create_graph=True)
+        penalty = mean(self.norm_penalty(norms))
+        return CriticTerms(loss + self.penalty_weight * penalty, real_scores, fake_scores, penalty, norms)
 
     def generator_loss(self, critic: Critic, fake: Tensor) -> Tensor:
         """The generator's loss, one number; fake (N, ...) is part of the generator's graph."""
-        return mean(self.generator(_scores("generator_loss", critic, _examples("generator_loss", "fake", fake))))
+        return mean(self.sample_loss(_scores("generator_loss", critic, _examples("generator_loss", "fake", fake))))
 
     def constrain(self, critic: Module) -> None:
-        """Clip the critic's weights if this game does; to be called after each step of the critic."""
+        """Clip the critic's weights if ``clip`` is set; to be called after each step of the critic."""
         if self.clip is not None:
             for parameter in critic.parameters():
                 parameter.data = clip(parameter.detach(), -self.clip, self.clip).data
 
     def _loss_of_real(self, scores: Tensor) -> Tensor:
         if self.labels is None:
-            return self.on_real(scores)
+            return self.real_loss(scores)
         y = self.labels.draw(scores)
-        return y * self.on_real(scores) + (1 - y) * self.on_fake(scores)
+        return y * self.real_loss(scores) + (1 - y) * self.fake_loss(scores)
 
 
 def _negative(v: Tensor) -> Tensor:
@@ -315,22 +317,22 @@ def _nll_real(v: Tensor) -> Tensor:
     return softplus(-v)
 
 
-def _log_fake(v: Tensor) -> Tensor:
+def _log_one_minus_d(v: Tensor) -> Tensor:
     """``log(1 - D) = -log(1 + e^v)``."""
     return -softplus(v)
 
 
-_MINIMAX = Game(on_real=_nll_real, on_fake=softplus, generator=_log_fake, has_labels=True)
-_WASSERSTEIN = Game(on_real=_negative, on_fake=_identity, generator=_negative, n_critic=5)
+_MINIMAX = Game(real_loss=_nll_real, fake_loss=softplus, sample_loss=_log_one_minus_d, has_labels=True)
+_WASSERSTEIN = Game(real_loss=_negative, fake_loss=_identity, sample_loss=_negative, n_critic=5)
 
 GAMES = {
     # The generator minimises log(1 - D), whose gradient vanishes where D is near 0 (Goodfellow et al. 2014, eq. 1)
     "minimax": _MINIMAX,
     # It minimises -log D, whose gradient does not (the same paper, section 3)
-    "non_saturating": replace(_MINIMAX, generator=_nll_real),
-    # The dual of the Wasserstein distance, and three constraints on the critic: weights in a box (Arjovsky et al.
-    # 2017), gradient norm 1 (Gulrajani et al. 2017), gradient norm at most 1 (Petzka et al. 2018)
+    "non_saturating": replace(_MINIMAX, sample_loss=_nll_real),
+    # The dual of the Wasserstein distance, and three constraints on the critic: weights clipped to an interval
+    # (Arjovsky et al. 2017), gradient norm 1 (Gulrajani et al. 2017), gradient norm at most 1 (Petzka et al. 2018)
     "wasserstein_clip": replace(_WASSERSTEIN, clip=0.01),
-    "wasserstein_gradient": replace(_WASSERSTEIN, slope_penalty=_two_sided),
-    "wasserstein_lipschitz": replace(_WASSERSTEIN, slope_penalty=_one_sided),
+    "wasserstein_gradient": replace(_WASSERSTEIN, norm_penalty=_two_sided),
+    "wasserstein_lipschitz": replace(_WASSERSTEIN, norm_penalty=_one_sided),
 }

@@ -44,7 +44,7 @@ def test_a_training_step_is_n_critic_steps_of_the_critic_and_one_of_the_generato
         assert set(gan.critic_optimizer.steps) == {3 * steps}
         assert set(gan.generator_optimizer.steps) == {steps}
     watched = {"critic_loss", "score_gap", "generator_loss"}
-    assert set(metrics) == watched | ({"penalty", "slope"} if GAMES[name].slope_penalty else set())
+    assert set(metrics) == watched | ({"penalty", "gradient_norm"} if GAMES[name].norm_penalty else set())
     assert all(isinstance(number, float) and np.isfinite(number) for number in metrics.values())
 
 

@@ -160,7 +160,7 @@ def _measure(critic: Module, game: Game, draw: "_Pairs", samples: int) -> Wasser
             raw = (mean(critic(x)) - mean(critic(y))).item()
         slopes = gradient_norms(critic, interpolates(x, y))
         steepest = slopes.numpy().max().item()
-        penalty = game.penalty_weight * mean(game.slope_penalty(slopes)).item() if game.slope_penalty else 0.0
+        penalty = game.penalty_weight * mean(game.norm_penalty(slopes)).item() if game.norm_penalty else 0.0
     return WassersteinDual(raw / steepest, raw, raw - penalty, steepest)
 
 

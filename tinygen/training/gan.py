@@ -28,11 +28,11 @@ from tinygen.validation import shown
 
 
 class GAN:
-    """A generator (N, latent_size) -> (N, ...) and a critic (N, ...) -> (N, 1), each with the optimiser of its own
-    parameters, and the ``game`` of ``objectives.GAMES`` that gives both losses.
+    """A generator (N, latent_size) -> (N, ...) and a critic (N, ...) -> (N, 1), each with its own optimiser, and the
+    ``game`` of ``objectives.GAMES`` that defines both losses.
 
     ``average``, if given, is the moving average of the generator's weights, updated after each training step; samples
-    are then drawn with the averaged weights. Raises ``ValueError`` where the average or an optimiser is of another
+    are then drawn with the averaged weights. Raises ``ValueError`` where the average or an optimiser belongs to another
     module.
     """
 
@@ -69,8 +69,8 @@ class GAN:
         critic as means over its steps.
 
         ``critic_loss`` and ``generator_loss``; ``score_gap``, E[T(real)] - E[T(fake)], a Wasserstein critic's estimate
-        of the distance; with a gradient penalty ``penalty``, without its weight, and ``slope``, the mean ||grad T||.
-        Raises ``ValueError`` where the batch cannot be split into n_critic equal parts.
+        of the distance; with a gradient penalty ``penalty``, not multiplied by its weight, and ``gradient_norm``, the
+        mean ||grad T||. Raises ``ValueError`` where the batch cannot be split into n_critic equal parts.
         """
         n_critic = self.game.n_critic
         real = placed("train_step", "real", real, self.critic)
@@ -137,7 +137,10 @@ def _optimizer_step(loss: Tensor, optimizer: Optimizer) -> None:
 
 
 def _critic_metrics(terms: CriticTerms) -> dict[str, float]:
-    metrics = {"critic_loss": terms.loss.item(), "score_gap": (mean(terms.on_real) - mean(terms.on_fake)).item()}
-    if terms.penalty is not None and terms.slopes is not None:
-        metrics |= {"penalty": terms.penalty.item(), "slope": mean(terms.slopes).item()}
+    metrics = {
+        "critic_loss": terms.loss.item(),
+        "score_gap": (mean(terms.real_scores) - mean(terms.fake_scores)).item(),
+    }
+    if terms.penalty is not None and terms.gradient_norms is not None:
+        metrics |= {"penalty": terms.penalty.item(), "gradient_norm": mean(terms.gradient_norms).item()}
     return metrics

@@ -1,27 +1,28 @@
-"""Appendix: convolution on a CPU without dilation and groups: the choice of an algorithm by shape.
+"""Appendix: convolution on a CPU without dilation and groups: an algorithm for each shape.
 
     conv2d                 mec
-    conv2d_input_grad      row_gemm; col2im for one channel
+    conv2d_input_grad      row_gemm
     conv2d_weight_grad     row_gemm; mec for few channels
     all three              full_window for a single window, or a single pixel
 
-At stride 1 each of the three is also another one with exchanged roles: conv2d(x, w) is the adjoint of a convolution
-whose kernel is w rotated by 180 degrees with its channels exchanged. So each is computed in the direction in which
-its GEMMs are less narrow: a GEMM is fast only if none of its sides is short, and those of ``mec`` have as many rows as
-there are output channels.
+At stride 1 the roles of input and output can be exchanged: conv2d(x, w) is the adjoint of a convolution whose kernel is
+w rotated by 180 degrees with its channels exchanged, and whose padding is kh - 1 - p. That changes how narrow the GEMMs
+are (those of ``mec`` have as many rows as there are output channels, those of ``row_gemm`` kw times the number of input
+channels) and how much padding they multiply. The thresholds were measured on two cores with AVX2, with one thread and
+batches of 64 images; ratios of times near a threshold vary by 0.1 with the other sizes.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from tinygen.kernels.cpu import col2im, full_window, mec, row_gemm
+from tinygen.kernels.cpu import full_window, mec, row_gemm
 from tinygen.kernels.cpu.layout import Array, empty_gemm_kernel
 from tinygen.kernels.windows import Geometry, Pair, output_size
 
-WIDE = 48
-NARROW = 8  # channels, below which the GEMMs of row_gemm are narrower than those of mec
-FEW = 32  # input channels, below which a GEMM per kernel row is too narrow for the weight gradient
+WIDE = 48  # channels: row_gemm with exchanged roles takes 0.6 to 0.7 of mec's time at O = 16 and 32, 0.9 from 48 on
+NARROW = 8  # channels: with exchanged roles 1.7 times mec's time at C = 4, 1.3 at 8, 1.0 at 16
+FEW = 32  # channels: a GEMM per kernel row takes 1.5 to 2.6 times mec's time at C = 1 to 3, as much at 8 to 32
 
 
 def conv2d(x: Array, w: Array, bias: Array | None, geometry: Geometry) -> Array:
@@ -47,7 +48,7 @@ def conv2d_input_grad(g: Array, w: Array, bias: Array | None, size: Pair, geomet
     exchanged = _exchanged(kernel_size, geometry)
     if (C >= WIDE or O < NARROW) and _can_exchange(kernel_size, geometry) and exchanged.padding < geometry.padding:
         return conv2d(g, _rotated(w), bias, exchanged)
-    return (col2im if C == 1 else row_gemm).conv2d_input_grad(g, w, bias, size, geometry)
+    return row_gemm.conv2d_input_grad(g, w, bias, size, geometry)
 
 
 def conv2d_weight_grad(x: Array, g: Array, kernel_size: Pair, geometry: Geometry) -> Array:
