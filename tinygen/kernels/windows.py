@@ -5,8 +5,6 @@ from typing import Any, NamedTuple
 
 Pair = tuple[int, int]  # (vertical, horizontal)
 
-CACHE_SIZE = 256  # shapes: entries of each cache of index arithmetic, which takes as long as the work on small arrays
-
 
 class Geometry(NamedTuple):
     """The options of a convolution, apart from its sizes."""

@@ -19,7 +19,7 @@ from tinygen.kernels.cpu.layout import Array, as_nchw, as_oihw, to_gemm_kernel, 
 from tinygen.kernels.cpu.parallel import parallel_gemms
 from tinygen.kernels.windows import Geometry, Pair, output_size, taps
 
-BLOCK = 2_000_000  # elements of L in memory at a time, per thread: 8 MB of float32, a quarter of a cache of 32 MB
+BLOCK = 2_000_000  # elements of L in memory at a time, per thread: half takes up to 1.1, twice up to 1.3 times as long
 
 
 def conv2d(x: Array, w: Array, bias: Array | None, geometry: Geometry) -> Array:
