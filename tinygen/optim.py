@@ -86,7 +86,8 @@ class Optimizer:
 
     @underflow_ignored()
     def step(self) -> None:
-        """Change every parameter that has a gradient."""
+        """Update every parameter that has a gradient. Raises ``ValueError`` if a gradient, or an array of the state,
+        does not have the shape of its parameter."""
         parameters, updates = [], []
         for parameter, state in zip(self.params, self.state, strict=True):
             if parameter.grad is not None:
@@ -132,7 +133,7 @@ class Optimizer:
         self.steps, self.state = steps, arrays
 
     def _own(self, state: Mapping[str, Any]) -> tuple[list[int], list[dict[str, Array]]]:
-        """The steps of ``state`` and copies of its arrays, beside their parameters."""
+        """The steps of ``state`` and copies of its arrays, on the devices of their parameters."""
         steps = list(whole_numbers("load_state_dict", "steps", state["steps"], minimum=0))
         if not len(steps) == len(state["state"]) == len(self.params):
             raise ValueError(f"load_state_dict: state of {len(steps)} parameters, expected {len(self.params)}")
@@ -153,9 +154,11 @@ class Optimizer:
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent: v <- momentum v + g; parameter <- parameter - lr v (v begins as the first g).
+    """Stochastic gradient descent: v <- momentum v + g; parameter <- parameter - lr v (initially v = g), as in PyTorch
+    (Sutskever et al. 2013, with the learning rate outside of v).
 
-    Parameters have any shape; ``weight_decay`` adds that multiple of the parameter to g.
+    Parameters have any shape; ``weight_decay`` adds that multiple of the parameter to g. Raises ``TypeError`` or
+    ``ValueError`` for options that are not numbers from 0.
     """
 
     momentum, weight_decay = _Number(), _Number()
@@ -287,10 +290,11 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
 
 
 class ExponentialMovingAverage:
-    """The moving average of a module's parameters: average <- decay average + (1 - decay) parameters.
+    """The exponential moving average of a module's weights: average <- decay average + (1 - decay) weights.
 
-    After t updates the decay is min(decay, (1 + t) / (10 + t)), as in TensorFlow, so that the initial weights do not
-    dominate the average. Buffers are not averaged.
+    After t updates the decay is min(decay, (1 + t) / (10 + t)), as in TensorFlow, so that the initial weights lose
+    their influence early. Buffers are not averaged. Raises ``ValueError`` for a ``decay`` outside [0, 1) and
+    ``TypeError`` if ``module`` is not a module.
     """
 
     decay = _Number(below=1)
@@ -333,7 +337,8 @@ class ExponentialMovingAverage:
         return {"updates": self.updates, "average": [to_device(average, "cpu").copy() for average in self.average]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state that ``state_dict`` returned; else nothing is changed."""
+        """Restore a state that ``state_dict`` returned. Raises ``TypeError``, ``KeyError`` or ``ValueError`` for
+        anything else; then nothing changes."""
         state_of("an average", state, ("average", "updates"))
         given = [copied(f"load_state_dict, average[{i}]", array) for i, array in enumerate(state["average"])]
         shapes, own = [a.shape for a in given], [a.shape for a in self.average]

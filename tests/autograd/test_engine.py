@@ -1,4 +1,4 @@
-"""The reverse walk: right to any order, over graphs of any depth and shape, and never more work than is asked for."""
+"""The backward pass: right to any order, over graphs of any depth and shape, and never more work than is asked for."""
 
 import sys
 import threading
@@ -248,13 +248,13 @@ def test_a_product_that_nobody_needs_is_not_computed(tracked):
     assert tracked.calls == {"x": 1}
 
 
-def test_paths_that_lead_to_no_wanted_input_are_not_walked(tracked):
+def test_paths_that_lead_to_no_wanted_input_are_not_visited(tracked):
     x, y, z = leaf(2.0), leaf(3.0), leaf(4.0)
     tg.grad(tracked(x, tracked(y, z)), x)
     assert tracked.calls == {"x": 1}
 
 
-def test_what_lies_behind_a_wanted_tensor_is_not_walked(tracked):
+def test_what_lies_behind_a_wanted_tensor_is_not_visited(tracked):
     x = leaf(2.0)
     middle = tracked(x, x)
     tg.grad(middle * 3, middle)
@@ -370,7 +370,7 @@ def test_a_deep_graph_is_freed_without_a_backward_and_without_recursion():
     assert node() is None
 
 
-def test_a_diamond_repeated_sixty_times_is_walked_once(tracked):
+def test_a_diamond_repeated_sixty_times_is_visited_once(tracked):
     x = leaf(1.0)
     y = x
     for _ in range(60):
@@ -380,8 +380,8 @@ def test_a_diamond_repeated_sixty_times_is_walked_once(tracked):
     assert tracked.calls == {"x": 60}
 
 
-def calls_of_a_walk(length: int) -> int:
-    """How many functions are called while a graph of ``length`` diamonds is walked back."""
+def calls_of_a_backward_pass(length: int) -> int:
+    """How many functions are called in the backward pass of a graph of ``length`` diamonds."""
     x = leaf(1.0)
     y = x
     for _ in range(length):
@@ -401,7 +401,7 @@ def calls_of_a_walk(length: int) -> int:
 
 
 def test_ten_times_the_graph_is_ten_times_the_work():
-    assert calls_of_a_walk(1000) < 11 * calls_of_a_walk(100)
+    assert calls_of_a_backward_pass(1000) < 11 * calls_of_a_backward_pass(100)
 
 
 # Memory is freed on the way ------------------------------------------------------------------------------------------
@@ -418,7 +418,7 @@ def test_backward_frees_intermediate_values_while_the_loss_is_held():
     assert array() is None
 
 
-def test_intermediate_values_are_freed_as_the_walk_passes_them():
+def test_intermediate_values_are_freed_during_the_backward_pass():
     alive = []
 
     @operation(lambda g, x: (alive.append(late() is not None), g)[1])
@@ -435,7 +435,7 @@ def test_intermediate_values_are_freed_as_the_walk_passes_them():
     assert alive == [False]
 
 
-def test_a_graph_walked_by_backward_is_spent():
+def test_backward_frees_the_graph():
     x = leaf(1.0, 2.0)
     y = (x * x).sum()
     y.backward()
@@ -491,13 +491,13 @@ def test_arrays_that_no_gradient_needs_stay_writable():
     assert y.item() == 5.0
 
 
-@pytest.mark.parametrize("walk", [lambda y, x: y.backward(), lambda y, x: tg.grad(y, x)])
-def test_replaced_data_is_noticed(walk):
+@pytest.mark.parametrize("differentiate", [lambda y, x: y.backward(), lambda y, x: tg.grad(y, x)])
+def test_replaced_data_is_an_error(differentiate):
     x = leaf(1.0, 2.0)
     y = tg.sum(tg.exp(x) * x)
     x.data = x.data + 1
     with pytest.raises(RuntimeError, match=r"multiply: the data of argument 'y' was replaced"):
-        walk(y, x)
+        differentiate(y, x)
 
 
 @pytest.mark.parametrize("index", [np.array([0, 2]), np.array([True, False, True]), tg.tensor(np.array([0, 2]))])
@@ -527,7 +527,7 @@ def test_a_product_of_the_wrong_shape_is_refused_by_name():
 
 
 def test_only_one_number_begins_without_a_gradient():
-    with pytest.raises(ValueError, match=r"shape \(2,\).*gradient.*to begin with"):
+    with pytest.raises(ValueError, match=r"shape \(2,\).*initial gradient"):
         (leaf(1.0, 2.0) * 2).backward()
 
 
@@ -537,7 +537,7 @@ def test_a_beginning_gradient_of_the_wrong_shape_or_kind_is_refused():
         (x * 2).backward(tg.ones(3))
     with pytest.raises(ValueError, match="got float"):
         (x * 2).backward(1.0)
-    with pytest.raises(ValueError, match=r"grad: an output of shape \(2,\) needs .*got None"):
+    with pytest.raises(ValueError, match=r"grad: an output of shape \(2,\) requires .*got None"):
         tg.grad(x * 2, x)
     with pytest.raises(TypeError, match=r"grad: grad_outputs must be .*float"):
         tg.grad(x * 2, x, 1.0)

@@ -386,7 +386,7 @@ case("F.batch_norm", lambda x: _normalised(x, eps=0.1), normal(3, 2))
 
 def _gradients_of_normalise(g, x, weight):
     mean, variance = moments(x.data)
-    stats = {"mean": mean, "scale": (variance + 0.1) ** -0.5}
+    stats = {"mean": mean, "inv_std": (variance + 0.1) ** -0.5}
     given = {"sums": channel_sums(g.data, x.data, **stats), "eps": 0.1, **stats}
     return normalise_grad(g, x, weight, **given), channel_sum(g, x, **given), channel_dot(g, x, **given)
 

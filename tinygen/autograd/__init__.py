@@ -1,1 +1,1 @@
-"""The engine: tensors that remember, operations with their products, and the reverse walk."""
+"""The engine: tensors, operations with their vector-Jacobian products, and the backward pass."""

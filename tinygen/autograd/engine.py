@@ -61,10 +61,8 @@ def _backward_pass(seeds: list[tuple[Tensor, Tensor]], wanted: Targets | None, c
     gradients: Gradients = {}
 
     def accumulate(target: GradTarget, gradient: Tensor | None) -> None:
-        present = gradients.get(target)
-        if present is not None and gradient is not None:
-            gradient = add(present, gradient)
-        gradients[target] = present if gradient is None else gradient
+        present = gradients.get(target)  # None stands for 0, so it is left out of the sum
+        gradients[target] = gradient if present is None else present if gradient is None else add(present, gradient)
 
     with grad_mode(create_graph):
         order, needed = _topological_order([output.grad_target for output, _ in seeds if output.requires_grad], wanted)

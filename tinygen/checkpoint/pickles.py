@@ -10,7 +10,7 @@ Before that, the program is read once, opcode by opcode, and rewritten:
 * Opcodes that leave the file are refused (registered extensions, buffers passed beside the pickle).
 * Lengths are compared with the bytes that are there, numbers of memo entries with the opcodes read so far, and opcodes
   are counted; so memory is bounded by the size of the file.
-* Every opcode that calls becomes REDUCE, which calls what ``find_class`` returned.
+* Every opcode that makes an object calls what ``find_class`` returned: NEWOBJ, which needs a class, becomes REDUCE.
 * Tuples and frozensets become unhashable: a hash of nested tuples can take a time exponential in their number.
 """
 
@@ -146,7 +146,7 @@ class _Budget:
 
 def _rewrite(stream: BytesIO, budget: _Budget) -> bytes:
     """The program at the position of ``stream``, checked and rewritten as this file's first lines describe."""
-    content, program = stream.getbuffer(), bytearray()
+    content, program = stream.getvalue(), bytearray()
     for count, (opcode, argument, start) in enumerate(pickletools.genops(stream)):
         budget.spend(1)
         if opcode.name in _REFUSED:

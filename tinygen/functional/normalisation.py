@@ -61,7 +61,7 @@ def batch_norm(
     if running_mean is not None and running_var is not None:
         _update(running_mean, mean, momentum)
         _update(running_var, variance * (count / (count - 1)), momentum)
-    return normalise(x, weight, bias, eps=eps, mean=mean, scale=(variance + eps) ** -0.5)
+    return normalise(x, weight, bias, eps=eps, mean=mean, inv_std=(variance + eps) ** -0.5)
 
 
 def _statistic(name: str, running: Any, x: Tensor, training: bool) -> Tensor | None:

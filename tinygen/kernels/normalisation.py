@@ -1,7 +1,7 @@
 """Batch normalisation (Ioffe and Szegedy 2015): moments of the channels, and the arithmetic of the normalised values.
 
-With the mean and the scale 1 / sqrt(variance + eps) of each channel, y = (x - mean) scale. All sums and means are over
-the batch and the pixels of a channel: x (N, C, ...) -> (C,).
+With mean and inv_std = 1 / sqrt(variance + eps) of each channel, x_hat = (x - mean) inv_std. All sums and means are
+over the batch and the pixels of a channel: x (N, C, ...) -> (C,).
 """
 
 import numpy as np
@@ -16,31 +16,31 @@ def moments(x: Array) -> tuple[Array, Array]:
     """The mean and the (biased) variance of each channel: x (N, C, ...) -> (C,), (C,)."""
     count = x.size // x.shape[1]
     mean = (_channel_sum(x) / count).astype(x.dtype)
-    distance = x - _column(mean, x)
-    return mean, (_channel_sum(distance * distance) / count).astype(x.dtype)
+    centred = x - _column(mean, x)
+    return mean, (_channel_sum(centred * centred) / count).astype(x.dtype)
 
 
 @fast_on_cpu(cpu.normalise)
-def normalise(x: Array, weight: Array, bias: Array, mean: Array, scale: Array) -> Array:
-    """``weight y + bias``: x (N, C, ...), all others (C,) -> (N, C, ...)."""
-    slope = weight * scale
-    return x * _column(slope, x) + _column(bias - mean * slope, x)
+def normalise(x: Array, weight: Array, bias: Array, mean: Array, inv_std: Array) -> Array:
+    """``weight x_hat + bias``: x (N, C, ...), all others (C,) -> (N, C, ...)."""
+    gain = weight * inv_std
+    return x * _column(gain, x) + _column(bias - mean * gain, x)
 
 
 @fast_on_cpu(cpu.channel_sums)
-def channel_sums(g: Array, x: Array, mean: Array, scale: Array) -> Array:
-    """``sum(g)`` and ``sum(g y)``: g and x (N, C, ...), mean and scale (C,) -> (2, C), in double precision."""
-    y = (x - _column(mean, x)) * _column(scale, x)
-    return array_module(x).stack([_channel_sum(g), _channel_sum(g * y)])
+def channel_sums(g: Array, x: Array, mean: Array, inv_std: Array) -> Array:
+    """``sum(g)`` and ``sum(g x_hat)``: g and x (N, C, ...), mean and inv_std (C,) -> (2, C), in double precision."""
+    x_hat = (x - _column(mean, x)) * _column(inv_std, x)
+    return array_module(x).stack([_channel_sum(g), _channel_sum(g * x_hat)])
 
 
 @fast_on_cpu(cpu.normalise_grad)
-def normalise_grad(g: Array, x: Array, weight: Array, mean: Array, scale: Array, sums: Array) -> Array:
-    """``weight scale (g - mean(g) - y mean(g y))``: g and x (N, C, ...), weight, mean and scale (C,), sums (2, C) those
-    of ``channel_sums`` -> (N, C, ...)."""
+def normalise_grad(g: Array, x: Array, weight: Array, mean: Array, inv_std: Array, sums: Array) -> Array:
+    """``weight inv_std (g - mean(g) - x_hat mean(g x_hat))``: g and x (N, C, ...), weight, mean and inv_std (C,), sums
+    (2, C) from ``channel_sums`` -> (N, C, ...)."""
     mean_g, mean_gy = sums * (x.shape[1] / x.size)
-    slope = mean_gy * scale
-    return _column(weight * scale, x) * (g - x * _column(slope, x) - _column(mean_g - slope * mean, x))
+    gain = mean_gy * inv_std
+    return _column(weight * inv_std, x) * (g - x * _column(gain, x) - _column(mean_g - gain * mean, x))
 
 
 def _channel_sum(x: Array) -> Array:

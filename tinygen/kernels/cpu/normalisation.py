@@ -33,32 +33,32 @@ def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, variance.astype(x.dtype)
 
 
-def normalise(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+def normalise(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, mean: np.ndarray, inv_std: np.ndarray) -> np.ndarray:
     """``x slope + shift``."""
-    slope = weight * scale
+    slope = weight * inv_std
     return _affine(x, slope, bias - mean * slope)
 
 
-def channel_sums(g: np.ndarray, x: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """``sum(g y) = scale (sum(g x) - mean sum(g))``, or from distances to the mean if that difference loses digits."""
+def channel_sums(g: np.ndarray, x: np.ndarray, mean: np.ndarray, inv_std: np.ndarray) -> np.ndarray:
+    """``sum(g x_hat) = inv_std (sum(g x) - mean sum(g))``, or from x - mean if that difference loses digits."""
     x, g = _channel_views(x, g)
-    if (abs(mean) * scale < FAR_FROM_ZERO).all():
+    if (abs(mean) * inv_std < FAR_FROM_ZERO).all():
         sums = _sum_rows(lambda rows: _sums((g[rows], None), (x[rows], g[rows])), x)
         sums[1] -= mean * sums[0]
     else:
         centre = mean[:, None]
         sums = _sum_rows(lambda rows: _sums((g[rows], None), (x[rows] - centre, g[rows])), x, PARALLEL_MIN_CHEAP)
-    sums[1] *= scale
+    sums[1] *= inv_std
     return sums
 
 
 def normalise_grad(
-    g: np.ndarray, x: np.ndarray, weight: np.ndarray, mean: np.ndarray, scale: np.ndarray, sums: np.ndarray
+    g: np.ndarray, x: np.ndarray, weight: np.ndarray, mean: np.ndarray, inv_std: np.ndarray, sums: np.ndarray
 ) -> np.ndarray:
     """``(x slope + shift + g) factor``."""
     mean_g, mean_gy = sums * (x.shape[1] / x.size)
-    slope = -mean_gy * scale
-    return _affine(x, slope, -mean_g - slope * mean, g, weight * scale)
+    slope = -mean_gy * inv_std
+    return _affine(x, slope, -mean_g - slope * mean, g, weight * inv_std)
 
 
 def _affine(
