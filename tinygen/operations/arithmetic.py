@@ -55,16 +55,14 @@ def where(condition: Array, x: Array, y: Array) -> Array:
     """``x`` where ``condition`` holds, ``y`` elsewhere; the gradient goes to the chosen element."""
     if isinstance(y, float) and y == 0 and not isinstance(x, (int, float)) and x.dtype.kind == "f":
         return kernels.masked(condition, x)
-    x, y = _fitting(x, y), _fitting(y, x)
-    return array_module(condition, x, y).where(condition, x, y)
+    return array_module(condition, x, y).where(condition, _fitting(x, y), _fitting(y, x))
 
 
 def _fitting(number: Any, array: Any) -> Any:
     """A Python integer as the dtype of an integer array; ``OverflowError`` if it is out of range (``where`` of NumPy
     would wrap it)."""
-    if type(number) is int and not isinstance(array, (int, float)) and array.dtype.kind in "iu":
-        return array.dtype.type(number)
-    return number
+    has_to_fit = type(number) is int and getattr(array, "dtype", np.dtype(float)).kind in "iu"
+    return array.dtype.type(number) if has_to_fit else number
 
 
 def weighted(g: Tensor, weight: Tensor) -> Tensor:
