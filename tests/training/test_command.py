@@ -126,8 +126,9 @@ def test_a_real_number_lies_within_its_bounds(kind, right, wrong):
 
 
 COMMAND = """
-import sys, time
+import signal, sys, time
 sys.path[:] = {path!r}
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a process that a shell starts in the background
 from tinygen.training import common_arguments, conduct, train
 def experiment(options, run):
     steps = 1 if options.epochs == 1 else 10**6
