@@ -8,7 +8,7 @@
 import tinygen as tg
 from tinygen import data, nn, optim, plotting
 
-LATENT_SIZE, STEPS, BATCH, N_CRITIC, PENALTY_WEIGHT = 64, 2000, 32, 2, 10.0
+LATENT_SIZE, STEPS, BATCH, N_CRITIC, PENALTY_WEIGHT = 64, 1500, 32, 2, 10.0
 
 tg.manual_seed(0)
 digits = data.load("strokes", "train")
