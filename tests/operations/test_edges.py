@@ -49,7 +49,7 @@ def test_matmul_of_matrices_without_elements_is_zero():
 
 
 def test_matmul_names_the_shapes_that_it_was_given():
-    with pytest.raises(ValueError, match=r"matmul: 9 columns meet 3 rows \(x \(9,\), y \(3,\)\)"):
+    with pytest.raises(ValueError, match=r"matmul: x has 9 columns, y 3 rows \(x \(9,\), y \(3,\)\)"):
         tg.zeros(9) @ tg.zeros(3)
 
 

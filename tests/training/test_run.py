@@ -492,3 +492,16 @@ def test_the_report_names_all_commands_of_a_run(tmp_path, monkeypatch, capsys):
     expected = ["python example.py --epochs 2", "from epoch 3: python example.py --learning-rate 0.1 --epochs 4"]
     assert json.loads((tmp_path / "run.json").read_text())["commands"] == expected
     assert "; then ".join(expected) in (tmp_path / "report.html").read_text()
+
+
+def test_an_independent_run_in_a_subfolder_is_untouched_by_an_overwriting_run(tmp_path):
+    other = Run(tmp_path / "other", settings={"seed": 5})
+    other.save(weights=np.ones(1))
+    before = (tmp_path / "other" / "run.json").read_bytes()
+    manifest = {"commands": ["python it.py"], "settings": {}, "files": [], "parts": []}
+    (tmp_path / "run.json").write_text(json.dumps(manifest))
+    run = Run(tmp_path, overwrite=True)
+    run.part("own").save(weights=np.zeros(1))
+    assert other.load()["weights"].tolist() == [1]
+    assert (tmp_path / "other" / "run.json").read_bytes() == before
+    assert json.loads((tmp_path / "run.json").read_text())["parts"] == ["own"]

@@ -57,7 +57,7 @@ def matmul(x: Tensor, y: Tensor) -> Tensor:
         raise ValueError(f"matmul: expects operands with at least one axis, got shapes {x.shape} and {y.shape}")
     rows = y.shape[max(y.ndim - 2, 0)]
     if x.shape[-1] != rows:
-        raise ValueError(f"matmul: {x.shape[-1]} columns meet {rows} rows (x {x.shape}, y {y.shape})")
+        raise ValueError(f"matmul: x has {x.shape[-1]} columns, y {rows} rows (x {x.shape}, y {y.shape})")
     if x.ndim == 1 or y.ndim == 1:
         product = matmul(expand_dims(x, 0) if x.ndim == 1 else x, expand_dims(y, 1) if y.ndim == 1 else y)
         product = squeeze(product, -1) if y.ndim == 1 else product

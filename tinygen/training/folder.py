@@ -1,6 +1,7 @@
 """The folder of a run, and which files in it are the run's own.
 
-``run.json`` lists the commands, the settings and the files of the run: no other file is ever replaced or removed. One
+``run.json`` lists the commands, the settings, the files and the parts (runs in subfolders) of the run: no other file is
+ever replaced or removed, also not those of an independent run in a subfolder. One
 process at a time may use the folder (``lock.py``). Nothing in it changes before the run writes its first file: a
 command that fails at once has changed nothing.
 """
@@ -38,6 +39,7 @@ class RunFolder:
         self._lock = lock_folder(self.out, command())
         self.earlier = self._earlier_manifest()
         self._files = self.earlier["files"]
+        self._parts = self.earlier["parts"] if resume else []
         self.commands = self.earlier["commands"] if resume else []
         self.has_earlier = bool(self.earlier["commands"])
         self.has_begun = False
@@ -75,7 +77,7 @@ class RunFolder:
                 f"{self.out} holds files that are not of a run with a {MANIFEST} ({', '.join(others[:3])}"
                 f"{', ...' if len(others) > 3 else ''}): choose a new or an empty folder"
             )
-        return {"commands": [], "files": [], "settings": {}}
+        return {"commands": [], "files": [], "parts": [], "settings": {}}
 
     def _begin(self) -> None:
         """Before the first file is written: delete the earlier run's files, unless this run resumes it."""
@@ -83,6 +85,7 @@ class RunFolder:
             return
         if self._parent is not None:
             self._parent._begin()
+            self._parent._list_part(str(self.out.relative_to(self._parent.out)))
         self.has_begun = True
         remove_unfinished(self.out)
         if not self._resume:
@@ -94,9 +97,14 @@ class RunFolder:
             self.commands.append(self._description())
         self._write_manifest(self.out, self._files)
 
+    def _list_part(self, name: str) -> None:
+        if name not in self._parts:
+            self._parts.append(name)
+            self._write_manifest(self.out, self._files)
+
     def _write_manifest(self, folder: Path, files: Sequence[str] = ()) -> None:
         contents = {"commands": self.commands or [command()], "settings": self.settings, "files": list(files)}
-        write_json(folder / MANIFEST, contents)
+        write_json(folder / MANIFEST, contents | {"parts": self._parts if folder == self.out else []})
 
     def _description(self) -> str:
         """The command of this run, as ``run.json`` lists it."""
@@ -122,7 +130,8 @@ def foreign_file(out: Path, rehearsal: Path) -> Path | None:
 
 def _run_folders(out: Path) -> list[Path]:
     """The folders of the run in ``out``, if there is one, and of its parts."""
-    return sorted(manifest.parent for manifest in out.rglob(MANIFEST))
+    parts = [out / name for name in _read_manifest(out)["parts"]] if (out / MANIFEST).exists() else None
+    return [] if parts is None else [out, *(folder for part in parts for folder in _run_folders(part))]
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
@@ -131,7 +140,10 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     try:
         found = json.loads(manifest.read_text(encoding="utf-8"))
         commands, settings = list(map(str, found["commands"])), dict(found["settings"])
-        return {"commands": commands, "settings": settings, "files": list(map(_inside, found["files"]))}
+        files, parts = (
+            list(map(_inside, found.get(name, default))) for name, default in (("files", None), ("parts", []))
+        )
+        return {"commands": commands, "settings": settings, "files": files, "parts": parts}
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{manifest} is no list of a run's files: {error!r}") from error
 
