@@ -139,6 +139,7 @@ class _Budget:
     steps: int
 
     def spend(self, steps: int) -> None:
+        """Count ``steps`` against the limit; ``CheckpointError`` for a file that takes more."""
         self.steps -= steps
         if self.steps < 0:
             raise CheckpointError(f"its pickle takes more than {MAX_STEPS:,} steps, which no file of tensors does")

@@ -79,6 +79,7 @@ class _Storage(Inert):
 
     @property
     def nbytes(self) -> int:
+        """The length of the storage in bytes."""
         return self.size * self.dtype.itemsize
 
     def __str__(self) -> str:

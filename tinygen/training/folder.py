@@ -1,9 +1,9 @@
 """The folder of a run, and which files in it are the run's own.
 
 ``run.json`` lists the commands, the settings, the files and the parts (runs in subfolders) of the run: no other file is
-ever replaced or removed, also not those of an independent run in a subfolder. One
-process at a time may use the folder (``lock.py``). Nothing in it changes before the run writes its first file: a
-command that fails at once has changed nothing.
+ever replaced or removed, also not those of an independent run in a subfolder. One process at a time may use the folder
+(``lock.py``). Nothing in it changes before the run writes its first file: a command that fails at once has changed
+nothing.
 """
 
 import json
@@ -164,5 +164,6 @@ def _inside(name: str) -> str:
 
 
 def write_json(path: Path, contents: Mapping[str, object]) -> None:
+    """Write ``contents`` to ``path`` atomically; ``ValueError`` where a number is not finite."""
     with atomic_write(path) as unfinished:
         unfinished.write_text(json.dumps(contents, indent=2, allow_nan=False) + "\n", encoding="utf-8")

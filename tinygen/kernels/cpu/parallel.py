@@ -54,6 +54,7 @@ class _Worker(threading.Thread):
         return error
 
     def run(self) -> None:
+        """Run the tasks, one after another, as long as the process lives."""
         while self.submitted.acquire():
             try:
                 self.task()
@@ -126,6 +127,7 @@ class _BlasGuard:
         self.reset()
 
     def reset(self) -> None:
+        """Start anew, in a forked process, which inherits no threads."""
         self.lock, self.depth = threading.Lock(), 0
         self.before: list[int] = []
 
