@@ -88,20 +88,19 @@ class Optimizer:
     def step(self) -> None:
         """Update every parameter that has a gradient. Raises ``ValueError`` if a gradient, or an array of the state,
         does not have the shape of its parameter."""
-        parameters, updates = [], []
-        for parameter, state in zip(self.params, self.state, strict=True):
-            if parameter.grad is not None:
-                for name, array in {"gradient": parameter.grad, **state}.items():
-                    _check_shape("step", name, array.shape, parameter)
-        for index, parameter in enumerate(self.params):
-            if parameter.grad is not None:
-                data, state = parameter.data, self.state[index]
-                if not state:
-                    state.update({slot: array_module(data).zeros_like(data) for slot in self.slots})
-                self.steps[index] += 1
-                parameters.append(parameter)
-                updates.append((data, parameter.grad.data, state, self.steps[index]))
-        for parameter, array in zip(parameters, self.update_all(updates), strict=True):
+        with_grad = [(i, parameter, g) for i, parameter in enumerate(self.params) if (g := parameter.grad) is not None]
+        for i, parameter, g in with_grad:
+            _check_shape("step", "gradient", g.shape, parameter)
+            for slot, array in self.state[i].items():
+                _check_shape("step", slot, array.shape, parameter)
+        updates = []
+        for i, parameter, g in with_grad:
+            data, state = parameter.data, self.state[i]
+            if not state:
+                state.update({slot: array_module(data).zeros_like(data) for slot in self.slots})
+            self.steps[i] += 1
+            updates.append((data, g.data, state, self.steps[i]))
+        for (_, parameter, _), array in zip(with_grad, self.update_all(updates), strict=True):
             parameter.data = array_module(parameter.data).asarray(array)  # NumPy returns a scalar for a 0-d array
 
     def update_all(self, updates: list[tuple[Array, Array, dict[str, Array], int]]) -> list[Array]:

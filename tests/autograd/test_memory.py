@@ -90,7 +90,7 @@ def test_a_hundred_double_backprop_steps_do_not_grow_memory():
     weights = parameters()
     tracemalloc.start()
     try:
-        for _ in range(50):  # until Python's own stores of freed objects are full
+        for _ in range(200):  # until Python's own stores of freed objects are full
             double_backprop_step(weights)
         objects, (memory, _) = len(gc.get_objects()), tracemalloc.get_traced_memory()
         for _ in range(100):

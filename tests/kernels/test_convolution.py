@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinygen.kernels.convolution import conv2d, conv2d_input_grad, conv2d_weight_grad
-from tinygen.kernels.cpu import mec, parallel
+from tinygen.kernels.cpu import im2col, mec, parallel
 from tinygen.kernels.windows import Geometry
 
 # name: N, C, O, (H, W), kernel, stride, padding, dilation, groups
@@ -151,9 +151,11 @@ def test_any_number_of_threads_gives_the_same_result(case, threads, in_blocks, m
     x, w, g, geometry = arrays(case)
     monkeypatch.setattr(parallel, "threads", lambda: threads)
     monkeypatch.setattr(parallel, "PARALLEL_MIN_MULTIPLICATIONS", 0)
+    monkeypatch.setattr(im2col, "PARALLEL_MIN_ELEMENTS", 0)
     if in_blocks:
         row_size = w.shape[1] * w.shape[3] * g.shape[3] * len(g)
         monkeypatch.setattr(mec, "BLOCK", 2 * geometry.stride[0] * row_size)
+        monkeypatch.setattr(im2col, "BLOCK", 2 * w.shape[2] * row_size)
     assert_equal_to_the_reference(x, w, g, geometry)
 
 

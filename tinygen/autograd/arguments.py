@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygen import checks
 from tinygen.autograd.tensor import Tensor, copied
-from tinygen.backend import DeviceError, array_module, device_of, is_array, without_underflow
+from tinygen.backend import DeviceError, array_module, device_of, is_array, underflow_ignored
 from tinygen.validation import described, number
 
 Args = tuple[Any, ...]
@@ -148,7 +148,10 @@ class Arguments:
     def computed(self, value: Callable[..., Any], arrays: Args, options: Options) -> Any:
         """``value`` of the arrays, with underflows as 0; NumPy's errors are raised with the name of the operation."""
         try:
-            return without_underflow(value, *arrays, **options)
+            return value(*arrays, **options)
+        except FloatingPointError:
+            with underflow_ignored():
+                return value(*arrays, **options)
         except (TypeError, ValueError, OverflowError) as error:
             if str(error).startswith(f"{self.operation}:"):
                 raise

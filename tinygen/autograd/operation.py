@@ -107,7 +107,8 @@ class Operation:
         inputs, options = self.arguments.bind(args, options)
         arrays = tuple([x.data if isinstance(x, Tensor) else x for x in inputs])
         output = Tensor(self.arguments.computed(self.value, arrays, options))
-        make_view_read_only(output.data)
+        if output.data.base is not None:
+            make_view_read_only(output.data)
         if is_recording() and output.data.dtype.kind == "f":  # only floating-point tensors have gradients
             parents = {i: x.grad_target for i, x in enumerate(inputs) if isinstance(x, Tensor) and x._requires_grad}
             if parents:

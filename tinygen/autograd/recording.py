@@ -56,9 +56,9 @@ class no_grad(grad_mode):
 
 
 def make_view_read_only(array: Any) -> None:
-    """Make ``array`` read-only if it is a view: its base may become the input of a recorded operation, whose gradient
+    """Make ``array``, a view, read-only on a CPU: its base may become the input of a recorded operation, whose gradient
     would be wrong after a write through the view."""
-    if isinstance(array, np.ndarray) and array.base is not None:
+    if isinstance(array, np.ndarray):
         array.setflags(False)  # type: ignore[call-arg]
 
 

@@ -19,9 +19,8 @@ from typing import Any
 
 from tinygen.backend import Array, array_module
 from tinygen.kernels import convolution_taps as by_taps
-from tinygen.kernels.convolution_taps import recompute_if_nonfinite
 from tinygen.kernels.cpu import convolution as cpu
-from tinygen.kernels.dispatch import fast_on_cpu
+from tinygen.kernels.dispatch import fast_on_cpu, recompute_if_nonfinite
 from tinygen.kernels.windows import Geometry, Pair, output_size, tap_pairs
 
 

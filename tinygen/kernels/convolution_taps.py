@@ -6,42 +6,10 @@ over the elements of the kernel ("taps"), each times those pixels inside the ima
 times slower, so ``recompute_if_nonfinite`` calls them only where a result is not finite.
 """
 
-from collections.abc import Callable, Sequence
-from functools import wraps
-from typing import Any
-
 import numpy as np
 
-from tinygen.backend import Array, array_module, is_numpy
-from tinygen.kernels.cpu.products import all_finite
+from tinygen.backend import Array, array_module
 from tinygen.kernels.windows import Geometry, Pair, output_size, tap_pairs
-
-Kernel = Callable[..., Array]
-
-
-def recompute_if_nonfinite(
-    examined: Callable[..., Sequence[Array]], exact: Kernel | None = None
-) -> Callable[[Any], Kernel]:
-    """Decorate a kernel: where a NumPy result may hold a NaN too many, it is that of ``exact`` (default: the kernel's
-    reference version) with the same arguments.
-
-    ``examined(result, *arguments)`` are small arrays one of which shows every infinite element of the factors that are
-    multiplied with padding: an infinite weight reaches the same pixels of every image, so the weights or the first
-    image of a result do; an infinite gradient reaches an element of the kernel in all input channels, so the first
-    channel does. Arrays on a GPU are not examined, since the host would wait for each: there the NaN stays.
-    """
-
-    def decorate(kernel: Any) -> Kernel:
-        @wraps(kernel)
-        def checked(*args: Any) -> Array:
-            result = kernel(*args)
-            if not is_numpy(result) or all(map(all_finite, examined(result, *args))):
-                return result
-            return (exact or kernel.reference)(*args)
-
-        return checked
-
-    return decorate
 
 
 def conv2d(x: Array, w: Array, bias: Array | None, geometry: Geometry) -> Array:

@@ -1,17 +1,19 @@
-"""How a kernel is run: by its fast CPU version, or on a GPU as one compiled chain of steps.
+"""How a kernel is run: by its fast CPU version, again after infinities, or on a GPU as one compiled chain of steps.
 
 To start a kernel on a GPU takes the processor about ten microseconds, in which the GPU could compute a million
 elements. CuPy compiles a chain of element-wise steps, written for arrays, into one kernel.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
 from tinygen.backend import Array, array_module, is_numpy
+from tinygen.kernels.cpu.products import all_finite
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+Kernel = Callable[..., Array]
 
 
 def fast_on_cpu(
@@ -41,6 +43,31 @@ def fast_on_cpu(
 
 def _is_on_cpu(operand: Any) -> bool:
     return all(map(_is_on_cpu, operand)) if isinstance(operand, (list, tuple)) else is_numpy(operand)
+
+
+def recompute_if_nonfinite(
+    examined: Callable[..., Sequence[Array]], exact: Kernel | None = None
+) -> Callable[[Any], Kernel]:
+    """Decorate a kernel: where a NumPy result may hold a NaN too many, it is that of ``exact`` (default: the kernel's
+    reference version) with the same arguments.
+
+    ``examined(result, *arguments)`` are small arrays one of which shows every infinite element of the factors that are
+    multiplied with padding: an infinite weight reaches the same pixels of every image, so the weights or the first
+    image of a result do; an infinite gradient reaches an element of the kernel in all input channels, so the first
+    channel does. Arrays on a GPU are not examined, since the host would wait for each: there the NaN stays.
+    """
+
+    def decorate(kernel: Any) -> Kernel:
+        @wraps(kernel)
+        def checked(*args: Any) -> Array:
+            result = kernel(*args)
+            if not is_numpy(result) or all(map(all_finite, examined(result, *args))):
+                return result
+            return (exact or kernel.reference)(*args)
+
+        return checked
+
+    return decorate
 
 
 def fused(function: Callable[..., Array]) -> Callable[..., Array]:

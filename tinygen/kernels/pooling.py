@@ -131,7 +131,6 @@ def gather2d(x: Array, indices: Array) -> Array:
     return xp.take_along_axis(flat, positions, 2).reshape(indices.shape)
 
 
-@fast_on_cpu(cpu.scatter_add2d)
 def scatter_add2d(g: Array, indices: Array, size: Pair) -> Array:
     """The adjoint of ``gather2d``: each g (N, C, H_out, W_out) is added to its pixel of zeros (N, C, H, W)."""
     xp = array_module(g)

@@ -1,10 +1,5 @@
-"""Appendix: convolutions with a single window, and those of a single pixel, which are plain matrix products.
-
-A kernel as large as its image, without padding, is a linear layer: Y = K @ X with K (O, kh kw C) and X (kh kw C, N).
-The other case is its mirror image: an image of one pixel with a padding of kh - 1, kw - 1. There each output pixel is
-the product of the pixel with one element of the kernel, the last element first: Y rotated by 180 degrees (O kh kw, N)
-= K @ X with K (O kh kw, C) and X (C, N).
-"""
+"""Appendix: convolution with a kernel as large as its image and no padding, a linear layer (a plain matrix product):
+Y = K @ X with the kernel K (O, kh kw C) and the images X (kh kw C, N)."""
 
 import numpy as np
 
@@ -31,27 +26,3 @@ def conv2d_weight_grad(x: Array, g: Array) -> Array:
     (N, C, kh, kw), O = x.shape, g.shape[1]
     w = matmul(g.reshape(N, O).T, x.transpose(2, 3, 1, 0).reshape(-1, N).T)
     return as_oihw(w.reshape(O, kh, kw, C))
-
-
-def conv2d_of_pixel(x: Array, w: Array) -> Array:
-    """x (N, C, 1, 1), w (O, C, kh, kw) -> (N, O, kh, kw)."""
-    (N, C), (O, _, kh, kw) = x.shape[:2], w.shape
-    y = matmul(to_gemm_kernel(w).reshape(-1, C), x.reshape(N, C).T).reshape(O, kh, kw, N)
-    return as_nchw(np.ascontiguousarray(y[:, ::-1, ::-1].swapaxes(0, 1)))
-
-
-def conv2d_of_pixel_input_grad(g: Array, w: Array) -> Array:
-    """g (N, O, kh, kw), w (O, C, kh, kw) -> (N, C, 1, 1)."""
-    N, C = len(g), w.shape[1]
-    return matmul(to_gemm_kernel(w).reshape(-1, C).T, _rotated(g)).T.reshape(N, C, 1, 1)
-
-
-def conv2d_of_pixel_weight_grad(x: Array, g: Array) -> Array:
-    """x (N, C, 1, 1), g (N, O, kh, kw) -> (O, C, kh, kw)."""
-    (N, C), (_, O, kh, kw) = x.shape[:2], g.shape
-    return as_oihw(matmul(_rotated(g), x.reshape(N, C)).reshape(O, kh, kw, C))
-
-
-def _rotated(g: Array) -> Array:
-    """g (N, O, kh, kw), each map rotated by 180 degrees -> (O kh kw, N)."""
-    return g.transpose(1, 2, 3, 0)[:, ::-1, ::-1].reshape(-1, len(g))

@@ -25,20 +25,8 @@ def for_channels(work: Callable[[int, int], None], x: Array) -> None:
 
 
 def gather2d(x: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """One look-up in the stored order."""
-    return as_nchw(to_hcwn(x).reshape(-1)[_stored_positions(indices, x.shape[3])])
-
-
-def scatter_add2d(g: np.ndarray, indices: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """One weighted histogram of the stored positions."""
-    (N, C), (H, W) = g.shape[:2], size
-    sums = np.bincount(_stored_positions(indices, W).reshape(-1), to_hcwn(g).reshape(-1), N * C * H * W)
-    return as_nchw(sums.astype(g.dtype).reshape(H, C, W, N))
-
-
-def _stored_positions(indices: np.ndarray, W: int) -> np.ndarray:
-    """h W + w, (N, C, H_out, W_out) -> the positions of those pixels in (H, C, W, N) memory, (H_out, C, W_out, N)."""
-    N, C = indices.shape[:2]
-    indices = np.maximum(indices.transpose(2, 1, 3, 0), 0)
-    rows_above = indices // W * (C - 1) + np.arange(C)[:, None, None]
-    return (indices + rows_above * W) * N + np.arange(N)
+    """One look-up in memory, where pixel (h, w) of channel c of image n is at ((h C + c) W + w) N + n."""
+    N, C, _, W = x.shape
+    pixels = np.maximum(indices.transpose(2, 1, 3, 0), 0)
+    rows_above = pixels // W * (C - 1) + np.arange(C)[:, None, None]
+    return as_nchw(to_hcwn(x).reshape(-1)[(pixels + rows_above * W) * N + np.arange(N)])
