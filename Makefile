@@ -3,6 +3,7 @@
 #   make vae    train the convolutional VAE on the embedded digits: figures, numbers and a report in runs/vae
 #   make test   the whole test suite
 #   make lint   style and types
+#   make exercises   which of the book's exercises are solved
 #
 # PYTHON=... chooses the interpreter, VAE_FLAGS=... and PYTEST_FLAGS=... what is run with it.
 
@@ -10,7 +11,7 @@ VENV := .venv
 VAE_FLAGS ?= --data strokes --out runs/vae --epochs 2 --likelihood-images 500 --resume
 PYTEST_FLAGS ?=
 
-.PHONY: vae test lint clean
+.PHONY: vae test lint exercises clean
 
 vae: $(VENV)/.installed
 	$(VENV)/bin/python examples/vae_mnist.py $(VAE_FLAGS)
@@ -22,6 +23,9 @@ lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+
+exercises: $(VENV)/.installed-dev
+	$(VENV)/bin/python exercises/grade.py
 
 # The stamps are written last, so an interrupted installation is made whole by the next call.
 $(VENV)/.installed: $(VENV)/.made setup.cfg pyproject.toml

@@ -156,7 +156,7 @@ def test_the_figures_of_the_chapters_are_those_that_the_command_draws(tmp_path, 
         with Image.open(tmp_path / name) as drawn, Image.open(DOCS / "figures" / name) as kept:
             assert drawn.size == kept.size, name
             # Fonts and edges differ by a shade between versions of matplotlib; what is drawn does not.
-            drawn, kept = (np.asarray(image.convert("RGB").reduce(8), dtype=float) for image in (drawn, kept))
+            drawn, kept = (np.asarray(image.convert("RGBA").reduce(8), dtype=float) for image in (drawn, kept))
             assert np.abs(drawn - kept).mean() < 1, name
 
 
