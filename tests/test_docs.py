@@ -160,6 +160,13 @@ def test_the_figures_of_the_chapters_are_those_that_the_command_draws(tmp_path, 
             assert np.abs(drawn - kept).mean() < 1, name
 
 
+def test_the_results_are_those_of_the_stored_files():
+    results = script("results")
+    text = results.PAGE.read_text(encoding="utf-8")
+    assert text == results.page(), "write it anew: python docs/results.py"
+    assert text.count("\n") <= 150
+
+
 def test_the_index_names_every_public_name_and_where_it_lives():
     def entries(text: str) -> set[tuple[str, str]]:
         return set(re.findall(r"^\| `([^`]+)` \|.*\]\(([^)]+)\) \|$", text, re.MULTILINE))

@@ -151,7 +151,7 @@ def _warm_up_blas() -> None:
     """Multiply two large matrices in each thread, once per process.
 
     Before one product of about this size, small products of OpenBLAS took up to three times as long (10 instead of 36
-    GFLOP/s on the machine of docs/benchmarks.md); the cause is unknown.
+    GFLOP/s on the machine of docs/results.md); the cause is unknown.
     """
     factor = np.ones((448, 448), np.float32)
     parallel(lambda first, last: factor @ factor, threads())
