@@ -127,15 +127,15 @@ def on_a_cpu() -> Iterator[str]:
         return
     records = [record for record in map(read, ON_CPU) if record["tables"]]
     machines = "; ".join(dict.fromkeys(", ".join(record["machine"]) for record in records))
-    commands = ", ".join(f"`{record['command']}`" for record in records)
+    scripts = ", ".join(f"`{name}.py`" for name in ON_CPU if read(name)["tables"])
     yield "### On a CPU"
     yield paragraph(f"""{machines}. Steps of tinygen and PyTorch alternate in one process, from the same weights, on the
         same batches; times are medians. PyTorch runs with contiguous and with channels-last images, each also compiled
         with `torch.compile`, and with `Adam(fused=True)`: the fastest configuration counts. Memory is the peak above
-        that after the imports. The geometric mean of the ratios is **{mean_ratio(measured):.2f}**; below 1 tinygen is
+        that after the imports, with the compilation where a step is compiled. The geometric mean of the ratios is **{mean_ratio(measured):.2f}**; below 1 tinygen is
         faster.""")
     yield markdown(speed(measured))
-    yield paragraph(f'The commands, after `pip install -e ".[bench]"`: {commands}.')
+    yield paragraph(f'The scripts in `benchmarks/`, after `pip install -e ".[bench]"`: {scripts}.')
     if tables := read("operations")["tables"]:
         _, ours, theirs, ratio = tables[0][-1]
         yield paragraph(f"""Single operations of the convolutional VAE, each repeated on the same arrays, take {ours} ms
