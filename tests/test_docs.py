@@ -167,6 +167,22 @@ def test_the_results_are_those_of_the_stored_files():
     assert text.count("\n") <= 150
 
 
+def test_the_steps_of_a_benchmark_compare_the_fastest_configurations(monkeypatch):
+    results = script("results")
+    configurations = [["a step, batch 64", "ms", "peak MB"], ["tinygen", "30.0", "5"], ["PyTorch", "60.0", "7"]]
+    compared = [["a step", "tinygen ms", "PyTorch ms", "tinygen MB", "PyTorch MB", "ratio"]]
+    layers = [["ms", "tinygen forward", "backward"], ["ELU", "1.0", "2.0"]]
+    tables = {
+        "one": [[*configurations, ["PyTorch, compiled", "40.0", "9"]], layers],
+        "two": [[*compared, ["VAE, batch 8", "2.0", "4.0", "6", "8", "0.50"]]],
+    }
+    monkeypatch.setattr(results, "read", lambda name: {"tables": tables.get(name, [])})
+    assert list(results.steps({"one": "critic, ", "two": "", "not measured": ""})) == [
+        ("critic, batch 64", 30, 40, 5, 9),
+        ("VAE, batch 8", 2, 4, 6, 8),
+    ]
+
+
 def test_the_index_names_every_public_name_and_where_it_lives():
     def entries(text: str) -> set[tuple[str, str]]:
         return set(re.findall(r"^\| `([^`]+)` \|.*\]\(([^)]+)\) \|$", text, re.MULTILINE))
