@@ -43,8 +43,9 @@ def speed() -> Figure:
         inside = {"ha": "right", "x": ratio / 1.015} if ratio < 1 else {"ha": "left", "x": ratio * 1.015}
         axes.text(y=place, s=f"{ratio:.2f}", va="center", fontsize=8, **inside)
     axes.axvline(1, color=INK, linewidth=1)
-    ticks = (0.5, 0.7, 1, 1.5, 2, 3)
-    axes.set(xscale="log", xlim=(0.5, 1.2 * max(3, *ratios)), xlabel="time of a training step: tinygen / PyTorch")
+    low, high = min(0.5, *ratios) / 1.2, 1.2 * max(3, *ratios)
+    ticks = [tick for tick in (0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5) if low <= tick <= high]
+    axes.set(xscale="log", xlim=(low, high), xlabel="time of a training step: tinygen / PyTorch")
     axes.set_xticks(ticks, labels=[f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.set_yticks(places, labels=names, fontsize=8)
