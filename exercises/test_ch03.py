@@ -126,9 +126,7 @@ def test_6_the_value_is_the_librarys(stride):
 @pytest.mark.parametrize("stride", [1, 2, 3])
 def test_6_both_adjoints(stride):
     x, w = normal(3, 11), normal(4, 3, 5, seed=1)
-    assert_adjoint(
-        lambda x: ch03.conv1d(x, w, stride), lambda g: ch03.conv1d_input_grad(g, w, 11, stride), x.shape
-    )
+    assert_adjoint(lambda x: ch03.conv1d(x, w, stride), lambda g: ch03.conv1d_input_grad(g, w, 11, stride), x.shape)
     assert_adjoint(lambda w: ch03.conv1d(x, w, stride), lambda g: ch03.conv1d_weight_grad(x, g, 5, stride), w.shape)
 
 
