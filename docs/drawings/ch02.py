@@ -53,8 +53,7 @@ def jacobians() -> Figure:
         limit = 1.6 * abs(matrix).max()
         shown = np.where(matrix == 0, np.nan, matrix)
         axes.set_facecolor("#8a8a8a60")
-        image = axes.imshow(shown, cmap="PuOr", vmin=-limit, vmax=limit)
-        image.cmap.set_bad((0, 0, 0, 0))
+        axes.imshow(shown, cmap="PuOr", vmin=-limit, vmax=limit)
         axes.set_title(title, fontsize=10, color=INK)
         rows, columns = matrix.shape
         axes.set(xticks=[], yticks=[], xlabel=f"{rows} x {columns}")
