@@ -93,7 +93,7 @@ def memory_order() -> Figure:
 def stride_padding() -> Figure:
     """Three convolutions of a 5 x 5 image by a 3 x 3 kernel, seen from above: the padded image and the output."""
     size, kernel = 5, 3
-    figure, panels = new_figure(9.6, 3.3, 3)
+    figure, panels = new_figure(9.6, 2.2, 3)
     for axes, (stride, padding) in zip(panels, ((1, 0), (1, 1), (2, 1)), strict=True):
         n_out, padded = output_size((size, size), (kernel, kernel), (stride, stride), (padding, padding))[0], size + 2
         left, top = 0.3 + 1 - padding, 7.3 - 1 + padding  # images begin at the same place in each panel
