@@ -147,8 +147,8 @@ def optimisers() -> Figure:
             rotation = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
             loss = 0.5 * (descent(optimizer, 150, angle) @ rotation.T) ** 2 @ CURVATURES
             panels[2].semilogy(loss, style, color=colour, linewidth=1.2, label=name + (", rotated" if angle else ""))
-    panels[2].set(xlabel="step", ylabel=r"$f$", ylim=(1e-9, 30), xlim=(0, 150))
-    panels[2].legend(fontsize=7.5, loc="lower left")
+    panels[2].set(xlabel="step", ylabel=r"$f$", ylim=(1e-8, 1e6), xlim=(0, 150))
+    panels[2].legend(fontsize=7.5, loc="upper right", ncols=2, columnspacing=1.2)
     return figure
 
 
@@ -179,7 +179,7 @@ def schedules() -> Figure:
     right.text(total, 0.3 / 1.7 * 1.3, r"$\eta \sigma^2 / (2 - \eta)$", fontsize=8.5, ha="right", color=INK)
     left.set(xlabel="step", ylabel=r"learning rate $\eta$", ylim=(0, 0.33))
     right.set(xlabel="step", ylabel=r"$E[x^2]$", ylim=(1e-3, 200))
-    left.legend(fontsize=8.5, loc="lower left")
+    left.legend(fontsize=8.5, loc=(0.12, 0.05))
     return figure
 
 
@@ -208,7 +208,7 @@ def overfitting() -> Figure:
     right.plot(epochs, curves["decay"]["valid_error"], "--", color=GREEN, label="validation, weight decay")
     right.set(xlabel="epoch", ylabel="error rate", ylim=(0, 0.65))
     right.legend(fontsize=8.5, loc="upper right")
-    right.set_title("time: 64 units, 18 % wrong labels", fontsize=9.5, color=INK)
+    right.set_title("time: a fifth of the labels random", fontsize=9.5, color=INK)
     return figure
 
 
@@ -282,7 +282,7 @@ def train_classifier() -> dict:
         with net.evaluating(), tg.no_grad():
             return net(tg.tensor(digits.images.astype(np.float32) / 255))
 
-    for epoch in range(5):
+    for _ in range(5):
         for images, labels in loader:
             if len(losses) % 20 == 0:
                 valid_steps.append(len(losses))
