@@ -89,7 +89,8 @@ def newton(f: Callable[[tg.Tensor], tg.Tensor], x: np.ndarray, tolerance: float 
     gradient norm is at most ``tolerance``.
 
     Newton's steps -H^-1 g, each by conjugate gradients with ``tg.hvp``, without the Hessian. Where a full step does not
-    reduce f, halve it until it does, as far as rounding permits. n may be 1,000. See "Hessian-vector products".
+    reduce f, halve it until it does, as far as rounding permits. Stop after 100 steps at the latest, so that a mistake
+    does not run forever. n may be 1,000. See "Hessian-vector products".
     """
     raise NotImplementedError
 

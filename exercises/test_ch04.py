@@ -140,6 +140,8 @@ def test_6_training_stops_after_the_patience_is_exhausted():
     errors = [5.0, 4.0, 4.5, 4.0, 3.0, 3.5, 3.2, 3.1, 2.0]
     assert [stopping.step(error) for error in errors] == [False] * 7 + [True, False]
     assert stopping.best == 2.0
+    level = ch04.EarlyStopping(nn.Linear(1, 1), patience=2)
+    assert [level.step(4.0) for _ in range(3)] == [False, False, True]  # an equal error is no improvement
 
 
 def test_6_the_best_state_is_restored_with_its_buffers():
