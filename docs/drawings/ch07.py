@@ -160,14 +160,14 @@ def divergences_of_lines() -> Figure:
     theta = np.array([row["theta"] for row in rows])
     measured = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     figure, panels = new_figure(11.0, 3.1, 4)
-    apart = np.array([-1, 0, np.nan, 0, 1])
+    apart = np.array([-1, -0.04, np.nan, 0.04, 1])
     exact = (
         ("jensen_shannon", "Jensen-Shannon, nats", np.full(5, np.log(2)), 0.8),
         ("squared_hellinger", "squared Hellinger", np.full(5, 2.0), 2.3),
-        ("wasserstein", "Wasserstein-1", np.abs(apart), 1.15),
+        ("wasserstein", "Wasserstein-1", np.array([1.0, 0, 0, 0, 1]), 1.15),
     )
     for axes, (name, title, values, top) in zip(panels, exact, strict=False):
-        axes.plot(apart, values, color=INK, linewidth=1.3, label="exact")
+        axes.plot(apart if name != "wasserstein" else [-1, 0, 0, 0, 1], values, color=INK, linewidth=1.3, label="exact")
         if name != "wasserstein":
             axes.plot(0, 0, "o", color=INK, markersize=6, markerfacecolor="none")
         axes.plot(theta, measured[name], "o", color=BLUE, markersize=3.5, label="estimate")
@@ -186,7 +186,7 @@ def divergences_of_lines() -> Figure:
         panels[3].plot(fine, expected, color=colour, linewidth=1)
     panels[3].set_title(r"Wasserstein-1, excess over $|\theta|$", fontsize=10.5)
     panels[3].set(ylim=(-0.03, 0.1))
-    panels[3].legend(fontsize=9, loc="upper center", ncols=3, columnspacing=0.8, handletextpad=0.1)
+    panels[3].legend(fontsize=9, loc="upper center", handletextpad=0.1)
     for axes in panels:
         axes.set(xlabel=r"$\theta$", xticks=[-1, 0, 1])
     return figure
