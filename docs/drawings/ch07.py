@@ -1,7 +1,7 @@
 """Figures of chapter 7, divergences.
 
-``cd docs && python -m drawings.ch07`` estimates the divergences that ``divergences_of_lines`` draws, in about two minutes
-on one core, and writes ``results/divergences.json``.
+``cd docs && python -m drawings.ch07`` estimates the divergences that ``divergences_of_lines`` draws, in about two
+minutes on one core, and writes ``results/divergences.json``.
 """
 
 import json
@@ -117,14 +117,16 @@ def discriminator() -> Figure:
 
 
 def couplings() -> Figure:
-    """The independent and the optimal coupling of two distributions on a line; the area between two quantile functions."""
+    """The independent and the optimal coupling of two distributions; the area between their quantile functions."""
     x = np.arange(12)
     p = stats.norm.pdf(x, 5.0, 1.5)
     q = 0.4 * stats.norm.pdf(x, 2.5, 0.9) + 0.6 * stats.norm.pdf(x, 8.0, 1.0)
     p, q = p / p.sum(), q / q.sum()
     from_p, from_q = (np.append(0, np.cumsum(each)) for each in (p, q))
     low = np.maximum(from_p[:-1, None], from_q[None, :-1])
-    optimal = np.clip(np.minimum(from_p[1:, None], from_q[None, 1:]) - low, 0, None)  # overlap of intervals of quantiles
+    optimal = np.clip(
+        np.minimum(from_p[1:, None], from_q[None, 1:]) - low, 0, None
+    )  # overlap of intervals of quantiles
     figure, (left, middle, right) = new_figure(10.0, 3.4, 3, width_ratios=(1, 1, 1.15))
     distance = np.abs(x[:, None] - x)
     for axes, coupling, name in ((left, np.outer(p, q), "independent"), (middle, optimal, "optimal")):

@@ -14,7 +14,7 @@ from scipy.spatial.distance import cdist
 
 import tinygen as tg
 import tinygen.functional as F
-from drawings.style import BLUE, FAINT, GREEN, INK, ORANGE, new_figure
+from drawings.style import BLUE, ORANGE, new_figure
 from tinygen import data, evaluation, optim
 from tinygen.models import DigitClassifier
 
@@ -53,7 +53,7 @@ def precision_and_recall(p: np.ndarray, q: np.ndarray, k: int = 3) -> tuple[floa
     """Of features q (N, D) of samples and p (N, D) of data (Kynkaanniemi et al. 2019)."""
     across = cdist(q, p)
     of_p, of_q = (np.partition(cdist(x, x), k, axis=1)[:, k] for x in (p, q))
-    return float((across <= of_p).any(axis=1).mean()), float((across.T <= of_q).any(axis=1).mean())
+    return float((across <= of_p).any(axis=1).mean()), float((of_q >= across.T).any(axis=1).mean())
 
 
 def measure() -> None:
@@ -91,8 +91,10 @@ def measure() -> None:
             row |= {"precision": precision, "recall": recall, "inception_score": inception_score(x)}
             rows.append({"distortion": name, "level": level} | {key: float(f"{each:.4g}") for key, each in row.items()})
             print(rows[-1], flush=True)
-    correct = (np.argmax(tg.no_grad()(lambda x: classifier.layers.items[-1](tg.tensor(x)).numpy())(reference), axis=1)
-               == test_set.labels).mean()
+    correct = (
+        np.argmax(tg.no_grad()(lambda x: classifier.layers.items[-1](tg.tensor(x)).numpy())(reference), axis=1)
+        == test_set.labels
+    ).mean()
     settings = {
         "command": "cd docs && python -m drawings.ch11",
         "classifier": "DigitClassifier, 2 epochs of strokes, 128 features",
