@@ -14,9 +14,10 @@ from scipy.spatial.distance import cdist
 
 import tinygen as tg
 import tinygen.functional as F
-from drawings.style import BLUE, ORANGE, new_figure
+from drawings.style import BLUE, FAINT, GREEN, ORANGE, PINK, new_figure
 from tinygen import data, evaluation, optim
 from tinygen.models import DigitClassifier
+from tinygen.training.classifier import accuracy
 
 RESULTS = Path(__file__).parents[1] / "results" / "distortions.json"
 IMAGES = 5_000  # in a set
@@ -91,14 +92,10 @@ def measure() -> None:
             row |= {"precision": precision, "recall": recall, "inception_score": inception_score(x)}
             rows.append({"distortion": name, "level": level} | {key: float(f"{each:.4g}") for key, each in row.items()})
             print(rows[-1], flush=True)
-    correct = (
-        np.argmax(tg.no_grad()(lambda x: classifier.layers.items[-1](tg.tensor(x)).numpy())(reference), axis=1)
-        == test_set.labels
-    ).mean()
     settings = {
         "command": "cd docs && python -m drawings.ch11",
         "classifier": "DigitClassifier, 2 epochs of strokes, 128 features",
-        "classifier_accuracy": float(correct),
+        "classifier_accuracy": accuracy(classifier, test_set),
         "images": IMAGES,
         "reference": "strokes, test, 10,000 images for FID and the first 5,000 for the rest; k = 3",
     }
@@ -130,7 +127,42 @@ def bias() -> Figure:
     return figure
 
 
+def distortions() -> Figure:
+    """Images at five levels of four distortions; the measured FID and KID, precision and recall."""
+    rows = json.loads(RESULTS.read_text())["rows"]
+    train_set = data.load("strokes", "train", limit=200)
+    images, labels = train_set.images, train_set.labels
+    noise = np.random.default_rng(0).standard_normal((12, 1, 28, 28))
+    figure = Figure(figsize=(11.0, 6.2), dpi=160, layout="constrained")
+    panels = figure.subplots(3, 4, height_ratios=(1.0, 1.0, 0.8), sharey="row", squeeze=False)
+    for column, (name, levels) in zip(panels.T, LEVELS.items(), strict=True):
+        of = [row for row in rows if row["distortion"] == name]
+        values = {key: np.array([row[key] for row in of]) for key in of[0] if key != "distortion"}
+        strip = [distort(name, level, images, labels, noise)[:4, 0].reshape(-1, 28) for level in levels]
+        column[0].imshow(np.hstack(strip), cmap="gray", vmin=0, vmax=255)
+        column[0].axis("off")
+        column[0].set_title(name, fontsize=11)
+        twin = column[1]
+        twin.plot(levels, values["fid"], "o-", color=BLUE, markersize=4, label="FID")
+        error = {"markersize": 4, "capsize": 2, "linewidth": 1.3}
+        twin.errorbar(levels, values["kid"], values["kid_standard_error"], fmt="s-", color=ORANGE, label="KID", **error)
+        twin.set_yscale("symlog", linthresh=10, linscale=0.5)
+        twin.set(yticks=[0, 10, 100, 1000])
+        twin.axhline(0, color=FAINT, linewidth=0.8, zorder=0)
+        column[2].plot(levels, values["precision"], "o-", color=GREEN, markersize=4, label="precision")
+        column[2].plot(levels, values["recall"], "s-", color=PINK, markersize=4, label="recall")
+        column[2].set(ylim=(0, 1.05), yticks=[0, 0.5, 1], xlabel=UNITS[name])
+        for axes in column[1:]:
+            axes.set_xticks(levels)
+    panels[1, 0].set_ylabel("distance")
+    panels[2, 0].set_ylabel("share")
+    panels[1, 0].legend(fontsize=9, loc="upper left")
+    panels[2, 0].legend(fontsize=9, loc="lower left")
+    return figure
+
+
 FIGURES = {
+    "distortions.png": distortions,
     "fid-bias.png": bias,
 }
 
