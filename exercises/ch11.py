@@ -64,7 +64,7 @@ def extrapolated_fid(x, test, sizes, repeats, rng):
 
 
 # Exercise 6: wrong samples with an FID of 0 (**)
-def impostors(test, count, rng):
+def moment_matched(test, count, rng):
     """Features (count, D) whose mean and covariance are *exactly* those of ``test`` (M, D), but which are Gaussian.
 
     ``rng`` is a NumPy generator; count > D. The covariance is divided by count - 1 and M - 1, as FID does. The FID is
@@ -97,8 +97,8 @@ def precision_and_recall(data, samples, k=3):
 
     No array of N x M, N x N or M x M numbers may be made: compute the radii for a few hundred points at a time, and
     decide the union by ``tinygen.evaluation.nearest`` with one further coordinate. ``nearest`` takes images, so points
-    (n, D + 1) become (n, D + 1, 1, 1), and its distances are root *mean* squares. Note that a slice of an array is a view,
-    which keeps the whole array in memory.
+    (n, D + 1) become (n, D + 1, 1, 1), and its distances are root *mean* squares. Note that a slice of an array is a
+    view, which keeps the whole array in memory.
 
     Section "Precision and recall".
     """

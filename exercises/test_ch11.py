@@ -118,7 +118,7 @@ def test_5_one_size_twice_is_a_line_through_means():
 def test_6_moments_are_equal_and_the_distribution_is_not():
     tg.manual_seed(0)
     test = samplers.ring(8, 1.0, 0.05)(3000).astype(float)
-    found = ch11.impostors(test, 1000, np.random.default_rng(9))
+    found = ch11.moment_matched(test, 1000, np.random.default_rng(9))
     assert found.shape == (1000, 2)
     assert np.allclose(found.mean(axis=0), test.mean(axis=0))
     assert np.allclose(np.cov(found, rowvar=False), np.cov(test, rowvar=False))
@@ -129,7 +129,7 @@ def test_6_moments_are_equal_and_the_distribution_is_not():
 
 def test_6_samples_are_random_and_gaussian():
     test = np.random.default_rng(10).exponential(size=(500, 3))
-    first, second = (ch11.impostors(test, 4000, np.random.default_rng(seed)) for seed in (1, 2))
+    first, second = (ch11.moment_matched(test, 4000, np.random.default_rng(seed)) for seed in (1, 2))
     assert not np.allclose(first, second)
     z = (first - first.mean(axis=0)) / first.std(axis=0)
     assert np.abs((z**3).mean(axis=0)).max() < 0.2  # those of the test set are near 2

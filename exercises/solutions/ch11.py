@@ -41,7 +41,7 @@ def extrapolated_fid(x, test, sizes, repeats, rng):
     return float(intercept), float(slope)
 
 
-def impostors(test, count, rng):
+def moment_matched(test, count, rng):
     z = rng.normal(size=(count, test.shape[1]))
     z -= z.mean(axis=0)
     own, target = (np.linalg.cholesky(np.cov(each, rowvar=False)) for each in (z, test))

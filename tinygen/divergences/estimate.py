@@ -118,10 +118,10 @@ def estimate_wasserstein(
     """W_1(p, q) in units of x, and its critic T, trained to maximise ``E_p[T] - E_q[T]`` minus the ``penalty``.
 
     ``penalty``: ``"gradient"`` or ``"lipschitz"`` (``objectives``), with weight ``penalty_weight``; or ``"clip"``, all
-    weights within ``clip`` of 0. The optimal critic under a penalty has a gradient norm above 1, by
-    d / (2 penalty_weight) for two line segments at distance d, so the training objective is biased upwards; the
-    estimate is ``WassersteinDual.estimate``, which corrects for it. The other options and errors are those of ``estimate_f_divergence``; ``ValueError`` also for another
-    ``penalty`` and a negative weight.
+    weights within ``clip`` of 0. The optimal critic under a penalty has a gradient norm above 1, by d / (2
+    penalty_weight) for two line segments at distance d, so the training objective is biased upwards; the estimate is
+    ``WassersteinDual.estimate``, which corrects for it. The other options and errors are those of
+    ``estimate_f_divergence``; ``ValueError`` also for another ``penalty`` and a negative weight.
     """
     game = _wasserstein_game("estimate_wasserstein", penalty, penalty_weight, clip)
     draw = _Pairs("estimate_wasserstein", p, q, device)
