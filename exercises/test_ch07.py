@@ -164,7 +164,7 @@ def test_7_unbiased_for_few_samples():
         # E k(a, b) of a - b ~ N(mu, 2) with bandwidth 1 is exp(-mu^2 / 6) / sqrt(3)
         exact = 2 * (1 - math.exp(-(shift**2) / 6)) / math.sqrt(3)
         assert abs(np.mean(found) - exact) < 4 * np.std(found) / math.sqrt(len(found))
-    assert min(found) < 0.3
+        assert shift or min(found) < 0  # an unbiased estimate of 0
 
 
 @pytest.mark.parametrize(("n", "m"), [(20_000, 20_000), (30_000, 5_000), (4_000, 40_000)])
