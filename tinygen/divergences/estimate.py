@@ -118,10 +118,10 @@ def estimate_wasserstein(
     """W_1(p, q) in units of x, and its critic T, trained to maximise ``E_p[T] - E_q[T]`` minus the ``penalty``.
 
     ``penalty``: ``"gradient"`` or ``"lipschitz"`` (``objectives``), with weight ``penalty_weight``; or ``"clip"``, all
-    weights within ``clip`` of 0. The optimal critic under a penalty has a slope above 1, by d / (2 penalty_weight) for
-    two line segments at distance d, so the training objective is biased; the estimate is ``WassersteinDual.estimate``,
-    which is not. The other options and errors are those of ``estimate_f_divergence``; ``ValueError`` also for another
-    ``penalty`` and a negative weight.
+    weights within ``clip`` of 0. The optimal critic under a penalty has a gradient norm above 1, by d / (2
+    penalty_weight) for two line segments at distance d, so the training objective is biased upwards; the estimate is
+    ``WassersteinDual.estimate``, which corrects for it. The other options and errors are those of
+    ``estimate_f_divergence``; ``ValueError`` also for another ``penalty`` and a negative weight.
     """
     game = _wasserstein_game("estimate_wasserstein", penalty, penalty_weight, clip)
     draw = _Pairs("estimate_wasserstein", p, q, device)
@@ -158,9 +158,9 @@ def _measure(critic: Module, game: Game, draw: "_Pairs", samples: int) -> Wasser
         x, y = draw(samples)
         with no_grad():
             raw = (mean(critic(x)) - mean(critic(y))).item()
-        slopes = gradient_norms(critic, interpolates(x, y))
-        steepest = slopes.numpy().max().item()
-        penalty = game.penalty_weight * mean(game.norm_penalty(slopes)).item() if game.norm_penalty else 0.0
+        norms = gradient_norms(critic, interpolates(x, y))
+        steepest = norms.numpy().max().item()
+        penalty = game.penalty_weight * mean(game.norm_penalty(norms)).item() if game.norm_penalty else 0.0
     return WassersteinDual(raw / steepest, raw, raw - penalty, steepest)
 
 
@@ -182,7 +182,7 @@ class _Pairs:
 
     def network(self, given: Module | None) -> Module:
         """The given network, or a new one for points of this dimension, which is 0 everywhere. A critic whose initial
-        slope has the wrong sign would have to cross slope 0, where the gradient penalty is largest; in one dimension it
+        derivative has the wrong sign would have to cross 0, where the gradient penalty is largest; in one dimension it
         does not."""
         x, _ = self(1)
         return (given or MLP(x.shape[1], zero_init_last=True)).to(self.device)

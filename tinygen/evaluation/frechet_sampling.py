@@ -43,7 +43,7 @@ class FIDInfinity(NamedTuple):
 def fid_standard_error(
     sample_features: Iterable[Any], test_features: Iterable[Any], *, resamples: Several = 100, replace: bool = False
 ) -> float:
-    """The standard error of ``calculate_fid_score`` over new samples, by the bootstrap.
+    """The standard error of ``calculate_fid_score`` over new samples, from random subsets of the samples.
 
     The result is the standard deviation of the distances of ``resamples`` random subsets of n = 4/5 N of the N samples,
     times ``sqrt(n / (N - n))`` (Shao and Wu 1989, eq. 2.1). With ``replace``, N samples are drawn with replacement and
