@@ -217,8 +217,8 @@ def rate_distortion() -> Figure:
         right.annotate(label, (rate_, distortion_), (6, 5), textcoords="offset points", fontsize=8.5)
     _, r, D, _ = points[BETAS.index("1")]
     line = np.array([0.0, 75.0])
-    right.plot(line, r + D - line, "--", color=INK, linewidth=1)
-    right.text(36, r + D - 55, f"negative ELBO {r + D:.0f} nats", fontsize=8.5, rotation=-15)
+    right.plot(line, r + D - line, "--", color=INK, linewidth=1, label=f"negative ELBO {r + D:.0f} nats")
+    right.legend(fontsize=8.5, loc="upper right")
     right.set(xlabel=r"rate $\mathrm{KL}(q\,\Vert\,p(z))$, nats per image", xlim=(-2, 72), ylim=(0, 235))
     right.set(ylabel=r"distortion $-E_q\,\log p(x|z)$, nats per image", title="digits, 20 latents")
     return figure
