@@ -184,7 +184,9 @@ def draw(run: Run, found: dict[str, Any]) -> None:
     for size in LATENT_SIZES:
         means, bound = found["estimate"][size], found["elbo"][size]
         floor = min(bound, means["prior"][-1]) - 10  # lower values would compress the axis
-        measured = {labels[name]: (COUNTS, np.where(np.less(means[name], floor), np.nan, means[name])) for name in labels}
+        measured = {
+            labels[name]: (COUNTS, np.where(np.less(means[name], floor), np.nan, means[name])) for name in labels
+        }
         levels: dict[str, plotting.Curve] = {"ELBO": (COUNTS, [bound] * len(COUNTS))}
         title = f"{size} latents"
         if size == 2:

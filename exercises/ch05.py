@@ -1,10 +1,8 @@
 """Exercises of chapter 5, Variational autoencoders (docs/5-variational-autoencoders.md).
 
 Gaussians in closed form, estimators of the bound and of its gradient, the beta-VAE. Replace each ``raise
-NotImplementedError`` by an answer;
-
-``python exercises/grade.py 5`` grades them. Arrays are NumPy arrays unless a task speaks of tensors; logarithms are
-natural, so all divergences and likelihoods are in nats.
+NotImplementedError`` by an answer; ``python exercises/grade.py 5`` grades them. Arrays are NumPy arrays unless a task
+speaks of tensors; logarithms are natural, so all divergences and likelihoods are in nats.
 """
 
 from collections.abc import Callable

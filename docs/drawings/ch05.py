@@ -51,7 +51,9 @@ def model() -> Figure:
     """The graphical model in plate notation, and the computation of a training step."""
     figure, (left, right) = new_figure(9.6, 2.7, 2, width_ratios=(1, 3.1))
     bare(left, 3.2, 4.4)
-    left.add_patch(FancyBboxPatch((0.5, 0.25), 2.2, 3.9, boxstyle="round,pad=0,rounding_size=0.2", fill=False, edgecolor=INK))
+    left.add_patch(
+        FancyBboxPatch((0.5, 0.25), 2.2, 3.9, boxstyle="round,pad=0,rounding_size=0.2", fill=False, edgecolor=INK)
+    )
     for y, name, colour in ((3.3, "$z$", "white"), (1.3, "$x$", FAINT)):
         left.add_patch(Circle((1.5, y), 0.48, facecolor=colour, edgecolor=INK))
         left.text(1.5, y, name, ha="center", va="center", fontsize=12, color=DARK)

@@ -72,9 +72,7 @@ def main() -> None:
 
     loader = data.DataLoader(train_set, batch_size=64, shuffle=True)
     optimizer = optim.Adam(model.parameters())
-    metrics = training.train_vae(
-        None, model, loader, optimizer, epochs=EPOCHS, learning_rate=2e-3, evaluate=evaluate
-    )
+    metrics = training.train_vae(None, model, loader, optimizer, epochs=EPOCHS, learning_rate=2e-3, evaluate=evaluate)
     found["train_elbo"] = np.array([row["train_elbo"] for row in metrics])
     found["valid_terms"] = np.array(rows)
     found["log_likelihood"] = np.array(evaluation.estimate_log_likelihood(model, test.images[:500], 200))
