@@ -80,7 +80,7 @@ def score_function_gradient(f: Callable[[np.ndarray], np.ndarray], mean: np.ndar
 
 # Exercise 7: the optimal linear beta-VAE (***)
 def linear_beta_vae(covariance: np.ndarray, s: float, beta: float, L: int) -> tuple[np.ndarray, float, float]:
-    """The optimum of the linear beta-VAE with L latents and decoder noise s for data of a ``covariance`` (D, D), L <= D.
+    """The optimum of the linear beta-VAE with L <= D latents and decoder noise s, for data of a ``covariance`` (D, D).
 
     Returns the decoder W (D, L) with orthogonal columns, of decreasing norm; the rate, i.e. the mean KL in nats; and
     the distortion, here the mean of |x - b - W z|^2 over data and q (without 1 / (2 s^2) and constants). Directions of

@@ -217,9 +217,9 @@ def test_8_the_rotated_posterior_has_independent_components(shape):
     W = np.random.default_rng(9).normal(size=shape)
     R = ch06.best_rotation(W)
     L = shape[1]
-    assert R.T @ R == pytest.approx(np.eye(L), abs=1e-9)
-    P = np.eye(L) + (W @ R).T @ (W @ R) / 0.25
-    assert P == pytest.approx(np.diag(np.diag(P)), abs=1e-9)
+    product, precision = R.T @ R, np.eye(L) + (W @ R).T @ (W @ R) / 0.25
+    assert product == pytest.approx(np.eye(L), abs=1e-9)
+    assert precision == pytest.approx(np.diag(np.diag(precision)), abs=1e-9)
 
 
 def test_8_the_gap_is_smaller_than_before_and_zero():

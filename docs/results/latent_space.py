@@ -1,4 +1,4 @@
-"""The results behind the figures of chapter 6: ``python docs/results/latent_space.py`` writes ``latent-space.npz`` here.
+"""The results behind the figures of chapter 6: ``python docs/results/latent_space.py`` writes ``latent-space.npz``.
 
 Two VAEs with one hidden layer of 500 ReLUs, batches of 128 and Adam at 1e-3 (seed 0), on the 50,000 images of the fixed
 binarised MNIST: with 2 latents for 25 epochs, with 50 latents for 15; about five minutes of one core. The file holds

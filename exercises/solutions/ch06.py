@@ -59,11 +59,11 @@ def split_rate(mean: np.ndarray, logvar: np.ndarray, noise: np.ndarray) -> tuple
 
 # Exercise 6: fixed points of encoding and decoding (**)
 def fixed_point(model: models.VAE, x: np.ndarray, tolerance: float, most: int) -> tuple[np.ndarray, int]:
-    for step in range(1, most + 1):
+    steps, change = 0, np.inf
+    while steps < most and change >= tolerance:
         previous, x = x, evaluation.reconstruct(model, x)
-        if np.abs(x - previous).max() < tolerance:
-            break
-    return x, step
+        steps, change = steps + 1, np.abs(x - previous).max()
+    return x, steps
 
 
 # Exercise 7: principal components as a linear VAE (***)
