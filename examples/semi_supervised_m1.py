@@ -52,7 +52,7 @@ try:
     from sklearn.model_selection import GridSearchCV
     from sklearn.svm import SVC
 except ModuleNotFoundError as error:
-    raise SystemExit('semi_supervised_m1 needs scikit-learn: pip install scikit-learn') from error
+    raise SystemExit("semi_supervised_m1 needs scikit-learn: pip install scikit-learn") from error
 
 TITLE = "M1: a support vector machine in latent space"
 LATENT_SIZE = 50

@@ -80,15 +80,18 @@ def interpolation() -> Figure:
 
 
 def active_units() -> Figure:
-    """The KL of 50 latents, sorted; traversals of three active latents and of an inactive one."""
+    """KL and variance of the mean of 50 latents, sorted; traversals of three active latents and of an inactive one."""
     found = np.load(RESULTS)
     order = np.argsort(-found["kl"])
-    kl, active = found["kl"][order], found["variance_of_mean"][order] > 0.01
+    kl, variance = found["kl"][order], found["variance_of_mean"][order]
     figure, (left, right) = new_figure(9.6, 3.3, 2, width_ratios=(1, 1.25))
-    for chosen, colour, label in ((active, BLUE, "active"), (~active, ORANGE, "inactive")):
-        left.bar(np.flatnonzero(chosen) + 1, kl[chosen], color=colour, width=0.8, label=f"{chosen.sum()} {label}")
-    left.set(xlabel="latent, in order of its KL", ylabel=r"mean KL from the prior, nats")
-    left.legend(fontsize=9)
+    place = np.arange(1, len(kl) + 1)
+    left.semilogy(place, kl, "o", color=BLUE, markersize=4, label="mean KL from the prior, nats")
+    left.semilogy(place, variance, "^", color=ORANGE, markersize=4, label=r"$\mathrm{Var}_x(E[z_i|x])$")
+    left.axhline(0.01, color=INK, linewidth=1, linestyle="--")
+    left.text(1, 0.0105, f"threshold 0.01: {(variance > 0.01).sum()} active", fontsize=9, va="bottom")
+    left.set(xlabel="latent, in order of its KL", ylim=(1e-3, 3))
+    left.legend(fontsize=9, loc="upper right", bbox_to_anchor=(1.0, 1.08))
     right.imshow(board(found["traversals"], gap=4), cmap="gray", interpolation="nearest")
     for row, value in enumerate((*kl[:3], kl[-1])):
         right.text(-6, 32 * row + 14, f"KL {value:.2f}", ha="right", va="center", fontsize=9)
