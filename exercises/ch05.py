@@ -28,7 +28,7 @@ def reparametrised_sample(mean: tg.Tensor, factor: tg.Tensor, noise: tg.Tensor) 
     """Samples of N(mean, factor factor^T), differentiable in ``mean`` (L,) and in the Cholesky ``factor`` (L, L).
 
     ``noise`` (N, L) holds samples of N(0, I); returns a tensor (N, L). Hint: what is the covariance of A noise, for a
-    matrix A? (Section "The gradient".)
+    matrix A? (Section "Reparametrisation".)
     """
     raise NotImplementedError
 
@@ -73,7 +73,7 @@ def score_function_gradient(f: Callable[[np.ndarray], np.ndarray], mean: np.ndar
 
     ``f`` maps samples (N, L) to values (N,) and has no gradient; ``noise`` (N, L) holds samples of N(0, I). From the
     value of each sample subtract the mean of the values of the *other* N - 1 samples (leave-one-out baseline), which
-    keeps the estimate unbiased. (Section "The gradient".)
+    keeps the estimate unbiased. (Section "Reparametrisation".)
     """
     raise NotImplementedError
 

@@ -54,7 +54,8 @@ def nearest_neighbours(
     labelled ``features`` (N, F) in Euclidean distance.
 
     ``labels`` (N,) are integers 0 ... classes - 1; of classes with equally many votes take the smallest. No loop over
-    queries: compute all squared distances at once as |q|^2 - 2 q . f + |f|^2. (Section "Latents as features".)
+    queries: compute all squared distances at once as |q|^2 - 2 q . f + |f|^2. (Section "Latents as features
+    for few labels".)
     """
     raise NotImplementedError
 
