@@ -111,7 +111,8 @@ F_DIVERGENCES = {  # Nowozin et al. 2016, tables 1, 2 and 5
 
 
 def interpolates(real: Tensor, fake: Tensor) -> Tensor:
-    """``a real + (1 - a) fake`` with one a ~ U[0, 1) per example (N, ...), detached from the graph of both.
+    """``a real + (1 - a) fake`` with one a ~ U[0, 1) per example; real and fake (N, ...). The result is detached from
+    the graph of both.
 
     Raises ``ValueError`` for different shapes and for no examples.
     """

@@ -57,7 +57,8 @@ def _check_shape(function: str, name: str, shape: tuple[int, ...], parameter: Te
 
 
 class Optimizer:
-    """The base class of the optimisers: parameters of any shape, the learning rate ``lr``, and a state to save.
+    """The base class of the optimisers: the parameters ``params``, of any shape, the learning rate ``lr``, and a state
+    to save.
 
     ``slots`` names the arrays that an optimiser keeps for each parameter; they are zero until its first gradient.
     Raises ``ValueError`` for no parameters and for one that is given twice, ``TypeError`` where none requires
@@ -156,7 +157,7 @@ class SGD(Optimizer):
     """Stochastic gradient descent: v <- momentum v + g; parameter <- parameter - lr v (initially v = g), as in PyTorch
     (Sutskever et al. 2013, with the learning rate outside of v).
 
-    Parameters have any shape; ``weight_decay`` adds that multiple of the parameter to g. Raises ``TypeError`` or
+    ``params`` have any shape; ``weight_decay`` adds that multiple of the parameter to g. Raises ``TypeError`` or
     ``ValueError`` for options that are not numbers from 0.
     """
 
@@ -181,7 +182,7 @@ class SGD(Optimizer):
 
 class RMSprop(Optimizer):
     """s <- alpha s + (1 - alpha) g^2; parameter <- parameter - lr g / (sqrt(s) + eps) (Tieleman and Hinton 2012),
-    for parameters of any shape."""
+    for ``params`` of any shape."""
 
     slots = ("square",)
     alpha, eps = _Number(below=1), _Number()
@@ -201,7 +202,7 @@ class RMSprop(Optimizer):
 class Adam(Optimizer):
     """m <- beta1 m + (1 - beta1) g; v <- beta2 v + (1 - beta2) g^2;
     parameter <- parameter - lr m^ / (sqrt(v^) + eps) with m^ = m / (1 - beta1^t), v^ = v / (1 - beta2^t)
-    (Kingma and Ba 2015, algorithm 1), for parameters of any shape. ``weight_decay`` adds that multiple of the parameter
+    (Kingma and Ba 2015, algorithm 1), for ``params`` of any shape. ``weight_decay`` adds that multiple of the parameter
     to g (L2 regularisation, not decoupled as in AdamW).
 
     Raises ``TypeError`` or ``ValueError`` for ``betas`` that are not two numbers in [0, 1).

@@ -47,9 +47,10 @@ def gradcheck(
     """True if the gradients of ``function(*inputs)`` agree with central differences of step ``eps``, to
     ``|analytic - numeric| <= atol + rtol |numeric|``.
 
-    ``function`` returns a tensor or a sequence of tensors, of any shape. Those of ``inputs`` that require gradients are
-    checked and must be float64. They are passed on without a copy, so ``function`` may also use them as parameters of
-    a module. Each call starts from the same state of the library's generator, which is restored at the end.
+    ``function`` takes the ``inputs``, tensors of any shape, and returns a tensor or a sequence of tensors, of any
+    shape. Those inputs that require gradients are checked and must be float64. They are passed on without a copy, so
+    ``function`` may also use them as parameters of a module. Each call starts from the same state of the library's
+    generator, which is restored at the end.
 
     Raises ``GradcheckError``, with the input, the element, the analytic and the numeric value, if they differ, or if
     the function is not differentiable there (a tie of a maximum, 0 for a ReLU); ``TypeError`` for dtypes other than
@@ -69,8 +70,8 @@ def gradgradcheck(
     atol: float = 1e-5,
     rtol: float = 1e-3,
 ) -> bool:
-    """``gradcheck`` to second order: of ``function``, then of its vector-Jacobian product as a function of the inputs
-    and of the vectors. Arguments, shapes and errors are those of ``gradcheck``."""
+    """``gradcheck`` to second order: of ``function``, then of its vector-Jacobian product as a function of the
+    ``inputs``, of any shape, and of the vectors. Arguments and errors are those of ``gradcheck``."""
     inputs = _listed("gradgradcheck", inputs)
     named = {f"input {i}": x for i, x in enumerate(inputs)}
     first = _Check("gradgradcheck", lambda: function(*inputs), named, "output", eps, atol, rtol)

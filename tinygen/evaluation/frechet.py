@@ -48,7 +48,8 @@ def calculate_fid_score(sample_features: Iterable[Any], test_features: Iterable[
 
 @checked
 def frechet_distance(mu_p: np.ndarray, cov_p: np.ndarray, mu_q: np.ndarray, cov_q: np.ndarray) -> float:
-    """``|mu_p - mu_q|^2 + tr(cov_p + cov_q - 2 (cov_p cov_q)^(1/2))``: means (D,), covariances (D, D) -> the square of
+    """``|mu_p - mu_q|^2 + tr(cov_p + cov_q - 2 (cov_p cov_q)^(1/2))``: means ``mu_p`` and ``mu_q`` (D,), covariances
+    ``cov_p`` and ``cov_q`` (D, D) -> the square of
     the 2-Wasserstein distance between the two Gaussians (Dowson and Landau 1982). For D = 1 numbers suffice.
 
     The covariances may be singular. Rounding then gives the root small imaginary parts, which are dropped; a large

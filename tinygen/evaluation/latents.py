@@ -45,7 +45,7 @@ def traversals(generator: Module, z: Annotated[np.ndarray, axes("L")], steps: Se
 def effects(
     traversals: Annotated[np.ndarray, axes("L, S, C, H, W")], original: Annotated[np.ndarray, axes("C, H, W")]
 ) -> np.ndarray:
-    """The root mean square difference between the traversal (L, S, C, H, W) of each latent variable and the
+    """The root mean square difference between ``traversals`` (L, S, C, H, W) of each latent variable and the
     ``original`` (C, H, W) -> (L,), in the unit of the pixels. Raises ``ValueError`` for inconsistent shapes."""
     _check_alike("effects", "traversals and original", traversals.shape[2:], original.shape)
     traversals, original = _floating(traversals), _floating(original)
@@ -56,8 +56,8 @@ def effects(
 def interpolate_latents(
     generator: Module, z0: Latents, z1: Latents, steps: Several = 11, *, spherical: bool = False
 ) -> np.ndarray:
-    """``g((1 - alpha) z0 + alpha z1)`` for alpha = 0, ..., 1: latents (N, L) -> (N, steps, C, H, W). Every image is a
-    sample of the generator; with ``spherical`` the latents are those of ``slerp``."""
+    """``g((1 - alpha) z0 + alpha z1)`` for alpha = 0, ..., 1: z0 and z1 (N, L) -> (N, steps, C, H, W). Every image is
+    a sample of the generator; with ``spherical`` the latents are those of ``slerp``."""
     _check_alike("interpolate_latents", "z0 and z1", z0.shape, z1.shape)
     z0, z1 = _floating(z0), _floating(z1)
     alphas = np.linspace(0, 1, steps, dtype=z0.dtype)
@@ -68,14 +68,14 @@ def interpolate_latents(
 
 @checked
 def slerp(z0: np.ndarray, z1: np.ndarray, alpha: Finite) -> np.ndarray:
-    """Spherical linear interpolation (Shoemake 1985; White 2016) of latents (N, L) or (L,):
+    """Spherical linear interpolation (Shoemake 1985; White 2016) of z0 and z1 (N, L) or (L,):
 
         sin((1 - alpha) w) / sin(w) z0  +  sin(alpha w) / sin(w) z1,    w the angle between the two
 
     so z0 at alpha = 0 and z1 at alpha = 1. In many dimensions nearly all of N(0, I) lies near a sphere of radius
-    sqrt(L), and so do these points. The straight line passes through the inside, where there are hardly any draws: the
-    midpoint of two draws has a norm of about sqrt(L / 2). At w = 0 this is linear interpolation. Raises ``ValueError``
-    for a z of norm 0, for opposite z, between which no arc is the shortest, and for different shapes.
+    sqrt(L), and so do these points. The straight line passes through the inside, where there are hardly any
+    samples: the midpoint of two has a norm of about sqrt(L / 2). At w = 0 this is linear interpolation. Raises
+    ``ValueError`` for a z of norm 0, for opposite z, between which no arc is the shortest, and for different shapes.
     """
     if z0.ndim == 0:
         raise ValueError(f"slerp: latents must be (N, L) or (L,), got {z0.shape}")
@@ -101,7 +101,7 @@ def slerp(z0: np.ndarray, z1: np.ndarray, alpha: Finite) -> np.ndarray:
 
 @checked
 def interpolate_images(generator: Module, z0: Latents, z1: Latents, steps: Several = 11) -> np.ndarray:
-    """``(1 - alpha) g(z0) + alpha g(z1)`` for alpha = 0, ..., 1: latents (N, L) -> (N, steps, C, H, W). The images
+    """``(1 - alpha) g(z0) + alpha g(z1)`` for alpha = 0, ..., 1: z0 and z1 (N, L) -> (N, steps, C, H, W). The images
     between are blends of two samples."""
     _check_alike("interpolate_images", "z0 and z1", z0.shape, z1.shape)
     x0, x1 = generate(generator, z0), generate(generator, z1)

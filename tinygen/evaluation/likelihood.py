@@ -106,8 +106,9 @@ def _log_weights(model: VAE, images: Tensor, draws: Tensor, mean: Tensor, logvar
 
 @checked
 def effective_sample_size(log_weights: Any) -> Tensor:
-    """``(sum_k w_k)^2 / sum_k w_k^2`` of weights given by their logarithms (M, K) -> (M,): the number of equal weights
-    whose mean has the same variance, from 1 to K (Kong 1992). Raises ``ValueError`` for other shapes."""
+    """``(sum_k w_k)^2 / sum_k w_k^2`` of weights given by their logarithms, ``log_weights`` (M, K), -> (M,): the number
+    of equal weights whose mean has the same variance, from 1 to K (Kong 1992). Raises ``ValueError`` for other
+    shapes."""
     log_weights = (
         log_weights
         if isinstance(log_weights, Tensor)

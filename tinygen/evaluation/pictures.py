@@ -52,7 +52,7 @@ def manifold(model: VAE, side: Count = 20) -> np.ndarray:
 @checked
 @no_grad()
 def reconstruct(model: VAE, images: Any) -> np.ndarray:
-    """The decoding (pixel means) of the posterior mean of each image: (N, C, H, W) -> (N, C, H, W)."""
+    """The decoding (pixel means) of the posterior mean of each of ``images`` (N, C, H, W) -> (N, C, H, W)."""
     with model.evaluating():
         mean, _ = model.encode(as_images("reconstruct", model, images))
         return model.pixel_means(model.decode(mean)).numpy()

@@ -105,13 +105,13 @@ def _like(make: Callable[..., Tensor], x: Tensor, *args: Any, **options: Any) ->
 
 @checked
 def zeros_like(x: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
-    """Zeros with the shape of ``x``; default: also its dtype and device."""
+    """Zeros with the shape of ``x``, any shape; default: also its dtype and device."""
     return _like(zeros, x, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 @checked
 def ones_like(x: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
-    """Ones with the shape of ``x``; default: also its dtype and device."""
+    """Ones with the shape of ``x``, any shape; default: also its dtype and device."""
     return _like(ones, x, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
@@ -119,17 +119,19 @@ def ones_like(x: Tensor, *, dtype: Any = None, device: str | None = None, requir
 def full_like(
     x: Tensor, value: float, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """A tensor whose elements are all ``value``; with the shape of ``x``; default: also its dtype and device."""
+    """A tensor with the shape of ``x``, any shape, whose elements are all ``value``; default: also the dtype and device
+    of ``x``."""
     return _like(full, x, value, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 @checked
 def randn_like(x: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
-    """Standard normal numbers with the shape of ``x``; default: also its dtype and device."""
+    """Standard normal numbers with the shape of ``x``, any shape; default: also its dtype and device."""
     return _like(randn, x, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 @checked
 def rand_like(x: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
-    """Uniform numbers with the shape of ``x``; default: also its dtype and device."""
+    """Numbers from the uniform distribution on [0, 1) with the shape of ``x``, any shape; default: also its dtype and
+    device."""
     return _like(rand, x, dtype=dtype, device=device, requires_grad=requires_grad)

@@ -31,7 +31,8 @@ def _reshape(x: Array, shape: tuple[int, ...]) -> Array:
 
 @checked
 def reshape(x: Tensor, *shape: Any) -> Tensor:
-    """The same elements in another ``shape``, given as numbers or as one tuple; one length may be -1: it is computed.
+    """The elements of x, any shape, in another ``shape``, given as numbers or as one tuple; one length may be -1: it is
+    computed.
 
     Raises ``ValueError`` where the numbers of elements differ.
     """
@@ -40,7 +41,7 @@ def reshape(x: Tensor, *shape: Any) -> Tensor:
 
 @checked
 def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """``x`` repeated along new leading axes and along axes of length 1 to ``shape``: a view, not a copy.
+    """``x``, any shape, repeated along new leading axes and along axes of length 1 to ``shape``: a view, not a copy.
 
     Raises ``ValueError`` where its shape does not broadcast to ``shape``.
     """
@@ -49,7 +50,8 @@ def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 @checked
 def flatten(x: Tensor, start_axis: int = 0) -> Tensor:
-    """The axes from ``start_axis`` on as one axis: (N, C, H, W) -> (N, C H W) for ``start_axis`` 1."""
+    """x, any shape, with its axes from ``start_axis`` on as one axis: (N, C, H, W) -> (N, C H W) for ``start_axis``
+    1."""
     start = axis_from_front("flatten", start_axis, x.ndim) if x.ndim else 0
     return _reshape(x, shape=(*x.shape[:start], math.prod(x.shape[start:])))
 
@@ -179,8 +181,8 @@ def _cat(*tensors: Array, axis: int) -> Array:
 
 @checked
 def cat(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
-    """``tensors`` concatenated along ``axis``; those of shape (0,) are left out. Raises ``ValueError`` where the
-    lengths of other axes differ, and for no tensor."""
+    """``tensors``, of one shape apart from ``axis``, concatenated along it; those of shape (0,) are left out. Raises
+    ``ValueError`` where the lengths of other axes differ, and for no tensor."""
     if not tensors:
         raise ValueError("cat: expects at least one tensor, got none")
     shape = next((x.shape for x in tensors if x.shape != (0,)), (0,))

@@ -92,7 +92,8 @@ def pairs_grid(
     title: str | None = None,
     value_range: ValueRange | None = None,
 ) -> None:
-    """Draw each of ``originals`` (N, C, H, W) above its reconstruction (same shape), ``columns`` pairs in a row.
+    """Draw each of ``originals`` (N, C, H, W) above its reconstruction, of ``reconstructions`` (same shape),
+    ``columns`` pairs in a row.
 
     ``value_range``, by default that of each dtype, and errors are those of ``image_grid``; ``ValueError`` also for
     different shapes.
