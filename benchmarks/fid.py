@@ -35,9 +35,9 @@ def batches(every: np.ndarray) -> Iterator[np.ndarray]:
 def with_numpy(sample: np.ndarray, test: np.ndarray) -> float:
     """The distance in five lines."""
     cov_p, cov_q = (np.cov(every, rowvar=False) for every in (sample, test))
-    way = sample.mean(axis=0, dtype=np.float64) - test.mean(axis=0, dtype=np.float64)
+    delta = sample.mean(axis=0, dtype=np.float64) - test.mean(axis=0, dtype=np.float64)
     root = sqrtm(cov_p @ cov_q)
-    return float(way @ way + cov_p.trace() + cov_q.trace() - 2 * root.trace().real)
+    return float(delta @ delta + cov_p.trace() + cov_q.trace() - 2 * root.trace().real)
 
 
 def main() -> None:

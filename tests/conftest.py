@@ -11,7 +11,7 @@ from tinygen import backend
 
 @pytest.fixture
 def seeded() -> Iterator[None]:
-    """The library's chance begins at 0, and goes on afterwards as if nothing had been drawn."""
+    """The library's generator begins with seed 0; its earlier state is restored afterwards."""
     with backend.fixed_seed(0):
         yield
 

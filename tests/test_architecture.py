@@ -1,5 +1,5 @@
-"""The house stands as the design draws it: imports point one way, arrays come from the array's own module, and the
-engine stays small enough to be read in an evening."""
+"""The architecture: imports have one direction, arrays come from the array's own module, and the numbers of lines of
+code are within their budgets."""
 
 import ast
 from collections.abc import Iterator

@@ -203,8 +203,8 @@ def test_a_training_step_of_a_game_on_grey_images_gives_the_same_numbers(gpu, nu
         steps = [gan.train_step(tg.tensor(images, device=device)) for _ in range(2)]
         for model in (generator, critic):
             assert_on("cpu" if device == "cpu" else "gpu:0", model)
-        ways = evaluation.interpolate_latents(generator, gan.latents(1), gan.latents(1), 3, spherical=True)
-        return [list(metrics.values()) for metrics in steps], [ways, *(p.data for p in critic.parameters())]
+        images = evaluation.interpolate_latents(generator, gan.latents(1), gan.latents(1), 3, spherical=True)
+        return [list(metrics.values()) for metrics in steps], [images, *(p.data for p in critic.parameters())]
 
     (there, state), (here, expected) = on_both(gpu, train)
     np.testing.assert_allclose(there, here, rtol=1e-6)
@@ -406,7 +406,7 @@ def test_a_gradient_flows_back_across_devices(gpu):
 @pytest.mark.parametrize("swapped", [False, True])
 def test_tensors_of_two_devices_do_not_meet(gpu, swapped):
     x, y = tg.ones(2, device=gpu), tg.ones(2)
-    with pytest.raises(tg.DeviceError, match=r"lives on .*, another on .*; move one with \.to\(device\)"):
+    with pytest.raises(tg.DeviceError, match=r"is on .*, another on .*; move one with \.to\(device\)"):
         (y * x) if swapped else (x * y)
 
 

@@ -79,7 +79,7 @@ def script(name: str) -> ModuleType:
 
 @pytest.fixture
 def restored():
-    """Operations that a page defines are forgotten again, and chance goes on as before."""
+    """Operations that a page defines are removed, and the state of the random number generator is restored."""
     before, state = dict(REGISTRY), tg.get_rng_state()
     yield
     REGISTRY.clear()

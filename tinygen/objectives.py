@@ -249,7 +249,7 @@ class Game:
     ``sample_loss`` is the generator's loss as a function of the score of its sample, element by element. Constraints:
     ``norm_penalty``, a function of the gradient norms (N,) at interpolates, is added to the critic's loss with weight
     ``penalty_weight``; ``clip`` bounds the weights after each step. ``n_critic`` is the number of critic steps per
-    generator step. ``labels`` draws the labels y of real examples (default: all 1), whose loss is the cross entropy
+    generator step. ``labels`` are the labels y of real examples (default: all 1), whose loss is the cross entropy
     ``y real_loss + (1 - y) fake_loss``.
 
     Raises ``ValueError`` for a negative weight, a clip that is not positive, n_critic below 1, and labels given to a
@@ -268,7 +268,7 @@ class Game:
 
     def __post_init__(self) -> None:
         if self.labels and not self.has_labels:
-            raise ValueError("Game: only a game with labels can draw them, a Wasserstein critic has none")
+            raise ValueError("Game: only a game with labels can have random ones, a Wasserstein critic has none")
 
     def critic_loss(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
         """The critic's loss with its penalty, one number; real and fake (N, ...)."""

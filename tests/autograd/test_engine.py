@@ -404,7 +404,7 @@ def test_ten_times_the_graph_is_ten_times_the_work():
     assert calls_of_a_backward_pass(1000) < 11 * calls_of_a_backward_pass(100)
 
 
-# Memory is freed on the way ------------------------------------------------------------------------------------------
+# Memory is freed during the backward pass -----------------------------------------------------------------------------
 
 
 def test_backward_frees_intermediate_values_while_the_loss_is_held():

@@ -116,7 +116,7 @@ def test_the_nearest_of_two_thousand_images_is_mostly_of_the_same_digit(digits):
 
 
 def test_every_style_is_drawn():
-    """With the hand's chances left out, as many different drawings appear as there are styles."""
+    """Without random displacements and poses, as many different drawings appear as there are styles."""
 
     class Steady(np.random.Generator):
         def standard_normal(self, size):

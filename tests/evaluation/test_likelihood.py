@@ -153,12 +153,12 @@ def test_each_image_has_its_own_draws_also_across_the_pieces_that_are_decoded_at
     one_by_one = [evaluation.log_likelihood(toy, coins[i : i + 1], z[i : i + 1]).item() for i in range(8)]
     np.testing.assert_allclose(whole, one_by_one, rtol=1e-12)
     for pieces in (1, 3, 5, 10, 56):
-        monkeypatch.setattr(likelihood, "DECODED_AT_ONCE", pieces)
+        monkeypatch.setattr(likelihood, "LATENTS_PER_BATCH", pieces)
         np.testing.assert_allclose(evaluation.log_likelihood(toy, coins, z).numpy(), whole, rtol=1e-12)
 
 
 class Widening(VAE):
-    """A decoder that makes 4,000 numbers on its way to each image: ten thousand latents would need 160 MB at once."""
+    """A decoder that computes 4,000 numbers for each image: ten thousand latents would need 160 MB at once."""
 
     image_shape = (1, 1, 4)
     latent_size = 2
@@ -177,7 +177,7 @@ def test_importance_sampling_of_many_draws_takes_bounded_memory(numbers):
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 4 * likelihood.DECODED_AT_ONCE * 4_000 * 4
+    assert peak < 4 * likelihood.LATENTS_PER_BATCH * 4_000 * 4
 
 
 def test_images_may_be_flat_or_not_arrays_or_tensors_of_any_type(toy, coins, numbers):

@@ -20,7 +20,7 @@ from tinygen.operations.table import TABLE
 IN_PLACE = {name for name in TABLE if name.startswith("__i")} - {"__invert__"}
 TENSOR = {name: member for name, member in TABLE.items() if name not in IN_PLACE} | {"T": Tensor.T}
 COVERED = {case.covers for case in CASES}
-DRAWN_IN_ITS_TYPE = {"likelihoods.kl_gaussian_gaussian_mc"}  # chance gives other numbers in float32
+DRAWN_IN_ITS_TYPE = {"likelihoods.kl_gaussian_gaussian_mc"}  # other random numbers in float32
 
 
 def results(case: Case, inputs: list[Tensor]) -> list[Tensor]:

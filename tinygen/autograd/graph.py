@@ -6,7 +6,7 @@ text in the DOT language: ``dot -Tsvg graph.dot -o graph.svg``.
 
 from typing import Any
 
-from tinygen.autograd.arguments import checked
+from tinygen.autograd.arguments import checked_arguments
 from tinygen.autograd.operation import GradTarget, Node
 from tinygen.autograd.tensor import Tensor
 from tinygen.validation import described
@@ -18,7 +18,7 @@ _STYLES = {
 }
 
 
-@checked
+@checked_arguments
 def graph_dot(tensor: Tensor, names: dict[str, Tensor] | None = None) -> str:
     """The computation graph of ``tensor`` (any shape) in the DOT language: operations are ellipses, leaves are boxes
     (dashed: no gradient required), each with its shape; ``tensor`` itself comes last.

@@ -25,7 +25,7 @@ Labels = Annotated[
 SQUARES = Rule(
     "uint8 squares (N, C, H, H)", lambda a: a.dtype == np.uint8 and a.ndim == 4 and 0 < a.shape[2] == a.shape[3]
 )
-Bytes = Annotated[np.ndarray, Rule("uint8 from 0 to 255", lambda images: images.dtype == np.uint8)]
+Uint8Images = Annotated[np.ndarray, Rule("uint8 from 0 to 255", lambda images: images.dtype == np.uint8)]
 
 
 class Dataset:
@@ -133,7 +133,7 @@ def as_numbers(images: np.ndarray, value_range: tuple[float, float], dtype: DTyp
 
 
 @checked
-def to_tanh_range(images: Bytes) -> np.ndarray:
+def to_tanh_range(images: Uint8Images) -> np.ndarray:
     """``x / 127.5 - 1`` of uint8 ``images``, any shape: float32 in [-1, 1], the range of a tanh.
 
     Raises ``ValueError`` for images of another dtype.

@@ -89,15 +89,16 @@ def estimate_squared_hellinger(p: Sampler, q: Sampler, **options: Any) -> Estima
 class WassersteinDual(NamedTuple):
     """The dual of W_1(p, q) for a critic T, in units of x.
 
-    ``raw`` is E_p[T] - E_q[T], ``penalised`` is ``raw`` minus the weighted penalty, ``steepest`` is the largest
-    ||grad T|| at interpolates, and ``estimate`` is ``raw / steepest``: the dual of T / steepest, whose gradient norm is
-    at most 1 there. It is a lower bound as far as the interpolates represent the whole space.
+    ``raw`` is E_p[T] - E_q[T], ``penalised`` is ``raw`` minus the weighted penalty, ``max_gradient_norm`` is the
+    largest ||grad T|| at interpolates, and ``estimate`` is ``raw / max_gradient_norm``: the dual of the critic divided
+    by that number, whose gradient norm is at most 1 there. It is a lower bound as far as the interpolates represent the
+    whole space.
     """
 
     estimate: float
     raw: float
     penalised: float
-    steepest: float
+    max_gradient_norm: float
 
 
 @checked
@@ -118,10 +119,10 @@ def estimate_wasserstein(
     """W_1(p, q) in units of x, and its critic T, trained to maximise ``E_p[T] - E_q[T]`` minus the ``penalty``.
 
     ``penalty``: ``"gradient"`` or ``"lipschitz"`` (``objectives``), with weight ``penalty_weight``; or ``"clip"``, all
-    weights within ``clip`` of 0. The optimal critic under a penalty has a slope above 1, by d / (2 penalty_weight) for
-    two line segments at distance d, so the training objective is biased; the estimate is ``WassersteinDual.estimate``,
-    which is not. The other options and errors are those of ``estimate_f_divergence``; ``ValueError`` also for another
-    ``penalty`` and a negative weight.
+    weights within ``clip`` of 0. The gradient norm of the optimal critic under a penalty is above 1, by d / (2
+    penalty_weight) for two line segments at distance d, so the training objective is biased; the estimate is
+    ``WassersteinDual.estimate``, which is not. The other options and errors are those of ``estimate_f_divergence``;
+    ``ValueError`` also for another ``penalty`` and a negative weight.
     """
     game = _wasserstein_game("estimate_wasserstein", penalty, penalty_weight, clip)
     draw = _Pairs("estimate_wasserstein", p, q, device)
@@ -158,10 +159,10 @@ def _measure(critic: Module, game: Game, draw: "_Pairs", samples: int) -> Wasser
         x, y = draw(samples)
         with no_grad():
             raw = (mean(critic(x)) - mean(critic(y))).item()
-        slopes = gradient_norms(critic, interpolates(x, y))
-        steepest = slopes.numpy().max().item()
-        penalty = game.penalty_weight * mean(game.norm_penalty(slopes)).item() if game.norm_penalty else 0.0
-    return WassersteinDual(raw / steepest, raw, raw - penalty, steepest)
+        norms = gradient_norms(critic, interpolates(x, y))
+        max_gradient_norm = norms.numpy().max().item()
+        penalty = game.penalty_weight * mean(game.norm_penalty(norms)).item() if game.norm_penalty else 0.0
+    return WassersteinDual(raw / max_gradient_norm, raw, raw - penalty, max_gradient_norm)
 
 
 def _wasserstein_game(caller: str, penalty: str, penalty_weight: float, clip: float) -> Game:
@@ -181,9 +182,9 @@ class _Pairs:
         self.caller, self.samplers, self.device = caller, {"p": p, "q": q}, device
 
     def network(self, given: Module | None) -> Module:
-        """The given network, or a new one for points of this dimension, which is 0 everywhere. A critic whose initial
-        slope has the wrong sign would have to cross slope 0, where the gradient penalty is largest; in one dimension it
-        does not."""
+        """The given network, or a new one for points of this dimension, which is 0 everywhere. The gradient of a critic
+        whose initial gradient has the wrong sign would have to become 0 first, where the gradient penalty is largest;
+        in one dimension that does not happen."""
         x, _ = self(1)
         return (given or MLP(x.shape[1], zero_init_last=True)).to(self.device)
 

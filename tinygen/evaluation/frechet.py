@@ -72,9 +72,9 @@ def warn_if_few(argument: str, images: int, features: int) -> None:
     """Warn, at the line of the caller's caller, of no more ``images`` than ``features``."""
     if images <= features:
         warnings.warn(
-            f"{argument} has {images} images for {features} features: its covariance is flat in "
-            f"{features - images + 1} directions or more, and the score mostly says how few images there were; compare "
-            "it with scores of as many images alone",
+            f"{argument} has {images} images for {features} features: its covariance has at "
+            f"least {features - images + 1} eigenvalues of 0, and the score depends mostly on the number of images; "
+            "compare it with scores of the same number of images only",
             stacklevel=4,
         )
 
@@ -108,7 +108,7 @@ def _trace_of_root(cov_p: np.ndarray, cov_q: np.ndarray) -> float:
     if not np.isfinite(trace):
         offsets = [OFFSET * cov.trace() / len(cov) for cov in (cov_p, cov_q)]
         warnings.warn(
-            "frechet_distance: the root of the product of the covariances is not finite; taken again with "
+            "frechet_distance: the root of the product of the covariances is not finite; computed again with "
             f"{OFFSET:.0e} of its mean added to each diagonal",
             stacklevel=4,
         )
@@ -118,8 +118,8 @@ def _trace_of_root(cov_p: np.ndarray, cov_q: np.ndarray) -> float:
             raise ValueError("frechet_distance: the product of the covariances has no finite root, even with an offset")
     if abs(trace.imag) > IMAGINARY:
         raise ValueError(
-            f"frechet_distance: the trace of the covariances' root is {trace:.6g}; its imaginary part is not a matter "
-            "of rounding, so one of them is no covariance (it has a negative eigenvalue)"
+            f"frechet_distance: the trace of the covariances' root is {trace:.6g}; its imaginary part is larger "
+            "than rounding errors, so one of them is no covariance (it has a negative eigenvalue)"
         )
     return float(trace.real)
 

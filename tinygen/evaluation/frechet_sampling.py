@@ -127,7 +127,7 @@ class _Reference:
 
 
 def _samples_and_reference(caller: str, sample: Iterable[Any], test: Iterable[Any]) -> tuple[np.ndarray, _Reference]:
-    samples = gather(f"{caller}: sample_features", sample, least=5)
+    samples = gather(f"{caller}: sample_features", sample, minimum=5)
     of_test = moments(f"{caller}: test_features", test)
     check_same_features(caller, samples.shape[1], len(of_test.mean))
     return samples, _Reference(of_test)

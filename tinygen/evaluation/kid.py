@@ -19,7 +19,7 @@ from tinygen.checks import Natural, Several, checked
 from tinygen.evaluation.features import BLOCK, check_same_features, gather
 from tinygen.kernels.products import matmul
 
-LEAST_IN_BLOCK, LEAST_BLOCKS = 2, 2  # a pair of images for the estimate, two estimates for its standard error
+MIN_PER_BLOCK, MIN_BLOCKS = 2, 2  # a pair of images for the estimate, two estimates for its standard error
 
 
 @checked
@@ -30,9 +30,9 @@ def kid_blocks(samples: Natural, test_images: Natural, most: Several = 10) -> in
     Raises ``ValueError`` where either set has fewer than four images, too few for the score; it can be called before a
     long training.
     """
-    blocks = min(samples, test_images) // LEAST_IN_BLOCK
-    if blocks < LEAST_BLOCKS:
-        least = LEAST_BLOCKS * LEAST_IN_BLOCK
+    blocks = min(samples, test_images) // MIN_PER_BLOCK
+    if blocks < MIN_BLOCKS:
+        least = MIN_BLOCKS * MIN_PER_BLOCK
         raise ValueError(
             f"kid_blocks: the kernel distance needs {least} samples and {least} test images, got {samples} and "
             f"{test_images}"
@@ -56,8 +56,8 @@ def calculate_kid_score(
     kernel overflows.
     """
     caller = "calculate_kid_score"
-    samples = gather(f"{caller}: sample_features", sample_features, least=2 * blocks)
-    test = gather(f"{caller}: test_features", test_features, least=2 * blocks)
+    samples = gather(f"{caller}: sample_features", sample_features, minimum=2 * blocks)
+    test = gather(f"{caller}: test_features", test_features, minimum=2 * blocks)
     check_same_features(caller, samples.shape[1], test.shape[1])
     parts = (np.array_split(generator().permutation(len(every)), blocks) for every in (samples, test))
     estimates = [_squared_discrepancy(samples[xs], test[ys]) for xs, ys in zip(*parts, strict=True)]

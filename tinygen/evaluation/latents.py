@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from tinygen.autograd.recording import no_grad
-from tinygen.checks import Finite, Latents, NotNegative, Several, axes, checked
+from tinygen.checks import Finite, Latents, NotNegative, Several, checked, has_axes
 from tinygen.evaluation.pictures import encoded
 from tinygen.models.vae import VAE, image_set
 from tinygen.nn import Module
@@ -30,11 +30,11 @@ def active_units(model: VAE, images: Any, threshold: NotNegative = 0.01) -> int:
 
 
 @checked
-def traversals(generator: Module, z: Annotated[np.ndarray, axes("L")], steps: Sequence[Finite]) -> np.ndarray:
+def traversals(generator: Module, z: Annotated[np.ndarray, has_axes("L")], steps: Sequence[Finite]) -> np.ndarray:
     """``g(z + step e_i)`` for each latent variable i of one z (L,) and each of S steps -> (L, S, C, H, W). Raises
     ``ValueError`` for no steps."""
     if not steps:
-        raise ValueError("traversals: steps must hold one step at least")
+        raise ValueError("traversals: steps must not be empty")
     z = _floating(z)
     moved = z + np.asarray(steps, z.dtype)[:, None] * np.eye(len(z), dtype=z.dtype)[:, None]  # (L, S, L)
     images = generate(generator, moved.reshape(-1, len(z)))
@@ -43,7 +43,7 @@ def traversals(generator: Module, z: Annotated[np.ndarray, axes("L")], steps: Se
 
 @checked
 def effects(
-    traversals: Annotated[np.ndarray, axes("L, S, C, H, W")], original: Annotated[np.ndarray, axes("C, H, W")]
+    traversals: Annotated[np.ndarray, has_axes("L, S, C, H, W")], original: Annotated[np.ndarray, has_axes("C, H, W")]
 ) -> np.ndarray:
     """The root mean square difference between ``traversals`` (L, S, C, H, W) of each latent variable and the
     ``original`` (C, H, W) -> (L,), in the unit of the pixels. Raises ``ValueError`` for inconsistent shapes."""

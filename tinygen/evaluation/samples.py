@@ -1,4 +1,4 @@
-"""Samples compared with what they should resemble: the modes of a mixture, the images of a training set."""
+"""Samples compared with the modes of a mixture, and with the images of a training set."""
 
 from typing import NamedTuple
 
