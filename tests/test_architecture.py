@@ -161,7 +161,7 @@ def test_nothing_is_imported_inside_a_function(page):
 
 
 @pytest.mark.parametrize("page", LIBRARY, ids=in_library)
-def test_only_the_backend_knows_cupy_and_nobody_knows_pytorch(page):
+def test_only_the_backend_imports_cupy_and_no_file_imports_pytorch(page):
     assert not {name.split(".")[0] for name in imports(page)} & {"cupy", "cupyx", "torch"}
     # These load on demand: subpackages, CuPy, threadpoolctl.
     if in_library(page) not in ("__init__.py", "backend.py", "kernels/cpu/parallel.py"):
@@ -173,7 +173,7 @@ def test_only_the_backend_knows_cupy_and_nobody_knows_pytorch(page):
     [page for page in LIBRARY if in_library(page).split("/")[0].removesuffix(".py") in ANY_DEVICE],
     ids=in_library,
 )
-def test_numpy_computes_nothing_where_arrays_may_live_on_a_gpu(page):
+def test_numpy_computes_nothing_where_arrays_may_be_on_a_gpu(page):
     nodes = list(ast.walk(tree(page)))
     aliases = {
         alias.asname or alias.name

@@ -161,7 +161,7 @@ def test_the_figures_of_the_chapters_are_those_that_the_command_draws(tmp_path, 
             assert np.abs(drawn - kept).mean() < 1, name
 
 
-def test_the_index_names_every_public_name_and_where_it_lives():
+def test_the_index_has_every_public_name_and_its_file():
     def entries(text: str) -> set[tuple[str, str]]:
         return set(re.findall(r"^\| `([^`]+)` \|.*\]\(([^)]+)\) \|$", text, re.MULTILINE))
 

@@ -108,7 +108,7 @@ def test_the_file_is_hdf5_with_readable_names(written):
         np.testing.assert_array_equal(file["arrays/model/0.weight"][()], parts()["model"]["0.weight"])
 
 
-def test_every_flipped_bit_of_the_header_and_any_beyond_it_is_noticed(written):
+def test_every_flipped_bit_of_the_header_and_any_after_it_is_detected(written):
     whole = written.read_bytes()
     rng = np.random.default_rng(0)
     for place in [*range(512), *rng.integers(512, len(whole), 200)]:

@@ -156,7 +156,7 @@ def test_the_folder_in_the_archive_may_have_any_name(read):
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_plain_values_are_what_python_s_own_pickle_says(protocol):
+def test_plain_values_are_those_that_python_s_pickle_reads(protocol):
     same = ["one", 2, -3.5]
     value = {"a": [1, True, None, 2**70, -(2**40), "é\n", same, same], 2: (1, (2, ()), (3, 4), (5, 6, 7), (1, 2, 3, 4))}
     value |= {None: {0.5: {}}, "sets": {1, 2}, "frozen": frozenset("ab")}
@@ -266,7 +266,7 @@ def _extension():
 
 @pytest.mark.usefixtures("_extension")
 @pytest.mark.parametrize("trap", TRAPS)
-def test_the_traps_are_live(trap):
+def test_the_payloads_execute_in_python_s_pickle(trap):
     pickle.loads(pickled(TRAPS[trap]))
     assert sprung
     sprung.clear()
@@ -275,7 +275,7 @@ def test_the_traps_are_live(trap):
 @pytest.mark.usefixtures("_extension")
 @pytest.mark.parametrize("trap", TRAPS)
 @pytest.mark.parametrize("place", ["alone", "beside a tensor", "as a key", "in a module", "as arguments", "as a name"])
-def test_no_trap_springs_wherever_it_lies(read, writer, trap, place):
+def test_no_payload_executes_in_any_position(read, writer, trap, place):
     bait, tensor = TRAPS[trap], writer.tensor(NUMBERS)
     contents = {
         "alone": bait,
@@ -292,7 +292,7 @@ def test_no_trap_springs_wherever_it_lies(read, writer, trap, place):
         assert trap.startswith("EXT") or place == "alone"
 
 
-def test_a_tensor_s_arguments_spring_no_trap(read, writer):
+def test_no_payload_executes_in_the_arguments_of_a_tensor(read, writer):
     storage, bait = writer.storage(NUMBERS), Call("torch_writer.spring")
     for arguments in [(bait, 0, (1,), (1,)), (storage, bait, (1,), (1,)), (storage, 0, bait, (1,))]:
         refused(read, writer.file({"x": window(*arguments)}), "it has a tensor")
@@ -329,7 +329,7 @@ def test_a_file_that_is_cut_off_anywhere_is_refused(tmp_path, writer):
             read_torch(path)
 
 
-def test_a_number_altered_in_an_archive_is_noticed(read):
+def test_an_altered_number_in_an_archive_is_detected(read):
     writer = Writer(legacy=False)
     content = writer.file({"x": writer.tensor(NUMBERS)})
     refused(read, content.replace(NUMBERS.tobytes(), (NUMBERS + 1).tobytes()), "'archive/data/0' .*broken: Bad CRC")
@@ -390,7 +390,7 @@ def test_an_archive_with_two_pickles_or_two_entries_of_one_name_is_refused(read)
     }.items(),
     ids=lambda case: case[0],
 )
-def test_a_length_is_a_claim(read, writer, opcodes):
+def test_a_length_beyond_the_file_is_refused(read, writer, opcodes):
     refused(read, writer.file({"x": Raw(opcodes[1])}), "pickle")
 
 
@@ -449,7 +449,7 @@ def test_an_old_view_lies_within_its_storage(read, view):
     refused(read, writer.file({"x": window(writer.storage(NUMBERS, view=view), 0, (1,), (1,))}), "lies beyond it")
 
 
-def test_old_files_list_the_storages_that_they_speak_of(read):
+def test_old_files_must_list_the_storages_that_their_pickles_name(read):
     writer = Writer(legacy=True)
     contents = {"x": writer.tensor(NUMBERS)}
     key = next(iter(writer.storages))
@@ -458,7 +458,7 @@ def test_old_files_list_the_storages_that_they_speak_of(read):
         refused(read, content.replace(pickled([key]), pickled(keys)), "not those that the pickles refer to")
 
 
-def test_old_files_say_the_length_of_each_storage_again(read):
+def test_old_files_must_repeat_the_length_of_each_storage(read):
     writer = Writer(legacy=True)
     content = writer.file({"x": writer.tensor(NUMBERS)})
     for size in (5, 7, -1, HUGE):
@@ -537,7 +537,7 @@ def test_containers_that_hold_each_other_without_end_are_refused(read, writer):
 
 
 @pytest.mark.usefixtures("_short_names")
-def test_depth_is_no_danger(read, writer):
+def test_deep_nesting_is_read_without_recursion(read, writer):
     depth = 20_000
     deep = Raw(b"]" * depth + b"a" * (depth - 1))
     assert_same(read(writer.file({"x": writer.tensor(NUMBERS), "y": Call("a.B", (deep,), deep)})), {"x": NUMBERS})

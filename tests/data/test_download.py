@@ -80,7 +80,7 @@ def test_a_file_lands_under_its_name_alone_in_a_folder_that_is_made_for_it(mirro
         ("silent", "timed out"),
     ],
 )
-def test_a_mirror_that_fails_leaves_nothing_and_says_why(mirror, tmp_path, monkeypatch, kind, reason):
+def test_a_mirror_that_fails_leaves_no_file_and_the_reason_is_reported(mirror, tmp_path, monkeypatch, kind, reason):
     monkeypatch.setattr("tinygen.data.download.TIMEOUT", 0.3)
     address = f"{mirror}/{kind}/file.gz"
     failures = fetch([address], tmp_path / "file.gz", len(CONTENT), SHA256)

@@ -111,7 +111,7 @@ def test_a_linear_critic_is_measured_exactly(slope):
     assert one_sided.penalised == pytest.approx(0.8 * slope - 3 * max(0.0, slope - 1) ** 2, rel=1e-4)
 
 
-def test_a_flat_critic_says_0():
+def test_a_constant_critic_gives_0():
     critic = nn.Linear(1, 1)
     critic.weight.data = np.zeros((1, 1), np.float32)
     assert divergences.measure_wasserstein(critic, gaussian(0.0), gaussian(1.0), samples=10).estimate == 0

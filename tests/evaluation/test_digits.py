@@ -23,7 +23,7 @@ class Brightness(nn.Module):
         return tg.stack([-mean * self.scale, mean * self.scale, mean * 0 - 100], axis=1)
 
 
-def test_reading_tells_how_sure_the_classifier_is_and_which_digits_there_are():
+def test_prediction_statistics_are_the_confidence_and_the_frequency_of_each_class():
     images = np.stack([np.full((3, 4, 4), value, "float32") for value in (1.0, 1.0, 1.0, -1.0)])
     found = evaluation.prediction_statistics(Brightness(), images)
     assert found["mean_top_probability"] == pytest.approx(1 / (1 + np.exp(-2)), rel=1e-5)
@@ -99,7 +99,7 @@ def test_images_are_sorted_by_class_and_by_how_sure_their_reader_is():
     assert evaluation.least_recognisable(images, probabilities, 3).ravel().tolist() == [2, 1, 4]
 
 
-def test_places_without_an_image_are_as_white_as_the_dtype_says():
+def test_missing_images_have_the_white_of_the_dtype():
     probabilities = np.eye(2)[[0, 0]]
     for images, white in ((np.zeros((2, 1, 1, 1), bool), True), (np.zeros((2, 1, 1, 1), np.uint8), 255)):
         assert (evaluation.sort_by_class(images, probabilities, 1)[1] == white).all()

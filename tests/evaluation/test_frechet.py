@@ -114,7 +114,7 @@ def test_features_that_never_move_are_no_obstacle(numbers):
         assert calculate_fid_score(np.ones((9, 3)), np.zeros((9, 3))) == 3
 
 
-def test_the_bias_of_few_samples_is_what_theory_says(numbers):
+def test_the_bias_of_few_samples_is_that_of_theory(numbers):
     """N samples of N(0, s^2 I) against the truth: D s^2 (1/N + (D + 1) / (4 N)) on average, to leading order."""
     D, N, s, repeats = 10, 1000, 1.5, 200
     scores = []

@@ -112,7 +112,7 @@ def gaussian_log_likelihood(model, images):
 # Importance sampling -------------------------------------------------------------------------------------------------
 
 
-def test_importance_sampling_meets_the_integral_within_its_standard_error(toy, coins, numbers):
+def test_importance_sampling_equals_the_integral_within_its_standard_error(toy, coins, numbers):
     K, repeats = 100, 60
     runs = [
         evaluation.log_likelihood(toy, coins, posterior_draws(toy, coins, K, numbers)).numpy() for _ in range(repeats)
@@ -364,7 +364,7 @@ def test_weights_far_below_what_float32_holds_have_a_right_mean(numbers):
     np.testing.assert_allclose(found, naive_log_likelihood(model, images, z), rtol=2e-6)
 
 
-def test_weights_say_which_draws_they_wait_for(toy, coins):
+def test_log_weights_errors_state_the_expected_shape(toy, coins):
     origin = tg.zeros(8, toy.latent_size, dtype="float64")
     with pytest.raises(ValueError, match=rf"^log_weights: z must have shape \(8, K, {toy.latent_size}\), got"):
         evaluation.log_weights(toy, coins, np.zeros((8, 3, toy.latent_size + 1)), origin, origin)

@@ -104,7 +104,7 @@ def test_the_path_gradient_is_the_gradient_on_average(coins):
     assert (error > 0).all()
 
 
-def test_the_path_gradient_has_no_noise_where_the_encoder_knows_the_posterior(coins):
+def test_the_path_gradient_has_no_variance_where_q_is_the_posterior(coins):
     model, x = GaussianVAE().astype("float64"), coins.astype("float64")
     slope, origin = model.decoder[0].weight.numpy()[:, 0], model.decoder[0].bias.numpy()
     precision = 1 + slope @ slope / model.VARIANCE

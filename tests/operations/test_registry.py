@@ -104,7 +104,7 @@ def test_no_callable_has_both_a_case_and_a_reason_and_no_case_is_of_nothing():
     assert named <= public_callables().keys() | {f"Tensor.{name}" for name in TENSOR}
 
 
-def test_every_public_function_says_what_it_does():
+def test_every_public_function_has_a_docstring():
     silent = {name for name, member in public_callables().items() if name in COVERED and not inspect.getdoc(member)}
     assert {name for name in silent if not name.startswith("Tensor.__r")} == set()
 

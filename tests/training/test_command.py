@@ -186,7 +186,7 @@ def test_a_foreign_file_of_a_name_that_the_run_will_write_is_found_at_the_start(
     assert (tmp_path / "out" / "half" / "metrics.csv").exists()
 
 
-def test_an_interrupt_says_what_there_is_to_go_on_from(tmp_path, options, capsys):
+def test_an_interrupt_names_the_checkpoint_to_resume_from(tmp_path, options, capsys):
     def interrupted_in_a_part(options, run):
         run.part("half").save(weights=np.ones(1))
         if options.epochs > 1:
