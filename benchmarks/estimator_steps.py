@@ -1,10 +1,10 @@
-"""How many steps an estimate of a distance takes, and what makes them few.
+"""The number of training steps that an estimate of a distance takes, and what reduces it.
 
     python benchmarks/estimator_steps.py
 
-The networks of ``examples/estimate_divergences.py``, trained in other variants: with plain gradient descent instead of
-Adam, at a constant rate instead of half a cosine, from PyTorch's usual start instead of a flat one, and from the
-network of the pair before. A row for each, with mean absolute errors over a few pairs of lines and over seeds: of the
+The networks of ``examples/estimate_divergences.py``, trained in variants: with plain gradient descent instead of Adam,
+at a constant learning rate instead of half a cosine, from PyTorch's initial weights instead of zeros in the last layer,
+and from the network of the pair before. A row for each, with mean absolute errors over a few pairs of lines and over seeds: of the
 Jensen-Shannon divergence (nats) and of the Wasserstein distance (units of x), and the largest of them.
 """
 
@@ -35,7 +35,7 @@ class Variant(NamedTuple):
     name: str
     steps: int = 100
     optimizer: str = "Adam"
-    flat: bool = True
+    zero_last: bool = True
     cosine: bool = True
     warm: bool = False
 
@@ -43,7 +43,7 @@ class Variant(NamedTuple):
 VARIANTS = [
     *(Variant("as in the example", steps) for steps in (30, 100, 300)),
     Variant("constant learning rate", cosine=False),
-    Variant("default initialisation of the last layer", flat=False),
+    Variant("default initialisation of the last layer", zero_last=False),
     Variant("warm start from the previous pair", warm=True),
     *(Variant("plain gradient descent", steps, "SGD") for steps in (30, 100, 300, 1000)),
 ]
@@ -58,7 +58,7 @@ def wasserstein(network: nn.Module, x: tg.Tensor, y: tg.Tensor) -> tg.Tensor:
 
 
 def new_optimizer(network: nn.Module, loss: Loss, variant: Variant) -> Optimizer:
-    """Adam as the estimators have it, or gradient descent at rates not far below those at which it diverges."""
+    """Adam as in the estimators, or gradient descent at learning rates slightly below those at which it diverges."""
     if variant.optimizer == "SGD":
         return SGD(network.parameters(), 0.3 if loss is jensen_shannon else 0.01)
     return Adam(network.parameters(), 0.01, (0.9, 0.99) if loss is jensen_shannon else (0.5, 0.9))
@@ -79,14 +79,14 @@ def trained(network: nn.Module, loss: Loss, theta: float, variant: Variant) -> n
 
 
 def errors(loss: Loss, variant: Variant) -> list[float]:
-    """What the estimate is off by, for every seed and theta."""
+    """The absolute error of the estimate for every seed and theta."""
     found = []
     for seed in SEEDS:
         tg.manual_seed(seed)
-        network = MLP(2, zero_init_last=variant.flat)
+        network = MLP(2, zero_init_last=variant.zero_last)
         for theta in THETAS:
             if not variant.warm:
-                network = MLP(2, zero_init_last=variant.flat)
+                network = MLP(2, zero_init_last=variant.zero_last)
             network = trained(network, loss, theta, variant)
             if loss is wasserstein:
                 estimate = divergences.measure_wasserstein(network, line(0.0), line(theta), samples=SAMPLES).estimate

@@ -1,8 +1,8 @@
 """FID of 26,032 x 512 features, as many as there are in SVHN's test set, beside NumPy and one call of ``sqrtm``.
 
 NumPy's side holds all features in memory and takes the two covariances and the root, which is the least that the
-formula asks for. tinygen's reads the features in batches of 256, as a network gives them, checks them, and returns the
-distance. The two distances must agree. The ratio is tinygen's time over NumPy's.
+formula requires. tinygen's reads the features in batches of 256, as a network computes them, checks them, and returns
+the distance. The two distances must agree. The ratio is tinygen's time over NumPy's.
 """
 
 import math
@@ -28,7 +28,7 @@ def features(scale: float) -> np.ndarray:
 
 
 def batches(every: np.ndarray) -> Iterator[np.ndarray]:
-    """The features as a network gives them."""
+    """The features in batches, as a network computes them."""
     return (every[first : first + BATCH] for first in range(0, len(every), BATCH))
 
 
