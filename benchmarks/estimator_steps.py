@@ -2,10 +2,11 @@
 
     python benchmarks/estimator_steps.py
 
-The networks of ``examples/estimate_divergences.py``, trained in variants: with plain gradient descent instead of Adam,
-at a constant learning rate instead of half a cosine, from PyTorch's initial weights instead of zeros in the last layer,
-and from the network of the pair before. A row for each, with mean absolute errors over a few pairs of lines and over seeds: of the
-Jensen-Shannon divergence (nats) and of the Wasserstein distance (units of x), and the largest of them.
+The networks of ``examples/estimate_divergences.py``, trained in variants: with plain gradient descent instead of
+Adam, at a constant learning rate instead of half a cosine, from PyTorch's initial weights instead of zeros in the
+last layer, and from the network of the pair before. A row for each, with mean absolute errors over a few pairs of
+lines and over seeds: of the Jensen-Shannon divergence (nats) and of the Wasserstein distance (units of x), and the
+largest of them.
 """
 
 import math
