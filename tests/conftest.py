@@ -18,7 +18,7 @@ def seeded() -> Iterator[None]:
 
 @pytest.fixture
 def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The fake device, found by the library where it looks for CuPy: ``.to("gpu")`` moves arrays there."""
+    """The fake device, imported by the library in place of CuPy: ``.to("gpu")`` copies arrays to it."""
     monkeypatch.setattr(backend, "_cupy", lambda: fake_device)
     return fake_device
 

@@ -152,7 +152,7 @@ def test_other_files_are_refused_by_name(tmp_path):
 
 
 class GpuArray:
-    """Looks like an array, lives elsewhere."""
+    """Has an array's attributes, without being one of NumPy."""
 
     dtype, shape = np.dtype(np.float32), (2,)
 

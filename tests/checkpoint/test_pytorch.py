@@ -21,7 +21,7 @@ from torch_writer import (
     module,
     ordered,
     pickled,
-    sprung,
+    recorded,
     window,
 )
 
@@ -51,7 +51,7 @@ def read(tmp_path):
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
             assert peak < 40 * len(content) + 500_000
-            assert sprung == []
+            assert recorded == []
             assert set(tmp_path.rglob("*")) == before
 
     return reading
@@ -237,87 +237,93 @@ def test_a_file_that_is_not_there_is_not_found(tmp_path):
 
 # Hostile files: nothing runs
 
-TRAPS = {  # each springs under Python's own pickle
-    "REDUCE": Raw(b"ctorch_writer\nspring\n(K\x01tR"),
-    "REDUCE of a STACK_GLOBAL": Raw(b"\x8c\x0ctorch_writer\x8c\x06spring\x93K\x01\x85R"),
-    "INST": Raw(b"(K\x01itorch_writer\nspring\n"),
-    "OBJ": Raw(b"(ctorch_writer\nspring\nK\x01o"),
-    "NEWOBJ": Raw(b"ctorch_writer\nTrap\nK\x01\x85\x81"),
-    "NEWOBJ_EX": Raw(b"ctorch_writer\nTrap\nK\x01\x85}\x92"),
-    "BUILD": Raw(b"ctorch_writer\nTrap\n)R}K\x01K\x02sb"),
-    "BUILD of BUILD": Raw(b"ctorch_writer\nTrap\n)R" + b"ctorch_writer\nTrap\n)R}bb"),
+PAYLOADS = {  # each executes in Python's own pickle
+    "REDUCE": Raw(b"ctorch_writer\nrecord\n(K\x01tR"),
+    "REDUCE of a STACK_GLOBAL": Raw(b"\x8c\x0ctorch_writer\x8c\x06record\x93K\x01\x85R"),
+    "INST": Raw(b"(K\x01itorch_writer\nrecord\n"),
+    "OBJ": Raw(b"(ctorch_writer\nrecord\nK\x01o"),
+    "NEWOBJ": Raw(b"ctorch_writer\nRecorder\nK\x01\x85\x81"),
+    "NEWOBJ_EX": Raw(b"ctorch_writer\nRecorder\nK\x01\x85}\x92"),
+    "BUILD": Raw(b"ctorch_writer\nRecorder\n)R}K\x01K\x02sb"),
+    "BUILD of BUILD": Raw(b"ctorch_writer\nRecorder\n)R" + b"ctorch_writer\nRecorder\n)R}bb"),
     "EXT1": Raw(b"\x82\xf0K\x01\x85R"),
     "EXT2": Raw(b"\x83\xf0\x00K\x01\x85R"),
     "EXT4": Raw(b"\x84\xf0\x00\x00\x00K\x01\x85R"),
-    "exec": Call("builtins.exec", ("import torch_writer; torch_writer.spring()",)),
+    "exec": Call("builtins.exec", ("import torch_writer; torch_writer.record()",)),
     "getattr of an import": Call(
-        "builtins.exec", (Call("builtins.str", ("__import__('torch_writer').spring(1)",)), {"a": 1})
+        "builtins.exec", (Call("builtins.str", ("__import__('torch_writer').record(1)",)), {"a": 1})
     ),
-    "state of a call": Call("torch_writer.Trap", (Call("torch_writer.spring"),), {"a": Call("torch_writer.Trap")}),
+    "state of a call": Call(
+        "torch_writer.Recorder", (Call("torch_writer.record"),), {"a": Call("torch_writer.Recorder")}
+    ),
 }
 
 
 @pytest.fixture
 def _extension():
-    copyreg.add_extension("torch_writer", "spring", 0xF0)
+    copyreg.add_extension("torch_writer", "record", 0xF0)
     yield
-    copyreg.remove_extension("torch_writer", "spring", 0xF0)
+    copyreg.remove_extension("torch_writer", "record", 0xF0)
 
 
 @pytest.mark.usefixtures("_extension")
-@pytest.mark.parametrize("trap", TRAPS)
-def test_the_payloads_execute_in_python_s_pickle(trap):
-    pickle.loads(pickled(TRAPS[trap]))
-    assert sprung
-    sprung.clear()
+@pytest.mark.parametrize("name", PAYLOADS)
+def test_the_payloads_execute_in_python_s_pickle(name):
+    pickle.loads(pickled(PAYLOADS[name]))
+    assert recorded
+    recorded.clear()
 
 
 @pytest.mark.usefixtures("_extension")
-@pytest.mark.parametrize("trap", TRAPS)
+@pytest.mark.parametrize("name", PAYLOADS)
 @pytest.mark.parametrize("place", ["alone", "beside a tensor", "as a key", "in a module", "as arguments", "as a name"])
-def test_no_payload_executes_in_any_position(read, writer, trap, place):
-    bait, tensor = TRAPS[trap], writer.tensor(NUMBERS)
+def test_no_payload_executes_in_any_position(read, writer, name, place):
+    payload, tensor = PAYLOADS[name], writer.tensor(NUMBERS)
     contents = {
-        "alone": bait,
-        "beside a tensor": {"x": tensor, "y": [bait, {"z": bait}]},
-        "as a key": Raw(b"}" + encoded(bait) + b"K\x01s" + encoded("x") + encoded(tensor) + b"s"),
-        "in a module": module("torch_writer.Trap", {"x": tensor}, {}, {"y": bait}),
-        "as arguments": {"x": tensor, "y": Call("torch._utils._rebuild_parameter", (bait,))},
-        "as a name": {"x": tensor, "y": Raw(encoded(bait) + b")R")},
+        "alone": payload,
+        "beside a tensor": {"x": tensor, "y": [payload, {"z": payload}]},
+        "as a key": Raw(b"}" + encoded(payload) + b"K\x01s" + encoded("x") + encoded(tensor) + b"s"),
+        "in a module": module("torch_writer.Recorder", {"x": tensor}, {}, {"y": payload}),
+        "as arguments": {"x": tensor, "y": Call("torch._utils._rebuild_parameter", (payload,))},
+        "as a name": {"x": tensor, "y": Raw(encoded(payload) + b")R")},
     }
     try:
         assert list(read(writer.file(contents[place]))) == ["x"]
         assert place != "alone"
     except CheckpointError:
-        assert trap.startswith("EXT") or place == "alone"
+        assert name.startswith("EXT") or place == "alone"
 
 
 def test_no_payload_executes_in_the_arguments_of_a_tensor(read, writer):
-    storage, bait = writer.storage(NUMBERS), Call("torch_writer.spring")
-    for arguments in [(bait, 0, (1,), (1,)), (storage, bait, (1,), (1,)), (storage, 0, bait, (1,))]:
+    storage, payload = writer.storage(NUMBERS), Call("torch_writer.record")
+    for arguments in [(payload, 0, (1,), (1,)), (storage, payload, (1,), (1,)), (storage, 0, payload, (1,))]:
         refused(read, writer.file({"x": window(*arguments)}), "it has a tensor")
-    refused(read, writer.file({"x": window(Persistent(bait), 0, (1,), (1,))}), "outside the pickle")
-    kind = Persistent(("storage", bait, "0", "cpu", 1))
+    refused(read, writer.file({"x": window(Persistent(payload), 0, (1,), (1,))}), "outside the pickle")
+    kind = Persistent(("storage", payload, "0", "cpu", 1))
     refused(read, writer.file({"x": window(kind, 0, (1,), (1,))}), "outside the pickle")
 
 
 def test_nothing_is_imported(read, writer, tmp_path, monkeypatch):
-    (tmp_path / "booby.py").write_text("import torch_writer; torch_writer.spring()")
+    (tmp_path / "recording.py").write_text("import torch_writer; torch_writer.record()")
     monkeypatch.syspath_prepend(tmp_path)
-    contents = {"x": writer.tensor(NUMBERS), "y": Name("booby.anything"), "z": Call("booby.anything", (1,))}
+    contents = {
+        "x": writer.tensor(NUMBERS),
+        "y": Name("recording.anything"),
+        "z": Call("recording.anything", (1,)),
+    }
     assert_same(read(writer.file(contents)), {"x": NUMBERS})
-    assert "booby" not in sys.modules
+    assert "recording" not in sys.modules
 
 
 def test_every_byte_may_be_another_one(tmp_path, writer):
-    content = writer.file(ordered({"x": writer.tensor(NUMBERS), "y": TRAPS["REDUCE"], "z": TRAPS["BUILD"]}))
+    content = writer.file(ordered({"x": writer.tensor(NUMBERS), "y": PAYLOADS["REDUCE"], "z": PAYLOADS["BUILD"]}))
     path = tmp_path / "file.pt"
     for i in range(len(content)):
         other = content[i] ^ (1 + 37 * i % 255)
         path.write_bytes(content[:i] + bytes([other]) + content[i + 1 :])
         with contextlib.suppress(CheckpointError):
             read_torch(path)
-    assert sprung == []
+    assert recorded == []
 
 
 def test_a_file_that_is_cut_off_anywhere_is_refused(tmp_path, writer):

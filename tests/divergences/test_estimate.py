@@ -73,7 +73,7 @@ def test_the_gradient_of_a_critic_in_one_dimension_has_the_sign_that_the_samples
 
 
 def test_a_clipped_critic_gives_a_bound_too():
-    """How much a box of weights costs nobody knows; that it is a bound from below is all that is certain."""
+    """The bias due to clipped weights is unknown, but the estimate is a lower bound."""
     p, q = samplers.line(0.0), samplers.line(0.5)
     estimate, critic = divergences.estimate_wasserstein(p, q, penalty="clip", steps=100, batch_size=128)
     slope = divergences.measure_wasserstein(critic, p, q, penalty="clip", samples=SAMPLES).max_gradient_norm

@@ -141,7 +141,7 @@ class Device:
 
 
 class Flags:
-    """What CuPy tells of an array's memory; nothing of it can be set, and there is no ``writeable``."""
+    """CuPy's flags of an array's memory: none can be set, and there is no ``writeable``."""
 
     def __init__(self, flags: Any) -> None:
         self.c_contiguous, self.f_contiguous, self.owndata = flags.c_contiguous, flags.f_contiguous, flags.owndata

@@ -1,4 +1,4 @@
-"""Upsampling against interpolation pixel by pixel and small results known by hand, and what it refuses."""
+"""Upsampling against interpolation pixel by pixel and small results computed by hand, and its errors."""
 
 import numpy as np
 import pytest

@@ -29,7 +29,7 @@ _numbers = np.random.default_rng(0)
 
 
 class Fixed(NamedTuple):
-    """An input of floating-point numbers that asks for no gradient."""
+    """An input of floating-point numbers without ``requires_grad``."""
 
     array: np.ndarray
 
