@@ -203,8 +203,8 @@ def test_a_training_step_of_a_game_on_grey_images_gives_the_same_numbers(gpu, nu
         steps = [gan.train_step(tg.tensor(images, device=device)) for _ in range(2)]
         for model in (generator, critic):
             assert_on("cpu" if device == "cpu" else "gpu:0", model)
-        images = evaluation.interpolate_latents(generator, gan.latents(1), gan.latents(1), 3, spherical=True)
-        return [list(metrics.values()) for metrics in steps], [images, *(p.data for p in critic.parameters())]
+        between = evaluation.interpolate_latents(generator, gan.latents(1), gan.latents(1), 3, spherical=True)
+        return [list(metrics.values()) for metrics in steps], [between, *(p.data for p in critic.parameters())]
 
     (there, state), (here, expected) = on_both(gpu, train)
     np.testing.assert_allclose(there, here, rtol=1e-6)

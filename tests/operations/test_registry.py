@@ -134,7 +134,7 @@ def test_products_of_linear_operations_are_their_adjoints(name):
 
 def assert_adjoint(node: Node, index: int, drawn: np.random.Generator) -> None:
     def value(array: np.ndarray) -> np.ndarray:
-        return node.operation.value(*node.arrays[:index], array, *node.arrays[index + 1 :], **node.options)
+        return node.operation.forward(*node.arrays[:index], array, *node.arrays[index + 1 :], **node.options)
 
     x = drawn.standard_normal(node.inputs[index].shape)
     y = drawn.standard_normal(node.shape)
