@@ -72,10 +72,10 @@ PIXELS = Rule("bool, uint8 or floating point", lambda a: a.dtype.kind in "bf" or
 
 Natural = Annotated[int, Rule("a whole number from 0", lambda n: n >= 0)]
 Count = Annotated[int, Rule("a whole number from 1", lambda n: n >= 1)]
-Several = Annotated[int, Rule("a whole number from 2", lambda n: n >= 2)]
+AtLeastTwo = Annotated[int, Rule("a whole number from 2", lambda n: n >= 2)]
 Finite = Annotated[float, Rule("a finite number", math.isfinite)]
 Positive = Annotated[float, Rule("a positive number", lambda x: 0 < x < math.inf)]
-NotNegative = Annotated[float, Rule("a number from 0", lambda x: 0 <= x < math.inf)]
+NonNegative = Annotated[float, Rule("a number from 0", lambda x: 0 <= x < math.inf)]
 ValueRange = Annotated[
     tuple[float, float],
     Rule("two finite numbers (low, high) with low < high", lambda r: -math.inf < r[0] < r[1] < math.inf),

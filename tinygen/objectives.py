@@ -20,7 +20,7 @@ from numpy import ndarray
 from tinygen.autograd.engine import grad
 from tinygen.autograd.recording import grad_mode
 from tinygen.autograd.tensor import Tensor, tensor
-from tinygen.checks import Count, NotNegative, Positive, Rule, checked_fields, require
+from tinygen.checks import Count, NonNegative, Positive, Rule, checked_fields, require
 from tinygen.functional import log_sigmoid, relu, softplus
 from tinygen.nn import Module
 from tinygen.operations.arithmetic import clip
@@ -260,7 +260,7 @@ class Game:
     fake_loss: Elementwise
     sample_loss: Elementwise
     norm_penalty: Elementwise | None = None
-    penalty_weight: NotNegative = 10.0
+    penalty_weight: NonNegative = 10.0
     clip: Positive | None = None
     n_critic: Count = 1
     has_labels: bool = False

@@ -12,7 +12,7 @@ from typing import Annotated
 import numpy as np
 
 from tinygen import backend
-from tinygen.checks import Count, Finite, Natural, NotNegative, Positive, checked, checked_fields, has_axes
+from tinygen.checks import Count, Finite, Natural, NonNegative, Positive, checked, checked_fields, has_axes
 from tinygen.validation import shown
 
 Sampler = Callable[[int], np.ndarray]
@@ -126,7 +126,7 @@ def grid(side: Count = 5, spacing: Finite = 0.5, scale: Positive = 0.05) -> Gaus
 
 
 @checked
-def two_moons(n: Natural, noise: NotNegative = 0.05) -> np.ndarray:
+def two_moons(n: Natural, noise: NonNegative = 0.05) -> np.ndarray:
     """Two interleaved half circles of radius 1 (n, 2), with Gaussian noise of standard deviation ``noise``; as
     ``make_moons`` of scikit-learn, centred."""
     rng = backend.generator()
@@ -137,7 +137,7 @@ def two_moons(n: Natural, noise: NotNegative = 0.05) -> np.ndarray:
 
 
 @checked
-def spiral(n: Natural, turns: Finite = 1.5, noise: NotNegative = 0.03) -> np.ndarray:
+def spiral(n: Natural, turns: Finite = 1.5, noise: NonNegative = 0.03) -> np.ndarray:
     """An Archimedean spiral of ``turns`` turns from the origin to radius 1 (n, 2), of nearly uniform density along its
     length, with Gaussian noise of standard deviation ``noise``."""
     radii = np.sqrt(backend.generator().random(n))  # its length grows with the square of the radius

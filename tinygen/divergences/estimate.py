@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygen.autograd.recording import no_grad
 from tinygen.autograd.tensor import Tensor, tensor
-from tinygen.checks import Count, NotNegative, Positive, as_array, checked
+from tinygen.checks import Count, NonNegative, Positive, as_array, checked
 from tinygen.data.samplers import Sampler
 from tinygen.models import MLP
 from tinygen.models.placement import placed, placement
@@ -107,7 +107,7 @@ def estimate_wasserstein(
     q: Sampler,
     *,
     penalty: str = "gradient",
-    penalty_weight: NotNegative = 10.0,
+    penalty_weight: NonNegative = 10.0,
     clip: Positive = 0.1,
     network: Module | None = None,
     steps: Count = 200,
@@ -142,7 +142,7 @@ def measure_wasserstein(
     q: Sampler,
     *,
     penalty: str = "gradient",
-    penalty_weight: NotNegative = 10.0,
+    penalty_weight: NonNegative = 10.0,
     samples: Count = 20_000,
 ) -> WassersteinDual:
     """The dual of W_1(p, q) for a trained ``critic`` on ``samples`` new samples (n, d) of each distribution.

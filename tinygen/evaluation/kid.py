@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinygen.backend import generator
-from tinygen.checks import Natural, Several, checked
+from tinygen.checks import AtLeastTwo, Natural, checked
 from tinygen.evaluation.features import BLOCK, check_same_features, gather
 from tinygen.kernels.products import matmul
 
@@ -23,7 +23,7 @@ MIN_PER_BLOCK, MIN_BLOCKS = 2, 2  # a pair of images for the estimate, two estim
 
 
 @checked
-def kid_blocks(samples: Natural, test_images: Natural, most: Several = 10) -> int:
+def kid_blocks(samples: Natural, test_images: Natural, most: AtLeastTwo = 10) -> int:
     """The number of ``blocks`` for ``calculate_kid_score``: ``most``, or fewer where a block would have fewer than two
     images.
 
@@ -42,7 +42,7 @@ def kid_blocks(samples: Natural, test_images: Natural, most: Several = 10) -> in
 
 @checked
 def calculate_kid_score(
-    sample_features: Iterable[Any], test_features: Iterable[Any], *, blocks: Several = 10
+    sample_features: Iterable[Any], test_features: Iterable[Any], *, blocks: AtLeastTwo = 10
 ) -> tuple[float, float]:
     """An unbiased estimate of the squared maximum mean discrepancy of two sets' features, and its standard error.
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from tinygen.autograd.recording import no_grad
-from tinygen.checks import Finite, Latents, NotNegative, Several, checked, has_axes
+from tinygen.checks import AtLeastTwo, Finite, Latents, NonNegative, checked, has_axes
 from tinygen.evaluation.pictures import encoded
 from tinygen.models.vae import VAE, image_set
 from tinygen.nn import Module
@@ -19,7 +19,7 @@ from tinygen.training.gan import generate
 
 @checked
 @no_grad()
-def active_units(model: VAE, images: Any, threshold: NotNegative = 0.01) -> int:
+def active_units(model: VAE, images: Any, threshold: NonNegative = 0.01) -> int:
     """The number of active latent variables: those with Var_x(E[z_i|x]) above ``threshold`` over ``images``
     (N, C, H, W), N > 1 (Burda et al. 2016, section 5.2). Raises ``ValueError`` for fewer images."""
     images = image_set("active_units", images)
@@ -54,7 +54,7 @@ def effects(
 
 @checked
 def interpolate_latents(
-    generator: Module, z0: Latents, z1: Latents, steps: Several = 11, *, spherical: bool = False
+    generator: Module, z0: Latents, z1: Latents, steps: AtLeastTwo = 11, *, spherical: bool = False
 ) -> np.ndarray:
     """``g((1 - alpha) z0 + alpha z1)`` for alpha = 0, ..., 1: z0 and z1 (N, L) -> (N, steps, C, H, W). Every image is
     a sample of the generator; with ``spherical`` the latents are those of ``slerp``."""
@@ -100,7 +100,7 @@ def slerp(z0: np.ndarray, z1: np.ndarray, alpha: Finite) -> np.ndarray:
 
 
 @checked
-def interpolate_images(generator: Module, z0: Latents, z1: Latents, steps: Several = 11) -> np.ndarray:
+def interpolate_images(generator: Module, z0: Latents, z1: Latents, steps: AtLeastTwo = 11) -> np.ndarray:
     """``(1 - alpha) g(z0) + alpha g(z1)`` for alpha = 0, ..., 1: z0 and z1 (N, L) -> (N, steps, C, H, W). The images
     between are blends of two samples."""
     _check_alike("interpolate_images", "z0 and z1", z0.shape, z1.shape)

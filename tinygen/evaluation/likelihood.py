@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygen.autograd.tensor import Tensor, tensor
-from tinygen.checks import Count, Several, checked, require
+from tinygen.checks import AtLeastTwo, Count, checked, require
 from tinygen.console import progress
 from tinygen.data import evenly_spaced
 from tinygen.likelihoods import log_likelihood_normal, log_mean_exp
@@ -147,7 +147,7 @@ def estimate_log_likelihood(
 
 @checked
 def measure_likelihoods(
-    model: VAE, splits: Mapping[str, Any], num_samples: Count = 200, likelihood_images: Several | None = None
+    model: VAE, splits: Mapping[str, Any], num_samples: Count = 200, likelihood_images: AtLeastTwo | None = None
 ) -> dict[str, float]:
     """``<name>_elbo``, ``<name>_log_likelihood`` and ``<name>_log_likelihood_standard_error`` of each of ``splits``
     (name -> images (N, C, H, W)). The likelihood is estimated from ``likelihood_images`` images at evenly spaced
