@@ -21,10 +21,13 @@ SECTIONS = {  # module -> how users call it, and what it holds
     "tinygen.nn": ("nn", "layers and modules"),
     "tinygen.optim": ("optim", "optimisers and schedules"),
     "tinygen.likelihoods": ("likelihoods", "log-likelihoods and divergences, in nats, one number per example"),
+    "tinygen.objectives": ("objectives", "f-divergences, gradient penalties, losses of GANs"),
+    "tinygen.divergences": ("divergences", "divergences, estimated from samples and in closed form"),
     "tinygen.models": ("models", "networks"),
     "tinygen.training": ("training", "the training loop, GANs, a run's folder"),
     "tinygen.evaluation": ("evaluation", "evaluation of models"),
     "tinygen.data": ("data", "images"),
+    "tinygen.data.samplers": ("samplers", "synthetic distributions"),
     "tinygen.checkpoint": ("checkpoint", "files with a checksum"),
     "tinygen.plotting": ("plotting", "figures"),
 }
@@ -36,7 +39,9 @@ shapes and errors. (`python docs/names.py` writes this page from the docstrings.
 
     import tinygen as tg
     import tinygen.functional as F
-    from tinygen import checkpoint, data, evaluation, likelihoods, models, nn, optim, plotting, training
+    from tinygen import checkpoint, data, divergences, evaluation, likelihoods, models, nn, objectives, optim, plotting
+    from tinygen import training
+    from tinygen.data import samplers
 """
 
 

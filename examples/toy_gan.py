@@ -18,8 +18,8 @@ gradient vanishes where the critic is certain; on the ring neither network gets 
 weights in [-0.01, 0.01] leave a critic that is nearly constant, a plane over the whole square; the samples oscillate,
 and reach the ring only as the learning rates approach 0, and its modes only approximately. Gradient and Lipschitz
 penalty: the critic stays curved, and attracts the samples. The penalty's weight is low here (0.1,
-``--penalty-weight``), since the ring's radius is 1: at 10 the critic cannot change its gradient within the width of
-a mode, and all samples circle in one cluster.
+``--penalty-weight``), since the ring's radius is 1: at 10 the critic's gradient cannot change within the width of a
+mode, and all samples circle in one cluster.
 """
 
 import argparse
@@ -143,8 +143,8 @@ def with_options(game: Game, options: argparse.Namespace) -> Game:
 
 
 class Generator(MLP):
-    """Latents z (N, 2) -> points (N, 2). No samples should lie between two modes, so the map must be steep where z
-    crosses from one to the other; scaling the latents makes it steep from the start."""
+    """Latents z (N, 2) -> points (N, 2). No samples should lie between two modes, so the derivative of the map must be
+    large between the latents of two modes; scaling the latents makes it large from the start."""
 
     def forward(self, z: tg.Tensor) -> tg.Tensor:
         return super().forward(LATENT_SCALE * z)

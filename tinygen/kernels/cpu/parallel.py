@@ -161,7 +161,7 @@ def _warm_up_blas() -> None:
 def one_blas_thread() -> Iterator[None]:
     """A context in which the BLAS computes in the calling thread alone (unless ``TINYGEN_BLAS=0``).
 
-    Several threads may be inside at once; the last to leave restores the numbers of threads that the first one found.
+    Several threads may be in the context at once; the end of the last restores the numbers that the first one found.
     """
     libraries, guard = _blas(), _blas_guard
     with guard.lock:
