@@ -1,5 +1,5 @@
 """The documentation is tested: every block of code runs, makes an assertion and prints what the page shows; links and
-figures exist; index, glossary and the line counts of README.md are up to date; docstrings state errors and shapes."""
+figures exist; glossary and the line counts of README.md are up to date; docstrings state errors and shapes."""
 
 import ast
 import contextlib
@@ -160,21 +160,11 @@ def test_the_figures_of_the_chapters_are_those_that_the_command_draws(tmp_path, 
             assert np.abs(drawn - kept).mean() < 1, name
 
 
-def test_the_index_names_every_public_name_and_where_it_lives():
-    def entries(text: str) -> set[tuple[str, str]]:
-        return set(re.findall(r"^\| `([^`]+)` \|.*\]\(([^)]+)\) \|$", text, re.MULTILINE))
-
-    names = script("names")
-    kept, found = entries(names.PAGE.read_text(encoding="utf-8")), entries(names.page())
-    assert len(found) > 150
-    assert (found - kept, kept - found) == (set(), set()), "write it anew: python docs/names.py"
-
-
-NAMES = script("names")
+REFERENCE = script("reference")
 PUBLIC = {
     f"{called}.{name}": member
-    for path, (called, _) in NAMES.SECTIONS.items()
-    for name, member in NAMES.members(importlib.import_module(path))
+    for path, (called, _) in REFERENCE.SECTIONS.items()
+    for name, member in REFERENCE.members(importlib.import_module(path))
 }
 ARRAYS = re.compile(r"\b(Tensor|ndarray|Array|Images|Pictures|Latents|Bytes|Chances)\b")
 SHAPE = re.compile(  # "(N, C, H, W)", "(..., n)", "any shape", "for each element"
