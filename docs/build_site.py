@@ -2,7 +2,7 @@
 
 The pages are first laid out in build/site-source: those of the book as they are, except that links into the repository
 lead to pages of the site, and those that are generated from the library and the exercises. Sphinx then builds the site
-with the settings of conf.py; a warning is an error.
+with the settings of conf.py; a warning is an error. The notebooks are part of the site.
 """
 
 import os
@@ -14,11 +14,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+import build_notebooks  # noqa: E402
 import exercise_sets  # noqa: E402
 import reference  # noqa: E402
 from links import ROOT, redirected, targets  # noqa: E402
+from sphinx.cmd.build import main as sphinx  # noqa: E402
 
-SOURCE, SITE = ROOT / "build" / "site-source", ROOT / "build" / "site"
+SITE = ROOT / "build" / "site"
 BOOK = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "exercises" / "README.md", *BOOK]
 SHOWN = {".png", ".svg", ".gif", ".webp"}
@@ -49,7 +51,10 @@ def staged(page: Path) -> str:
         # MyST resolves links to documents and images; "page:" tells it that it does not know this one.
         return f"page:{link}" if link.endswith(".html") else link + anchor
 
-    return redirected(page, page.read_text(encoding="utf-8"), place)
+    text = redirected(page, page.read_text(encoding="utf-8"), place)
+    if f"{page.stem}.ipynb" in build_notebooks.names():
+        text = text.replace("\n", f"\n\n[As a notebook](page:../notebooks/{page.stem}.ipynb)\n", 1)
+    return text
 
 
 def sources() -> list[Path]:
@@ -90,7 +95,8 @@ def exercises_page(number: int) -> str:
         f"To [chapter {number}](../docs/{book_page.name}). Fill the gaps in "
         f"[`exercises/{name}.py`](page:../source/exercises/{name}.py.html) in, and grade them with "
         f"`python exercises/grade.py {number}`. [Their tests](page:../source/exercises/test_{name}.py.html), "
-        f"[solutions](page:../source/exercises/solutions/{name}.py.html).",
+        f"[solutions](page:../source/exercises/solutions/{name}.py.html). "
+        f"[As a notebook](page:../notebooks/exercises-{number:02}.ipynb)",
         "",
         *(["```python", these.shared, "```", ""] if these.shared else []),
     ]
@@ -99,8 +105,8 @@ def exercises_page(number: int) -> str:
     return "\n".join(lines)
 
 
-def lay_out() -> None:
-    """Write the sources of the site. What has not changed is left alone, so that Sphinx does not read it again."""
+def lay_out(folder: Path) -> None:
+    """Write the sources of the site into ``folder``; what has not changed is left alone, and Sphinx keeps its page."""
     pages = {location(page).as_posix(): staged(page) for page in PAGES}
     pages["index.md"] += navigation()
     pages["api/index.md"] = reference.INDEX + "".join(
@@ -108,26 +114,26 @@ def lay_out() -> None:
     )
     pages |= {f"api/{path}.md": reference.page(path) for path in reference.SECTIONS}
     pages |= {f"exercises/ch{number:02}.md": exercises_page(number) for number in exercise_sets.chapters()}
-    for old in SOURCE.rglob("*.md"):
-        if old.relative_to(SOURCE).as_posix() not in pages:
+    for old in folder.rglob("*.md"):
+        if old.relative_to(folder).as_posix() not in pages:
             old.unlink()
     for name, text in pages.items():
-        path = SOURCE / name
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
     for picture in {path for page in PAGES for path in targets(page) if path.suffix in SHOWN}:
-        (SOURCE / location(picture)).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(picture, SOURCE / location(picture))
+        (folder / location(picture)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(picture, folder / location(picture))
 
 
 def build(folder: Path = SITE) -> int:
-    """Build the site into ``folder``; 0 if there was no warning."""
-    from sphinx.cmd.build import main as sphinx
-
-    lay_out()
-    options = ["--fail-on-warning", "--keep-going", "--quiet", "-d", str(ROOT / "build" / "site-cache")]
-    return sphinx([*options, "-c", str(HERE), str(SOURCE), str(folder)])
+    """Build the site into ``folder``, from sources beside it; 0 if there was no warning."""
+    source = folder.with_name(f"{folder.name}-source")
+    lay_out(source)
+    build_notebooks.write(folder / "notebooks")
+    options = ["--fail-on-warning", "--keep-going", "--quiet", "-d", str(folder.with_name(f"{folder.name}-cache"))]
+    return sphinx([*options, "-c", str(HERE), str(source), str(folder)])
 
 
 if __name__ == "__main__":

@@ -36,12 +36,16 @@ extensions = [
 html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_favicon = "_static/favicon.svg"
+smartquotes = False
 html_copy_source = False
 html_show_copyright = False
 html_theme_options = {"navigation_with_keys": True}
 
 # MathJax and its fonts are copied from a package into the site; a page with formulas loads them from there.
-MATHJAX = next(Path(str(file.locate())) for file in files("sphinx-mathjax-offline") or [] if file.name == "tex-chtml.js")
+MATHJAX = next(
+    Path(str(file.locate())) for file in files("sphinx-mathjax-offline") or [] if file.name == "tex-chtml.js"
+)
 mathjax_path = "mathjax/tex-chtml.js"
 mathjax3_config = {"options": {"enableMenu": False}}
 

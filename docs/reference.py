@@ -53,7 +53,9 @@ def members(module: ModuleType) -> Iterator[tuple[str, Any]]:
 
 def tables(module: ModuleType) -> list[str]:
     """The public constants of a module that are dictionaries, such as ``objectives.GAMES``."""
-    return [name for name, value in vars(module).items() if name.isupper() and isinstance(value, dict) and name[0] != "_"]
+    return [
+        name for name, value in vars(module).items() if name.isupper() and isinstance(value, dict) and name[0] != "_"
+    ]
 
 
 def names(path: str) -> list[str]:
