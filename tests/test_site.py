@@ -202,7 +202,6 @@ def test_formulas_and_images_of_every_page_are_rendered_without_errors(browser, 
 @in_browser
 def test_the_navigation_leads_to_a_chapter_and_on_to_the_next(browser, address):
     browser.get(f"{address}/index.html")
-    link = "nav a, .sidebar-tree a[href='docs/5-variational-autoencoders.html']"
     link = ".sidebar-tree a[href='docs/5-variational-autoencoders.html']"
     if browser.execute_script("return window.innerWidth") < 800:
         find(browser, "label[for='__navigation']")[0].click()  # a phone has the navigation behind a button
@@ -252,7 +251,7 @@ def test_there_is_a_dark_mode(browser, address):
     shades = set()
     for _ in range(3):
         shades.add(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
-        [button for button in find(browser, "button.theme-toggle")][0].click()
+        find(browser, "button.theme-toggle")[0].click()
     brightness = sorted(sum(map(int, re.findall(r"\d+", shade)[:3])) for shade in shades)
     assert brightness[0] < 150
     assert brightness[-1] > 600
