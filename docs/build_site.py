@@ -24,7 +24,7 @@ SITE = ROOT / "build" / "site"
 BOOK = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "exercises" / "README.md", *BOOK]
 SHOWN = {".png", ".svg", ".gif", ".webp"}
-PROGRAMS = ["tinygen", "examples", "exercises", "benchmarks", "docs"]  # whose sources the site shows
+PROGRAMS = ["tinygen", "examples", "exercises"]  # whose sources the site shows, besides those that pages link to
 
 
 def chapter(path: Path) -> float:
@@ -66,7 +66,7 @@ def sources() -> list[Path]:
 
 def toctree(caption: str, pages: list[str]) -> str:
     """The directive that puts pages into the navigation."""
-    return "\n".join(["", "```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```", ""])
+    return "\n".join(["", "```{toctree}", ":hidden:", ":titlesonly:", f":caption: {caption}", "", *pages, "```", ""])
 
 
 def navigation() -> str:
