@@ -93,6 +93,12 @@ def test_a_page_of_the_reference_leads_to_the_line_of_the_source(site, pages):
     assert any(source[int(link.rpartition("-")[2]) - 1].startswith("class Conv2d") for link in links)
 
 
+def test_every_chapter_leads_to_sources_and_to_its_notebook(site, pages):
+    for path in site.glob("docs/[0-9]*.html"):
+        assert any(link.startswith("../source/tinygen/") for link in pages[path].links), path.name
+        assert f"../notebooks/{path.stem}.ipynb" in pages[path].links
+
+
 def test_no_page_loads_a_file_from_elsewhere(site, pages):
     assert {url for page in pages.values() for url in page.loaded if re.match(r"(https?:)?//", url)} == set()
     styles = [path.read_text(encoding="utf-8") for path in site.rglob("*.css")]
@@ -175,6 +181,7 @@ FORMULAS = "return document.querySelectorAll('span.math, div.math').length"
 RENDERED = """return [...document.querySelectorAll('mjx-container')].filter(
     formula => formula.getBoundingClientRect().width > 0 && !formula.querySelector('mjx-merror')).length"""
 BROKEN = "return [...document.images].filter(image => image.naturalWidth === 0).map(image => image.src)"
+REQUESTED = "return performance.getEntriesByType('resource').map(entry => entry.name)"
 WIDER = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -191,6 +198,7 @@ def test_formulas_and_images_of_every_page_are_rendered_without_errors(browser, 
             wait(browser, lambda browser: browser.execute_script(TYPESET))
         assert browser.execute_script(RENDERED) == formulas, name
         assert browser.execute_script(BROKEN) == [], name
+        assert [url for url in browser.execute_script(REQUESTED) if not url.startswith(address)] == [], name
         assert browser.execute_script(WIDER) == 0, f"{name} is wider than the window"
         assert browser.get_log("browser") == [], name
 
