@@ -27,7 +27,6 @@ html_title = "tinygen"
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.autosummary",
     "sphinx.ext.linkcode",
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
@@ -60,7 +59,6 @@ codeautolink_warn_on_failed_resolve = False
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
-autosummary_generate = False
 python_use_unqualified_type_names = True
 toc_object_entries_show_parents = "hide"
 
@@ -88,7 +86,9 @@ def source_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
 
 
 def literal_blocks(app: Sphinx, what: str, name: str, member: Any, options: Any, lines: list[str]) -> None:
-    """Show an indented block of a docstring, such as formulas or code, as it stands."""
+    """Show an indented block of a docstring, such as formulas or code, as it stands; drop the number of a field."""
+    if lines and lines[0].startswith("Alias for field number"):
+        lines[:] = [""]
     for i in reversed(range(2, len(lines))):
         begins = lines[i].startswith("    ") and not lines[i - 1] and lines[i - 2] and not lines[i - 2].startswith(" ")
         if begins and not lines[i - 2].startswith((":", "-", "..")):

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -64,6 +65,14 @@ def names(path: str) -> list[str]:
     return [name for name, _ in members(module)] + tables(module)
 
 
+def summary(member: Any) -> str:
+    """The first sentence of a docstring, in one line; of a table, what it holds."""
+    if isinstance(member, dict):
+        return f"A dictionary of ``{type(next(iter(member.values()))).__name__}``."
+    paragraph = (inspect.getdoc(member) or "").split("\n\n")[0].replace("\n", " ")
+    return re.split(r"(?<=[^.]\.) (?=[A-Z`])", paragraph)[0]
+
+
 def tensor_methods() -> list[str]:
     """The public methods and properties of ``Tensor``: its own, and those of the table of operations."""
     return sorted(
@@ -79,7 +88,9 @@ def page(path: str) -> str:
     called, subject = SECTIONS[path]
     listed = names(path)
     lines = [f"# `{called}`: {subject}", "", "```{eval-rst}", f".. py:module:: {path}", "   :no-index:", ""]
-    lines += [".. autosummary::", "   :nosignatures:", "", *(f"   {name}" for name in listed), ""]
+    lines += [".. list-table::", "   :widths: 1 3", ""]
+    lines += [f"   * - :py:obj:`~{path}.{name}`\n     - {summary(getattr(module, name))}" for name in listed]
+    lines += [""]
     for name in listed:
         if name in tables(module):
             lines += [f".. autodata:: {name}", "   :no-value:", ""]
