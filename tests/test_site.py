@@ -122,7 +122,7 @@ def test_every_link_of_the_site_leads_somewhere(site, pages):
 # In a browser --------------------------------------------------------------------------------------------------------
 
 CHROMIUM, DRIVER = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
-WIDTHS = {"desktop": (1450, 900), "phone": (390, 800)}
+WIDTHS = {"desktop": (1440, 900), "phone": (390, 800)}
 in_browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="Chromium and its driver are not installed")
 
 
