@@ -4,6 +4,8 @@
 #   make test   the whole test suite
 #   make lint   style and types
 #   make exercises   which of the book's exercises are solved
+#   make site   the book, the reference and the exercises as a static site, build/site/index.html
+#   make notebooks   the chapters and the exercises as notebooks in build/notebooks
 #
 # PYTHON=... chooses the interpreter, VAE_FLAGS=... and PYTEST_FLAGS=... what is run with it.
 
@@ -11,7 +13,7 @@ VENV := .venv
 VAE_FLAGS ?= --data strokes --out runs/vae --epochs 2 --likelihood-images 500 --resume
 PYTEST_FLAGS ?=
 
-.PHONY: vae test lint exercises clean
+.PHONY: vae test lint exercises site notebooks clean
 
 vae: $(VENV)/.installed
 	$(VENV)/bin/python examples/vae_mnist.py $(VAE_FLAGS)
@@ -27,6 +29,12 @@ lint: $(VENV)/.installed-dev
 exercises: $(VENV)/.installed-dev
 	$(VENV)/bin/python exercises/grade.py
 
+site: $(VENV)/.installed-docs
+	$(VENV)/bin/python docs/build_site.py
+
+notebooks: $(VENV)/.installed-docs
+	$(VENV)/bin/python docs/build_notebooks.py
+
 # The stamps are written last, so an interrupted installation is made whole by the next call.
 $(VENV)/.installed: $(VENV)/.made setup.cfg pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --editable .
@@ -34,6 +42,10 @@ $(VENV)/.installed: $(VENV)/.made setup.cfg pyproject.toml
 
 $(VENV)/.installed-dev: $(VENV)/.made setup.cfg pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --editable ".[dev]"
+	touch $@ $(VENV)/.installed $(VENV)/.installed-docs
+
+$(VENV)/.installed-docs: $(VENV)/.made setup.cfg pyproject.toml
+	$(VENV)/bin/python -m pip install --quiet --editable ".[docs]"
 	touch $@ $(VENV)/.installed
 
 SUITABLE := import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))

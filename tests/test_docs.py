@@ -1,5 +1,5 @@
 """The documentation is tested: every block of code runs, makes an assertion and prints what the page shows; links and
-figures exist; index, glossary and the line counts of README.md are up to date; docstrings state errors and shapes."""
+figures exist; glossary and the line counts of README.md are up to date; docstrings state errors and shapes."""
 
 import ast
 import contextlib
@@ -184,21 +184,11 @@ def test_the_steps_of_a_benchmark_compare_the_fastest_configurations(monkeypatch
     ]
 
 
-def test_the_index_has_every_public_name_and_its_file():
-    def entries(text: str) -> set[tuple[str, str]]:
-        return set(re.findall(r"^\| `([^`]+)` \|.*\]\(([^)]+)\) \|$", text, re.MULTILINE))
-
-    names = script("names")
-    kept, found = entries(names.PAGE.read_text(encoding="utf-8")), entries(names.page())
-    assert len(found) > 150
-    assert (found - kept, kept - found) == (set(), set()), "write it anew: python docs/names.py"
-
-
-NAMES = script("names")
+REFERENCE = script("reference")
 PUBLIC = {
     f"{called}.{name}": member
-    for path, (called, _) in NAMES.SECTIONS.items()
-    for name, member in NAMES.members(importlib.import_module(path))
+    for path, (called, _) in REFERENCE.SECTIONS.items()
+    for name, member in REFERENCE.members(importlib.import_module(path))
 }
 ARRAYS = re.compile(r"\b(Tensor|ndarray|Images|ImageArray|Latents|Points|Probabilities)\b")
 # Arguments annotated as Any that are arrays, tensors or lists:

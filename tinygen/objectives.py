@@ -62,6 +62,7 @@ class FDivergence:
         return mean(self.activation(on_p)) - mean(self.conjugate_of_activation(on_q))
 
 
+#: The f-divergences by name: a dictionary of ``FDivergence``.
 F_DIVERGENCES = {  # Nowozin et al. 2016, tables 1, 2 and 5
     # the integral of p log p / q
     "kullback_leibler": FDivergence(
@@ -326,6 +327,7 @@ def _log_one_minus_d(v: Tensor) -> Tensor:
 _MINIMAX = Game(real_loss=_nll_real, fake_loss=softplus, sample_loss=_log_one_minus_d, has_labels=True)
 _WASSERSTEIN = Game(real_loss=_negative, fake_loss=_identity, sample_loss=_negative, n_critic=5)
 
+#: The objectives of GANs by name: a dictionary of ``Game``.
 GAMES = {
     # The generator minimises log(1 - D), whose gradient vanishes where D is near 0 (Goodfellow et al. 2014, eq. 1)
     "minimax": _MINIMAX,

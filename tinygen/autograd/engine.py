@@ -119,7 +119,7 @@ def grad(
     create_graph: bool = False,
     allow_unused: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """The gradients of ``outputs`` with respect to each of ``inputs``, ``sum_k v_k . d outputs_k / d input``.
+    """The gradients of ``outputs`` with respect to each of ``inputs``, ``sum_k v_k * d outputs_k / d input``.
 
     ``outputs`` and ``inputs`` may have any shapes; each gradient has the shape of its input. ``grad_outputs``: the
     vectors v_k, of the shapes of the outputs (default: 1, for outputs of one element). ``create_graph``: record the

@@ -62,8 +62,8 @@ def distribution4(n: Natural) -> np.ndarray:
 def distribution4_density(y: np.ndarray) -> np.ndarray:
     """The density of ``distribution4`` at each of ``y``, any shape: ``N(x; 0, 1) / f'(x)`` at the x with f(x) = y.
 
-    f is increasing, so there is one such x, and since |tanh| < 1 it lies between (y - 1) / 0.75 and (y + 1) / 0.75; 60
-    bisections of that interval give all digits. f'(x) = 2 (1 - tanh(2x + 1)^2) + 0.75.
+    f is increasing, so there is one such x, and since ``|tanh| < 1`` it lies between (y - 1) / 0.75 and (y + 1) / 0.75;
+    60 bisections of that interval give all digits. f'(x) = 2 (1 - tanh(2x + 1)^2) + 0.75.
     """
     y = np.asarray(y, dtype=np.float64)
     low, high = (y - 1) / 0.75, (y + 1) / 0.75

@@ -33,7 +33,7 @@ def squared_hellinger_of_lines(theta: Finite) -> float:
 
 @checked
 def wasserstein_of_lines(theta: Finite) -> float:
-    """W_1(p, q) in units of x: |theta|, the distance that each point is moved."""
+    """W_1(p, q) in units of x: ``|theta|``, the distance that each point is moved."""
     return abs(theta)
 
 

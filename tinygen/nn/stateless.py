@@ -184,7 +184,7 @@ class Unflatten(Module):
         self.axis, self.sizes = axis, sizes
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (..., M, ...) -> (..., *sizes, ...)."""
+        """x (..., M, ...) -> ``(..., *sizes, ...)``."""
         x = as_tensor("Unflatten", "x", x)
         axis = axis_from_front("Unflatten", self.axis, x.ndim)
         return reshape(x, (*x.shape[:axis], *self.sizes, *x.shape[axis + 1 :]))

@@ -229,8 +229,9 @@ def norm(x: Tensor, ord: Any = None, axis: Axis = None, keepdims: bool = False) 
     """The norm of x, any shape, as ``numpy.linalg.norm``; default: the Euclidean norm of a vector, the Frobenius norm
     of a matrix, the root of the sum of all squares otherwise.
 
-    ``ord`` over one axis, or for a vector (n,): ``(sum |x|^ord)^(1/ord)``; inf (-inf): the largest (smallest) |x|. Over
-    two axes, or for a matrix (m, n): inf (-inf): the largest (smallest) row sum of |x|; 1 (-1): column sum; ``"fro"``.
+    ``ord`` over one axis, or for a vector (n,): ``(sum |x|^ord)^(1/ord)``; inf (-inf): the largest (smallest) ``|x|``.
+    Over two axes, or for a matrix (m, n): inf (-inf): the largest (smallest) row sum of ``|x|``; 1 (-1): column sum;
+    ``"fro"``.
     The derivative at 0 is 0. Raises ``ValueError`` for another ``ord``; norms made of singular values have no gradient
     here.
     """
