@@ -7,6 +7,7 @@
 #   make site   the book, the reference and the exercises as a static site, build/site/index.html
 #   make notebooks   the chapters and the exercises as notebooks in build/notebooks
 #
+# TINYGEN_REPOSITORY=https://... is the address from which the notebooks install the library.
 # PYTHON=... chooses the interpreter, VAE_FLAGS=... and PYTEST_FLAGS=... what is run with it.
 
 VENV := .venv

@@ -66,7 +66,7 @@ def setup_cell(*more: str) -> NotebookNode:
 def prose(page: Path, text: str) -> list[NotebookNode]:
     """The cells of a text without code: links lead to the repository, and figures, each a cell, are part of it."""
 
-    def place(path: Path, anchor: str) -> str:
+    def place(path: Path, anchor: str, html: bool) -> str:
         base = f"{repository().removesuffix('.git')}/blob/HEAD" if repository() else Path("..", "..").as_posix()
         return f"{base}/{path.relative_to(ROOT).as_posix()}{anchor}"
 

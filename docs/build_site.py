@@ -17,7 +17,7 @@ sys.path.insert(0, str(HERE))
 import build_notebooks  # noqa: E402
 import exercise_sets  # noqa: E402
 import reference  # noqa: E402
-from links import ROOT, redirected, targets  # noqa: E402
+from links import ROOT, html_pictures, redirected, targets  # noqa: E402
 from sphinx.cmd.build import main as sphinx  # noqa: E402
 
 SITE = ROOT / "build" / "site"
@@ -46,8 +46,10 @@ def location(path: Path) -> Path:
 def staged(page: Path) -> str:
     """The text of a page with links that hold on the site."""
 
-    def place(path: Path, anchor: str) -> str:
+    def place(path: Path, anchor: str, html: bool) -> str:
         link = Path(os.path.relpath(location(path), location(page).parent)).as_posix()
+        if html:  # which Sphinx leaves as it is
+            return link.removesuffix(".md") + (".html" if link.endswith(".md") else "") + anchor
         # MyST resolves links to documents and images; "page:" tells it that it does not know this one.
         return f"page:{link}" if link.endswith(".html") else link + anchor
 
@@ -133,7 +135,11 @@ def build(folder: Path = SITE) -> int:
     lay_out(source)
     build_notebooks.write(folder / "notebooks")
     options = ["--fail-on-warning", "--keep-going", "--quiet", "-d", str(folder.with_name(f"{folder.name}-cache"))]
-    return sphinx([*options, "-c", str(HERE), str(source), str(folder)])
+    failed = sphinx([*options, "-c", str(HERE), str(source), str(folder)])
+    for picture in {path for page in PAGES for path in html_pictures(page)}:
+        (folder / location(picture)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(picture, folder / location(picture))
+    return failed
 
 
 if __name__ == "__main__":

@@ -23,13 +23,19 @@ def targets(page: Path) -> Iterator[Path]:
             yield path
 
 
-def redirected(page: Path, text: str, place: Callable[[Path, str], str]) -> str:
-    """``text`` of ``page`` with every link into the repository replaced by ``place(path, anchor)``; ``anchor`` is
-    "#..." or empty."""
+def html_pictures(page: Path) -> set[Path]:
+    """The files that ``page`` shows by tags of HTML."""
+    sources = re.findall(r"\b(?:src|srcset)=\"([^\"]+)\"", page.read_text(encoding="utf-8"))
+    return {path for source in sources if (path := in_repository(page, source))}
+
+
+def redirected(page: Path, text: str, place: Callable[[Path, str, bool], str]) -> str:
+    """``text`` of ``page`` with every link into the repository replaced by ``place(path, anchor, html)``: ``anchor`` is
+    "#..." or empty, ``html`` tells an attribute of HTML from a link of Markdown."""
 
     def replace(found: re.Match[str]) -> str:
         path = in_repository(page, found[2]) if found[2] else None
         anchor = "#" + found[2].partition("#")[2] if found[2] and "#" in found[2] else ""
-        return found[1] + place(path, anchor) if path else found[0]
+        return found[1] + place(path, anchor, found[1] != "](") if path else found[0]
 
     return TARGET.sub(replace, text)
