@@ -51,8 +51,12 @@ $(VENV)/.installed-docs: $(VENV)/.made setup.cfg pyproject.toml
 
 SUITABLE := import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 
+# An environment that exists and works is used as it is.
 $(VENV)/.made:
-	@for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.10); do \
+	@if $(VENV)/bin/python -c "$(SUITABLE)" 2>/dev/null && $(VENV)/bin/python -m pip --version >/dev/null 2>&1; then \
+	    touch $@; exit; \
+	fi; \
+	for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.10); do \
 	    if "$$python" -c "$(SUITABLE)" 2>/dev/null; then \
 	        echo "making $(VENV) with $$("$$python" --version)"; \
 	        "$$python" -m venv --clear $(VENV) && $(VENV)/bin/python -m pip install --quiet --upgrade pip && touch $@; \

@@ -144,4 +144,8 @@ def write(folder: Path) -> None:
 if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else NOTEBOOKS
     write(target)
+    if not repository():
+        print(
+            "TINYGEN_REPOSITORY is not set: the notebooks install tinygen from this folder, so only here"
+        )
     print(f"{len(names())} notebooks in {target}")

@@ -41,7 +41,7 @@ def read(chapter: int) -> ExerciseSet:
     docstring = ast.parse(text).body[0] if about else None
     shared = "\n".join(shared.splitlines()[docstring.end_lineno if docstring else 0 :])
     exercises = [
-        Exercise(int(number), title[0].upper() + title[1:].strip(), code.strip())
+        Exercise(int(number), title[0].upper() + title[1:].rstrip(), code.strip())
         for number, title, code in zip(parts[::3], parts[1::3], parts[2::3], strict=True)
     ]
     return ExerciseSet(chapter, about, shared.strip(), exercises)

@@ -1,7 +1,8 @@
 """Initial weights.
 
 In PyTorch weights and biases are samples from U(-b, b) with b = 1 / sqrt(fan_in), where fan_in is the number of inputs
-of an output. This keeps outputs of order 1 at any width. In DCGAN all weights are samples from one narrow normal
+of an output. One layer then has outputs of order 1 at any width; with depth they shrink
+(chapter 4 of the book). In DCGAN all weights are samples from one narrow normal
 distribution, and the normalisation determines the scale of the outputs.
 """
 
