@@ -158,7 +158,7 @@ def bounds() -> Figure:
 def importance_sampling() -> Figure:
     """Estimates of log p(x) of two VAEs against K for three proposals, and the effective sample sizes."""
     found = json.loads((RESULTS / "importance-sampling.json").read_text(encoding="utf-8"))
-    figure, panels = new_figure(10.5, 3.5, 3)
+    figure, panels = new_figure(9.0, 3.6, 3)
     proposals = {"encoder": (BLUE, "encoder $q(z|x)$"), "prior": (ORANGE, "prior"), "both": (GREEN, "half from each")}
     limits = {"2": (-156.5, -146.8), "20": (-162, -86)}
     K = np.array([1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000])
@@ -173,19 +173,19 @@ def importance_sampling() -> Figure:
     left, middle, right = panels
     left.set_ylabel(r"estimate of $\log p(x)$, nats per image")
     left.axhline(found["quadrature"], color=INK, linewidth=1)
-    left.text(1, found["quadrature"] + 0.12, "exact (quadrature)", fontsize=8.5)
-    left.text(10_000, found["elbo"]["2"] - 0.5, "ELBO", fontsize=8.5, ha="right")
-    middle.text(10_000, found["elbo"]["20"] - 3.8, "ELBO", fontsize=8.5, ha="right")
-    left.legend(fontsize=8.5, loc="lower right", bbox_to_anchor=(1, 0.27))
+    left.text(1, found["quadrature"] + 0.12, "exact (quadrature)", fontsize=9.5)
+    left.text(10_000, found["elbo"]["2"] - 0.5, "ELBO", fontsize=9.5, ha="right")
+    middle.text(10_000, found["elbo"]["20"] - 3.8, "ELBO", fontsize=9.5, ha="right")
+    middle.legend(fontsize=9.5, loc="center left", bbox_to_anchor=(0.02, 0.5))
     for size, style in (("2", "-"), ("20", "--")):
         for name in ("encoder", "prior"):
             colour = proposals[name][0]
             sizes = found["effective_sample_size"][size][name]
             right.loglog(K, sizes, style, color=colour, linewidth=1.6, label=f"{name}, {size} latents")
     right.loglog(K, K, color=INK, linewidth=1, linestyle=":")
-    right.text(120, 350, "$K$", fontsize=9)
+    right.text(120, 350, "$K$", fontsize=11)
     right.set(title="effective sample size", xlabel="samples $K$")
-    right.legend(fontsize=8.5, loc="upper left", bbox_to_anchor=(0, 1.0))
+    right.legend(fontsize=9.5, loc="upper left", bbox_to_anchor=(0, 1.0))
     right.set_ylim(0.8, 2e4)
     return figure
 
@@ -207,7 +207,7 @@ def rate_distortion() -> Figure:
         left.annotate(rf"$\beta = {beta}$", (r, D), (7, 3), textcoords="offset points", fontsize=8.5)
     for active, colour in ((2, GREEN), (1, ORANGE), (0, INK)):
         left.plot([], [], "o", color=colour, label=f"optimum, {active} active latents")
-    left.set(xlabel=r"rate $\mathrm{KL}(q\,\Vert\,p(z))$, nats", ylabel=r"squared error $E\,\Vert x - Wz \Vert^2$")
+    left.set(xlabel=r"rate $\mathrm{KL}(q\,\Vert\,p(z))$, nats", ylabel=r"squared error $E\,\Vert x - Wz - b \Vert^2$")
     left.set(title="linear-Gaussian example", xlim=(-0.1, 3.9), ylim=(0, 3.4))
     left.legend(fontsize=8.5)
 
