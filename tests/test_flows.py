@@ -69,7 +69,7 @@ def test_the_conditional_means_minimise_the_losses(path):
         offset = tg.zeros(1, 2, dtype="float64", requires_grad=True)
         gain = tg.ones(1, dtype="float64", requires_grad=True)
         tg.manual_seed(0)
-        value = loss(lambda x, t, best=best: gain * best(x, t) + offset, x, path)
+        value = loss(lambda x, t, best=best, gain=gain, offset=offset: gain * best(x, t) + offset, x, path)
         for gradient in tg.grad(value, [offset, gain]):
             # the sampling error of 2 residual h: the residual is a part of the target, h a part of the best estimate
             assert np.abs(gradient.numpy()).max() < 5 * 2 * 6 / math.sqrt(n)
@@ -126,8 +126,8 @@ def test_deterministic_denoising_follows_the_flow():
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
 def test_the_log_likelihood_is_that_of_the_gaussian(path):
-    """The flow is affine, so N(0, I) at t = 0 becomes the Gaussian below; on the cosine path, which begins at alpha > 0,
-    not quite N(MEAN, SD^2)."""
+    """The flow is affine, so N(0, I) at t = 0 becomes the Gaussian below; on the cosine path, where alpha is not 0 at
+    the start, not quite N(MEAN, SD^2)."""
     x = gaussian(30)
     alpha, sigma = (float(each.numpy()[0, 0]) for each in column(path, tg.zeros(1, dtype="float64")))
     scale = SD / math.sqrt(alpha**2 * SD**2 + sigma**2)
