@@ -54,7 +54,7 @@ def pytorch_side() -> Any:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        raise SystemExit("the benchmarks compare with PyTorch: pip install tinygen[bench]") from error
+        raise SystemExit('the benchmarks compare with PyTorch: pip install -e ".[bench]"') from error
 
 
 def describe_machine() -> None:

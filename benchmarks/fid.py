@@ -1,8 +1,8 @@
 """FID of 26,032 x 512 features, as many as there are in SVHN's test set, beside NumPy and one call of ``sqrtm``.
 
 NumPy's side holds all features in memory and takes the two covariances and the root, which is the least that the
-formula asks for. tinygen's reads the features in batches of 256, as a network gives them, checks them, and returns the
-distance. The two distances must agree. The ratio is tinygen's time over NumPy's.
+formula requires. tinygen's reads the features in batches of 256, as a network computes them, checks them, and returns
+the distance. The two distances must agree. The ratio is tinygen's time over NumPy's.
 """
 
 import math
@@ -28,16 +28,16 @@ def features(scale: float) -> np.ndarray:
 
 
 def batches(every: np.ndarray) -> Iterator[np.ndarray]:
-    """The features as a network gives them."""
+    """The features in batches, as a network computes them."""
     return (every[first : first + BATCH] for first in range(0, len(every), BATCH))
 
 
 def with_numpy(sample: np.ndarray, test: np.ndarray) -> float:
     """The distance in five lines."""
     cov_p, cov_q = (np.cov(every, rowvar=False) for every in (sample, test))
-    way = sample.mean(axis=0, dtype=np.float64) - test.mean(axis=0, dtype=np.float64)
+    delta = sample.mean(axis=0, dtype=np.float64) - test.mean(axis=0, dtype=np.float64)
     root = sqrtm(cov_p @ cov_q)
-    return float(way @ way + cov_p.trace() + cov_q.trace() - 2 * root.trace().real)
+    return float(delta @ delta + cov_p.trace() + cov_q.trace() - 2 * root.trace().real)
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 The model is the convolutional VAE with its linear layers applied at each position (as 1 x 1 convolutions), so that
 the side may be any multiple of 4; at 28 x 28 it is the same model. Time and memory beside PyTorch's, as a
-table and as docs/figures/scaling.png; the ratio is the geometric mean over all sizes.
+table and as runs/scaling.png; the ratio is the geometric mean over all sizes.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from tinygen import models, nn
 GOAL = 0.90
 BATCHES = (8, 16, 32, 64, 128, 256, 512)  # of images of 28 x 28
 SIDES = (28, 40, 64, 96, 128)  # in batches of 64
-FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "scaling.png"
+FIGURE = Path(__file__).parents[1] / "runs" / "scaling.png"
 
 
 class FullyConvolutionalVAE(models.ConvVAE):

@@ -124,7 +124,7 @@ def excess(run: Run, thetas: np.ndarray) -> plotting.Panel:
     labels = {
         "gradient_raw_dual": "raw dual",
         "gradient_penalised": "penalised",
-        "wasserstein_gradient": "divided by the slope",
+        "wasserstein_gradient": "divided by its norm",
     }
     measured: dict[str, plotting.Curve] = {}
     for name, label in labels.items():

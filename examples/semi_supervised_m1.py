@@ -18,7 +18,7 @@ Under the ELBO a latent variable has to improve the reconstruction by more than 
 latents serve here as features, not as a short code: with a fifth of the KL's weight (``--kl-weight``) more of them are
 active, the bound is lower, and the SVM is more accurate.
 
-Needs scikit-learn: pip install "tinygen[svm]".
+Needs scikit-learn: pip install -e ".[svm]".
 """
 
 import argparse
@@ -52,7 +52,7 @@ try:
     from sklearn.model_selection import GridSearchCV
     from sklearn.svm import SVC
 except ModuleNotFoundError as error:
-    raise SystemExit('semi_supervised_m1 needs scikit-learn: pip install "tinygen[svm]"') from error
+    raise SystemExit('semi_supervised_m1 needs scikit-learn: pip install -e ".[svm]"') from error
 
 TITLE = "M1: a support vector machine in latent space"
 LATENT_SIZE = 50

@@ -3,9 +3,10 @@
     python examples/vae_manifold.py                     the fixed binarised MNIST, 40 epochs for each model
     python examples/vae_manifold.py --data strokes      the embedded digits, no download
 
-Two VAEs with one hidden layer of 500 ReLUs in encoder and decoder (Kingma and Welling 2014), with 2 and with 20 latent
-variables: their ELBOs epoch by epoch, samples after the first epoch, half of them and all of them, and the latent
-plane: the decoder's means over a grid of the prior's quantiles, and the posterior means of test images.
+Two VAEs with one hidden layer of 500 units in encoder and decoder, as in Kingma and Welling (2014), with ReLU in place
+of their tanh, and with 2 and with 20 latent variables: their ELBOs epoch by epoch, samples after the first epoch, half
+of them and all of them, and the latent plane: the decoder's means over a grid of the prior's quantiles, and the
+posterior means of test images.
 
 The fixed binarised files have no labels, so the posterior means in colour are then those of MNIST, binarised.
 """

@@ -18,7 +18,9 @@ prior prevents this: with the weights of a mixture proposal no weight exceeds tw
 """
 
 import argparse
+import json
 import math
+from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp
@@ -26,6 +28,7 @@ from scipy.special import logsumexp
 import tinygen as tg
 import tinygen.functional as F
 from tinygen import data, evaluation, plotting
+from tinygen.files import atomic_write
 from tinygen.likelihoods import log_likelihood_normal, log_mean_exp
 from tinygen.models import MLPVAE
 from tinygen.nn import ReLU
@@ -82,7 +85,10 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
             for name, each in weights[2].items():
                 deviations = (estimates(each, DRAWS)[:, 0] - exact) / standard_errors(each)
                 results[f"{name}_2_within_two_standard_errors"] = (abs(deviations) < 2).mean()
-    draw(run, weights, bounds, exact.mean())
+    found = curves(weights) | {"elbo": bounds, "quadrature": exact.mean()}
+    with atomic_write(run.file("estimates.json")) as path:
+        path.write_text(json.dumps(found, default=float, indent=1) + "\n", encoding="utf-8")
+    draw(run, found)
     run.finish(f"{TITLE}, {options.data}", results, text=__doc__)
 
 
@@ -156,21 +162,38 @@ def effective_draws(weights: np.ndarray, count: int) -> float:
     return float(np.median(evaluation.effective_sample_size(tg.tensor(weights.reshape(-1, count))).numpy()))
 
 
-def draw(run: Run, weights: dict[int, dict[str, np.ndarray]], bounds: dict[int, float], exact: float) -> None:
+def curves(weights: dict[int, dict[str, np.ndarray]]) -> dict[str, dict[int, dict[str, list[float]]]]:
+    """The mean estimate of log p(x) and the effective sample size for each number of samples in COUNTS; log-weights:
+    number of latents -> proposal -> (N, DRAWS)."""
+    return {
+        "estimate": {
+            size: {name: [estimates(each, count).mean() for count in COUNTS] for name, each in by_name.items()}
+            for size, by_name in weights.items()
+        },
+        "effective_sample_size": {
+            size: {name: [effective_draws(each, count) for count in COUNTS] for name, each in by_name.items()}
+            for size, by_name in weights.items()
+        },
+    }
+
+
+def draw(run: Run, found: dict[str, Any]) -> None:
     """The estimates against K above, the effective sample sizes below; a column per number of latents."""
     labels = {"encoder": "samples of the encoder", "prior": "samples of the prior", "both": "half of each"}
     above, below = [], []
-    for size, by_name in weights.items():
-        means = {name: [estimates(by_name[name], count).mean() for count in COUNTS] for name in labels}
-        floor = min(bounds[size], means["prior"][-1]) - 150  # lower values would compress the axis
-        curves = {labels[name]: (COUNTS, np.where(np.less(y, floor), np.nan, y)) for name, y in means.items()}
-        levels: dict[str, plotting.Curve] = {"ELBO": (COUNTS, [bounds[size]] * len(COUNTS))}
+    for size in LATENT_SIZES:
+        means, bound = found["estimate"][size], found["elbo"][size]
+        floor = min(bound, means["prior"][-1]) - 10  # lower values would compress the axis
+        measured = {
+            labels[name]: (COUNTS, np.where(np.less(means[name], floor), np.nan, means[name])) for name in labels
+        }
+        levels: dict[str, plotting.Curve] = {"ELBO": (COUNTS, [bound] * len(COUNTS))}
         title = f"{size} latents"
         if size == 2:
-            levels["_quadrature"] = (COUNTS, [exact] * len(COUNTS))
-            title += " (upper dashes: quadrature)"
-        above.append(plotting.Panel(title, "samples K", "log p(x), nats per image", curves, levels, False, "log"))
-        sizes = {labels[name]: (COUNTS, [effective_draws(by_name[name], count) for count in COUNTS]) for name in labels}
+            levels["_quadrature"] = (COUNTS, [found["quadrature"]] * len(COUNTS))
+            title += " (upper dashed line: quadrature)"
+        above.append(plotting.Panel(title, "samples K", "log p(x), nats per image", measured, levels, False, "log"))
+        sizes = {labels[name]: (COUNTS, found["effective_sample_size"][size][name]) for name in labels}
         ideal: dict[str, plotting.Curve] = {"K": (COUNTS, COUNTS)}
         below.append(plotting.Panel("", "samples K", "effective sample size", sizes, ideal, False, "log", "log"))
     caption = "The mean estimate from K samples, and the effective sample size of K samples."

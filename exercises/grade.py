@@ -1,7 +1,8 @@
 """Grade the exercises of the book.
 
     python exercises/grade.py                 every chapter: which exercises are solved
-    python exercises/grade.py 1 5             chapters 1 and 5, with the errors of those that are not
+    python exercises/grade.py 1 5             chapters 1 and 5, with the errors of wrong answers
+    python exercises/grade.py 1.5             exercise 5 of chapter 1
     python exercises/grade.py --solutions     the same tests on the solutions
 
 ``exercises/chNN.py`` states the exercises of chapter NN, with gaps to fill in; ``exercises/test_chNN.py`` holds their
@@ -35,36 +36,53 @@ def answers(chapter: str) -> ModuleType:
     return module
 
 
-def grade(chapters: list[int], solutions: bool = False, verbose: bool = False) -> dict[tuple[int, int], bool]:
-    """(chapter, exercise) -> whether it is solved. ``chapters`` empty: all of them. ``verbose``: pytest's output."""
+def grade(
+    chapters: list[int], solutions: bool = False, verbose: bool = False, exercise: int | None = None
+) -> dict[tuple[int, int], bool]:
+    """(chapter, exercise) -> whether it is solved. ``chapters`` empty: all of them; ``exercise``: that one only.
+    ``verbose``: the errors of the answers are printed, but not those of gaps."""
     files = [HERE / f"test_ch{number:02}.py" for number in chapters] or sorted(HERE.glob("test_ch*.py"))
     environment = {key: value for key, value in os.environ.items() if key != SOLUTIONS}
-    environment |= {"PYTHONPATH": str(HERE)} | ({SOLUTIONS: "1"} if solutions else {})
+    environment["PYTHONPATH"] = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment |= {SOLUTIONS: "1"} if solutions else {}
     solved: dict[tuple[int, int], bool] = {}
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         options = ["-q", "--tb=short", "-p", "no:cacheprovider", f"--rootdir={HERE}", "-c", os.devnull]
+        options += [] if exercise is None else ["-k", f"test_{exercise}_"]
         command = [sys.executable, "-m", "pytest", *options, f"--junitxml={report}", *map(str, files)]
-        subprocess.run(command, env=environment, stdout=None if verbose else subprocess.DEVNULL, check=False)
+        run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        if not report.exists():
+            raise SystemExit(f'grade: pytest did not run; pip install -e ".[exercises]"\n\n{run.stdout.decode()}')
         for case in ElementTree.parse(report).iter("testcase"):
+            errors = "\n".join(child.text or "" for child in case)
             found = re.search(r"test_ch(\d+) test_(\d+)_", f"{case.get('classname')} {case.get('name')}")
             if found is None:
-                raise SystemExit(f"grade: {case.get('classname')}.py could not be run; grade it alone to see why")
+                raise SystemExit(f"grade: {case.get('name')} could not be run\n\n{errors}")
             key = int(found[1]), int(found[2])
             solved[key] = solved.get(key, True) and len(case) == 0  # a failure, an error or a skip is a child
+            if verbose and len(case) and "NotImplementedError" not in errors:
+                print(f"exercise {key[1]}, {case.get('name')}\n{errors}\n")
     return solved
 
 
 def main() -> None:
     """Print a line per chapter."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
-    parser.add_argument("chapters", nargs="*", type=int, metavar="CHAPTER", help="numbers of chapters (default: all)")
+    parser.add_argument(
+        "which", nargs="*", metavar="CHAPTER", help="chapters (3), or one exercise of a chapter (3.2); default: all"
+    )
     parser.add_argument("--solutions", action="store_true", help="grade the solutions")
     options = parser.parse_args()
-    missing = [number for number in options.chapters if not (HERE / f"test_ch{number:02}.py").exists()]
+    named = [re.fullmatch(r"(\d+)(?:\.(\d+))?", each) for each in options.which]
+    numbers = [int(each[1]) for each in named if each]
+    exercise = next((int(each[2]) for each in named if each and each[2]), None)
+    if not all(named) or (exercise is not None and len(named) > 1):
+        parser.error(f"expects chapters (1 5) or one exercise (1.5), got {' '.join(options.which)}")
+    missing = [number for number in numbers if not (HERE / f"test_ch{number:02}.py").exists()]
     if missing:
         parser.error(f"there are no exercises of chapter {missing[0]}")
-    solved = grade(options.chapters, options.solutions, verbose=bool(options.chapters))
+    solved = grade(numbers, options.solutions, verbose=bool(numbers), exercise=exercise)
     for chapter in sorted({chapter for chapter, _ in solved}):
         marks = [f"{k} {'solved' if ok else 'open'}" for (number, k), ok in sorted(solved.items()) if number == chapter]
         print(f"chapter {chapter:>2}: {', '.join(marks)}")

@@ -11,14 +11,14 @@ from tinygen import backend
 
 @pytest.fixture
 def seeded() -> Iterator[None]:
-    """The library's chance begins at 0, and goes on afterwards as if nothing had been drawn."""
+    """The library's generator begins with seed 0; its earlier state is restored afterwards."""
     with backend.fixed_seed(0):
         yield
 
 
 @pytest.fixture
 def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The fake device, found by the library where it looks for CuPy: ``.to("gpu")`` moves arrays there."""
+    """The fake device, imported by the library in place of CuPy: ``.to("gpu")`` copies arrays to it."""
     monkeypatch.setattr(backend, "_cupy", lambda: fake_device)
     return fake_device
 

@@ -1,7 +1,8 @@
-"""The house stands as the design draws it: imports point one way, arrays come from the array's own module, and the
-engine stays small enough to be read in an evening."""
+"""The architecture: imports have one direction, arrays come from the array's own module, and the numbers of lines of
+code are within their budgets."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 LIBRARY = sorted((ROOT / "tinygen").rglob("*.py"))
 PAGES = LIBRARY + [page for folder in ("examples", "benchmarks", "tests") for page in (ROOT / folder).rglob("*.py")]
 
-# A part may lean on the parts of the rows above it; what one row's parts may take from each other is said below.
+# A part may import the parts of the rows above it; imports within a row are listed below.
 LAYERS = [
     ["validation"],
     ["backend", "parallel"],
@@ -26,7 +27,7 @@ LAYERS = [
     ["training"],
     ["divergences", "evaluation", "plotting"],
 ]
-APART = {  # parts beside the tower, and all that they lean on
+APART = {  # parts outside the rows, and all that they import
     "console": set(),
     "files": set(),
     "checks": {"validation"},
@@ -38,9 +39,9 @@ ELSEWHERE = {  # module -> the part of the row that it belongs to, where that is
     "tinygen.autograd.derivatives": "functional",
     "tinygen.autograd.gradcheck": "functional",
 }
-WITHIN_A_ROW = {("optim", "nn")}  # (part, the neighbour that it leans on)
+WITHIN_A_ROW = {("optim", "nn")}  # (part, the other part that it imports)
 
-# These compute on arrays that may live on a GPU, so NumPy itself is good for types and shapes alone.
+# These compute on arrays that may be on a GPU, so NumPy itself is used for types and shapes only.
 ANY_DEVICE = ["operations", "functional", "nn", "optim", "likelihoods", "objectives", "models"]
 NUMPY_NAMES = {"broadcast_shapes", "dtype", "e", "finfo", "inf", "iinfo", "nan", "ndarray", "newaxis", "pi"}
 NUMPY_NAMES |= {
@@ -161,7 +162,7 @@ def test_nothing_is_imported_inside_a_function(page):
 
 
 @pytest.mark.parametrize("page", LIBRARY, ids=in_library)
-def test_only_the_backend_knows_cupy_and_nobody_knows_pytorch(page):
+def test_only_the_backend_imports_cupy_and_no_file_imports_pytorch(page):
     assert not {name.split(".")[0] for name in imports(page)} & {"cupy", "cupyx", "torch"}
     # These load on demand: subpackages, CuPy, threadpoolctl.
     if in_library(page) not in ("__init__.py", "backend.py", "kernels/cpu/parallel.py"):
@@ -173,7 +174,7 @@ def test_only_the_backend_knows_cupy_and_nobody_knows_pytorch(page):
     [page for page in LIBRARY if in_library(page).split("/")[0].removesuffix(".py") in ANY_DEVICE],
     ids=in_library,
 )
-def test_numpy_computes_nothing_where_arrays_may_live_on_a_gpu(page):
+def test_numpy_computes_nothing_where_arrays_may_be_on_a_gpu(page):
     nodes = list(ast.walk(tree(page)))
     aliases = {
         alias.asname or alias.name
@@ -216,3 +217,15 @@ def test_the_kernels_keep_their_budgets(subject):
     assert all(found)
     pages = [page for matching in found for page in matching]
     assert count(*pages) <= bound
+
+
+PERSONIFICATIONS = re.compile(
+    r"\b(nobody|somebody|who|whoever|unless told|chances?|luck|honest\w*|meets?|hears?|remembers?|forgets?)\b", re.I
+)
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_library_is_written_in_standard_terms(path):
+    """Docstrings, comments and messages state what the code does; nothing in them is personified."""
+    lines = enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+    assert [f"{number}: {line.strip()}" for number, line in lines if PERSONIFICATIONS.search(line)] == []

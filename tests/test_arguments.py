@@ -23,7 +23,7 @@ COINS = rng.random((12, 1, 2, 3)) < 0.5
 FEATURES = rng.normal(size=(40, 3))
 POINTS = rng.normal(size=(6, 2))
 DATASET = data.Dataset(COLOURS, np.arange(12) % 10)
-CHANCES = rng.random((12, 10))
+PROBABILITIES = rng.random((12, 10))
 NETWORK = models.MLP(3, 4)
 
 
@@ -172,8 +172,8 @@ CASES = {  # a right call of each: the function -> its arguments, or a function 
     evaluation.generate: {"generator": Squares(), "z": np.ones((2, 4)), "batch_size": 1},
     evaluation.image_features: {"classifier": models.DigitClassifier(), "images": GREYS, "batch_size": 5},
     evaluation.prediction_statistics: {"classifier": models.DigitClassifier(), "images": GREYS},
-    evaluation.sort_by_class: {"images": GREYS, "probabilities": CHANCES, "count": 2, "blank": 255.0},
-    evaluation.least_recognisable: {"images": GREYS, "probabilities": CHANCES, "count": 2},
+    evaluation.sort_by_class: {"images": GREYS, "probabilities": PROBABILITIES, "count": 2, "blank": 255.0},
+    evaluation.least_recognisable: {"images": GREYS, "probabilities": PROBABILITIES, "count": 2},
     evaluation.evaluate_samples: {"classifier": models.SVHNClassifier(), "samples": COLOURS, "test_set": DATASET},
     evaluation.nearest: {"samples": GREYS, "images": GREYS, "value_range": (0.0, 1.0)},
     evaluation.mode_coverage: {"samples": POINTS, "mixture": samplers.ring(), "deviations": 3.0, "fair_part": 0.1},

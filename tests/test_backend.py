@@ -77,7 +77,7 @@ def cupy_like(driver: int, available: bool) -> SimpleNamespace:
     ],
     ids=["no CuPy", "no driver", "no GPU"],
 )
-def test_a_gpu_that_is_not_there_is_an_error_that_says_what_is_missing(monkeypatch, cupy, message):
+def test_a_missing_gpu_is_an_error_that_states_what_is_missing(monkeypatch, cupy, message):
     found_as(monkeypatch, cupy)
     assert not tg.gpu_available()
     for ask in (lambda: tg.zeros(2, device="gpu"), lambda: tg.ones(1).to("gpu:0"), lambda: tg.tensor(1, device="gpu")):

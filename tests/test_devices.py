@@ -203,8 +203,8 @@ def test_a_training_step_of_a_game_on_grey_images_gives_the_same_numbers(gpu, nu
         steps = [gan.train_step(tg.tensor(images, device=device)) for _ in range(2)]
         for model in (generator, critic):
             assert_on("cpu" if device == "cpu" else "gpu:0", model)
-        ways = evaluation.interpolate_latents(generator, gan.latents(1), gan.latents(1), 3, spherical=True)
-        return [list(metrics.values()) for metrics in steps], [ways, *(p.data for p in critic.parameters())]
+        between = evaluation.interpolate_latents(generator, gan.latents(1), gan.latents(1), 3, spherical=True)
+        return [list(metrics.values()) for metrics in steps], [between, *(p.data for p in critic.parameters())]
 
     (there, state), (here, expected) = on_both(gpu, train)
     np.testing.assert_allclose(there, here, rtol=1e-6)
@@ -272,7 +272,7 @@ def test_the_average_of_weights_stays_with_them(gpu):
         assert_on("gpu:0", model)
 
 
-def test_the_house_number_classifier_trains_and_sees_the_same(gpu, numbers, tmp_path):
+def test_the_house_number_classifier_trains_and_gives_equal_results(gpu, numbers, tmp_path):
     images = Dataset(numbers.integers(0, 256, (6, 3, 32, 32), np.uint8), numbers.integers(0, 10, 6))
 
     def train(device):
@@ -341,7 +341,7 @@ def test_a_model_moves_with_its_gradients_and_buffers_and_back_to_the_same_bits(
         np.testing.assert_array_equal(array, expected)
 
 
-def test_weights_are_exchanged_as_numpy_arrays_and_land_where_the_model_lives(gpu):
+def test_weights_are_exchanged_as_numpy_arrays_and_copied_to_the_device_of_the_model(gpu):
     there, here = NoisyVAE().to(gpu), NoisyVAE()
     state = there.state_dict()
     assert all(type(array) is np.ndarray for array in state.values())
@@ -404,9 +404,9 @@ def test_a_gradient_flows_back_across_devices(gpu):
 
 
 @pytest.mark.parametrize("swapped", [False, True])
-def test_tensors_of_two_devices_do_not_meet(gpu, swapped):
+def test_tensors_of_two_devices_are_an_error(gpu, swapped):
     x, y = tg.ones(2, device=gpu), tg.ones(2)
-    with pytest.raises(tg.DeviceError, match=r"lives on .*, another on .*; move one with \.to\(device\)"):
+    with pytest.raises(tg.DeviceError, match=r"is on .*, another on .*; move one with \.to\(device\)"):
         (y * x) if swapped else (x * y)
 
 

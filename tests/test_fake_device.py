@@ -130,7 +130,7 @@ def test_arrays_are_not_numpy_arrays_and_take_no_attributes(x):
         x.note = "mine"
 
 
-def test_flags_cannot_be_set_and_know_nothing_of_writing(x):
+def test_flags_cannot_be_set_and_have_no_attribute_writeable(x):
     with pytest.raises(AttributeError):
         _ = x.flags.writeable
     with pytest.raises(KeyError):
@@ -420,7 +420,7 @@ def test_arrays_can_be_weakly_referenced_and_hold_no_cycle(x):
         gc.enable()
 
 
-def test_an_operand_that_says_so_gets_the_operator(x):
+def test_an_operand_with_the_reflected_operator_gets_the_operation(x):
     class Shell:
         __array_ufunc__ = None
 

@@ -51,7 +51,7 @@ def test_noise_normalisation_and_pooling_wait_for_nothing(waits):
     assert not waits
 
 
-def test_cross_entropy_waits_for_one_look_at_the_labels(waits):
+def test_cross_entropy_synchronises_once_to_check_the_labels(waits):
     logits = tg.randn(4, 5, device="gpu", requires_grad=True)
     F.cross_entropy(logits, tg.tensor(np.array([0, 4, 2, 1]), device="gpu")).backward()
     assert waits == {"bool": 1}

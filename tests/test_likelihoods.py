@@ -313,7 +313,7 @@ def test_shapes_that_differ_are_refused_by_name(function, names):
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3, 1), (), (2, 0)])
-def test_log_mean_exp_wants_examples_and_samples(shape):
+def test_log_mean_exp_requires_two_axes(shape):
     with pytest.raises(ValueError, match=r"^log_mean_exp: expects \(batch, samples\)"):
         log_mean_exp(tg.zeros(*shape))
 

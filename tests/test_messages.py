@@ -247,7 +247,7 @@ def test_options_and_states_of_optimisers_are_refused_whenever_they_are_set():
         ),
     ],
 )
-def test_messages_say_what_was_given_and_what_is_expected(call, message):
+def test_messages_state_what_was_given_and_what_is_expected(call, message):
     with pytest.raises(PROPER, match=message):
         call()
 
@@ -264,7 +264,7 @@ class Foreign:
         raise AssertionError
 
 
-def test_another_librarys_tensor_is_named_with_the_way_to_hand_it_over():
+def test_the_error_for_a_tensor_of_another_library_states_how_to_convert_it():
     for call in (lambda: tg.tensor(Foreign()), lambda: tg.exp(Foreign()), lambda: tg.ones(2) * Foreign()):
         with pytest.raises(TypeError, match=r"got .*test_messages\.Foreign; pass it as a NumPy array: its \.numpy\(\)"):
             call()

@@ -320,7 +320,7 @@ def test_clipping_puts_the_weights_into_a_box_and_only_that_game_clips():
         ("wasserstein_gradient", {"penalty_weight": -1.0}, "penalty_weight must be a number from 0, got -1.0"),
         ("wasserstein_clip", {"clip": 0.0}, "clip must be a positive number or None, got 0.0"),
         ("minimax", {"n_critic": 0}, "n_critic must be a whole number from 1, got 0"),
-        ("wasserstein_clip", {"labels": NoisyLabels()}, "only a game with labels can draw them"),
+        ("wasserstein_clip", {"labels": NoisyLabels()}, "only a game with labels can have random ones"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(name, options, problem):

@@ -233,7 +233,7 @@ def test_a_state_that_is_refused_changes_nothing():
     parameter = tg.ones(2, requires_grad=True)
     optimizer = optim.Adam([parameter], 0.5)
     state = optimizer.state_dict()
-    for change in ({"lr": -1.0}, {"steps": [1.5]}, {"state": [{"mean": [1.0], "square": [1.0]}]}):
+    for change in ({"lr": -1.0}, {"steps": [1.5]}, {"state": [{"first_moment": [1.0], "second_moment": [1.0]}]}):
         with pytest.raises((TypeError, ValueError)):
             optimizer.load_state_dict({**state, "lr": 0.25, **change})
         assert (optimizer.lr, optimizer.steps) == (0.5, [0])
@@ -259,7 +259,7 @@ def test_a_state_of_another_shape_than_its_parameter_is_refused():
     parameter.grad = tg.ones(3)
     optimizer.step()
     parameter.data, parameter.grad = np.ones(1), tg.ones(1)
-    with pytest.raises(ValueError, match=r"step: the square of a parameter of shape \(1,\) has shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"step: the mean_square of a parameter of shape \(1,\) has shape \(3,\)"):
         optimizer.step()
 
 
@@ -285,6 +285,6 @@ def test_a_state_without_the_moments_of_its_steps_is_refused():
     plain = optim.SGD([w], lr=0.1)
     plain.step()
     adam = optim.Adam([w])
-    with pytest.raises(ValueError, match=r"load_state_dict: state of \[\], Adam expects \['mean', 'square'\]"):
+    with pytest.raises(ValueError, match=r"state of \[\], Adam expects \['first_moment', 'second_moment'\]"):
         adam.load_state_dict(plain.state_dict())
     adam.load_state_dict(optim.Adam([w]).state_dict())

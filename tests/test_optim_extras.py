@@ -233,12 +233,12 @@ def test_an_optimiser_refuses_the_state_of_another_kind_or_of_other_parameters()
     tg.sum(layer(tg.ones(3, 2))).backward()
     optimizer.step()
     state = optimizer.state_dict()
-    with pytest.raises(ValueError, match=r"load_state_dict: state of \['square'\], Adam expects \['mean', 'square'\]"):
+    with pytest.raises(ValueError, match=r"state of \['mean_square'\], Adam expects \['first_moment', 'second_mom"):
         Adam(layer.parameters()).load_state_dict(state)
     with pytest.raises(ValueError, match="load_state_dict: state of 2 parameters, expected 1"):
         RMSprop(layer.parameters()[:1]).load_state_dict(state)
     with pytest.raises(
-        ValueError, match=r"load_state_dict: square of parameter 0 has shape \(1, 2\), expected \(1, 3\)"
+        ValueError, match=r"load_state_dict: mean_square of parameter 0 has shape \(1, 2\), expected \(1, 3\)"
     ):
         RMSprop(nn.Linear(3, 1).parameters()).load_state_dict(state)
 

@@ -20,7 +20,7 @@ IMAGES = np.arange(2 * 2 * 4 * 4).reshape(2, 2, 4, 4) * 37 % 101
 KERNELS = np.arange(2 * 2 * 3 * 3).reshape(2, 2, 3, 3) * 11 % 29
 BITS = np.array([[0, 1, 1, 0], [1, 0, 1, 1]])
 KEPT = {"F.max_pool2d", "F.upsample_nearest2d"}  # only choose and copy pixels
-DRAWN_IN_ITS_TYPE = {"likelihoods.kl_gaussian_gaussian_mc"}  # chance gives other numbers in float64
+DRAWN_IN_ITS_TYPE = {"likelihoods.kl_gaussian_gaussian_mc"}  # other random numbers in float64
 
 CASES: dict[str, tuple[Callable[..., Tensor], tuple[np.ndarray, ...]]] = {
     "F.elu": (F.elu, (SMALL,)),

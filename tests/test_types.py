@@ -115,7 +115,7 @@ def test_a_type_checker_finds_the_error(messages, statement):
 
 
 @pytest.mark.parametrize("name", ["exp", "sum", "clip", "where", "matmul", "cumsum", "argmax", "zeros_like"])
-def test_the_signature_of_a_function_says_tensor(name):
+def test_the_signature_of_a_function_is_one_of_tensors(name):
     signature = inspect.signature(getattr(tg, name))
     assert next(iter(signature.parameters.values())).annotation is tg.Tensor
     assert signature.return_annotation is tg.Tensor

@@ -1,5 +1,5 @@
-"""Files as ``torch.save`` writes them, in today's zip form and in the form of 2019, written without PyTorch; and a trap
-that a hostile pickle can spring.
+"""Files as ``torch.save`` writes them, in today's zip form and in the form of 2019, written without PyTorch; and
+code that records each execution, which hostile pickles call.
 
 Values are described by plain Python, what a pickle does beyond it by ``Name``, ``Call``, ``Persistent`` and ``Raw``.
 """
@@ -15,23 +15,23 @@ MAGIC = 0x1950A86A20F9469CFC6C
 STORAGES = {"f8": "Double", "f4": "Float", "f2": "Half", "i8": "Long", "i4": "Int", "i2": "Short", "i1": "Char"}
 STORAGES |= {"u1": "Byte", "b1": "Bool", "c8": "ComplexFloat", "c16": "ComplexDouble"}
 
-sprung: list[Any] = []
+recorded: list[Any] = []
 
 
-def spring(*arguments: Any) -> None:
-    """What no file may bring about."""
-    sprung.append(arguments)
+def record(*arguments: Any) -> None:
+    """Record a call; no file may cause one."""
+    recorded.append(arguments)
 
 
-class Trap:
-    """Springs whatever is done with it."""
+class Recorder:
+    """Records its construction, and each setting of its state."""
 
-    def __new__(cls, *arguments: Any) -> "Trap":
-        spring(*arguments)
+    def __new__(cls, *arguments: Any) -> "Recorder":
+        record(*arguments)
         return super().__new__(cls)
 
     def __setstate__(self, state: Any) -> None:
-        spring(state)
+        record(state)
 
 
 class Raw(bytes):
@@ -98,7 +98,7 @@ def encoded(value: Any) -> bytes:
 
 
 class Writer:
-    """One file in the making: the storages that its tensors look at."""
+    """One file: the storages of its tensors."""
 
     def __init__(self, legacy: bool) -> None:
         self.legacy = legacy

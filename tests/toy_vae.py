@@ -9,7 +9,7 @@ from tinygen.models.pixels import GaussianPixels
 
 
 class ToyVAE(VAE):
-    """Linear maps to and from ``latent_size`` numbers, with dropout on the way in, so that its mode shows."""
+    """Linear maps to and from ``latent_size`` numbers, with dropout on the input, so that its mode has an effect."""
 
     image_shape = (1, 2, 3)
 

@@ -109,7 +109,7 @@ if TYPE_CHECKING:
     from tinygen.checkpoint import load as load
     from tinygen.checkpoint import save as save
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _SUBPACKAGES = ["checkpoint", "data", "divergences", "evaluation", "functional", "likelihoods", "models", "nn"]
 _SUBPACKAGES += ["objectives", "optim", "plotting", "training"]

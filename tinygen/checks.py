@@ -1,4 +1,4 @@
-"""The arguments of public functions, checked and converted as the annotations say.
+"""The arguments of public functions, checked and converted according to their annotations.
 
     @checked
     def elbo(model: VAE, images: Any, batch_size: Count = 200) -> float: ...
@@ -12,10 +12,10 @@ receives values of the annotated type:
 * ``bool``, ``str``, paths, ``Callable``, ``Iterable``, ``Mapping`` and classes: those.
 * ``Annotated[..., Rule]``: a value that satisfies the rule. ``X | Y``: either. ``Any``: unchecked.
 * ``CONVERSIONS`` has the annotations with a conversion of their own, such as ``Tensor``; arguments called ``dtype``,
-  ``device``, ``*shape``, ``*axes`` and ``*bounds`` are what these names say.
+  ``device``, ``*shape``, ``*axes`` and ``*bounds`` by their names (``BY_NAME``, ``BY_NAME_OF_REST``).
 
 A value of a wrong type raises ``TypeError`` with its type, a value that does not satisfy a rule ``ValueError`` with the
-value. None passes where it is the default or in the annotation.
+value. None is valid where it is the default or in the annotation.
 """
 
 import inspect
@@ -55,48 +55,48 @@ Kind = TypeVar("Kind")
 
 @dataclass(frozen=True)
 class Rule:
-    """A condition in ``words``, and a function that says whether it ``holds`` for a value."""
+    """A condition that values must satisfy, with its ``description`` for errors: "a whole number from 1"."""
 
-    words: str
-    holds: Callable[[Any], bool]
+    description: str
+    condition: Callable[[Any], bool]
 
 
-def axes(names: str, least: int = 1) -> Rule:
-    """The rule of arrays with the axes ``names`` (``"N, D"``), each of at least ``least`` entries."""
+def has_axes(names: str, min_length: int = 1) -> Rule:
+    """The rule of arrays with the axes ``names`` (``"N, D"``), each of at least ``min_length`` entries."""
     count = len(names.split(", "))
-    words = f"an array ({names}{',' if count == 1 else ''}){', not empty' if least else ''}"
-    return Rule(words, lambda array: array.ndim == count and (not least or min(array.shape) >= least))
+    description = f"an array ({names}{',' if count == 1 else ''}){', not empty' if min_length else ''}"
+    return Rule(description, lambda array: array.ndim == count and (not min_length or min(array.shape) >= min_length))
 
 
 PIXELS = Rule("bool, uint8 or floating point", lambda a: a.dtype.kind in "bf" or a.dtype == np.uint8)
 
 Natural = Annotated[int, Rule("a whole number from 0", lambda n: n >= 0)]
 Count = Annotated[int, Rule("a whole number from 1", lambda n: n >= 1)]
-Several = Annotated[int, Rule("a whole number from 2", lambda n: n >= 2)]
+AtLeastTwo = Annotated[int, Rule("a whole number from 2", lambda n: n >= 2)]
 Finite = Annotated[float, Rule("a finite number", math.isfinite)]
 Positive = Annotated[float, Rule("a positive number", lambda x: 0 < x < math.inf)]
-NotNegative = Annotated[float, Rule("a number from 0", lambda x: 0 <= x < math.inf)]
+NonNegative = Annotated[float, Rule("a number from 0", lambda x: 0 <= x < math.inf)]
 ValueRange = Annotated[
     tuple[float, float],
     Rule("two finite numbers (low, high) with low < high", lambda r: -math.inf < r[0] < r[1] < math.inf),
 ]
-Images = Annotated[np.ndarray, axes("N, C, H, W"), PIXELS]
-Latents = Annotated[np.ndarray, axes("N, L")]
-Points = Annotated[np.ndarray, axes("n, d")]
+Images = Annotated[np.ndarray, has_axes("N, C, H, W"), PIXELS]
+Latents = Annotated[np.ndarray, has_axes("N, L")]
+Points = Annotated[np.ndarray, has_axes("n, d")]
 
 
 # The decorator -------------------------------------------------------------------------------------------------------
 
 
 def checked(
-    function: Callable[Parameters, Result], name: str | None = None, *, names_errors: bool = False
+    function: Callable[Parameters, Result], name: str | None = None, *, prefix_errors: bool = False
 ) -> Callable[Parameters, Result]:
-    """``function`` with its arguments checked and converted; errors call it ``name``, or by default its own name, for a
-    constructor that of the class.
+    """``function`` with its arguments checked and converted; errors call it ``name`` (default: its own name, for a
+    constructor that of the class).
 
-    With ``names_errors`` the name is put before the errors of the function itself too, unless they have it. Without,
-    the function runs with underflows as 0, whatever ``np.seterr`` says; that takes too long for functions that training
-    calls many times per step, whose operations do it themselves.
+    With ``prefix_errors`` the name also precedes the messages of the function's own errors, unless they have it.
+    Without, underflows in the function are rounded to 0, whatever the state of ``np.seterr``; that takes too long for
+    functions that training calls many times per step, whose operations do it themselves.
     """
     if name is None:
         own, _, name = function.__qualname__.rpartition(".")
@@ -104,10 +104,10 @@ def checked(
     signature, hints = inspect.signature(function), get_type_hints(function, include_extras=True)
     parameters = signature.parameters.values()
     converters = {p.name: found for p in parameters if (found := _converter(p, hints.get(p.name, Any)))}
-    places = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    by_place = [(i, argument, *converters[argument]) for i, argument in enumerate(places) if argument in converters]
-    only_by_place = {p.name for p in parameters if p.kind is p.POSITIONAL_ONLY}
-    by_name = {argument: found for argument, found in converters.items() if argument not in only_by_place}
+    positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    by_position = [(i, each, *converters[each]) for i, each in enumerate(positional) if each in converters]
+    positional_only = {p.name for p in parameters if p.kind is p.POSITIONAL_ONLY}
+    by_name = {argument: found for argument, found in converters.items() if argument not in positional_only}
     rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "")
     is_init = function.__name__ == "__init__"
 
@@ -115,29 +115,29 @@ def checked(
     def call(*args: Any, **options: Any) -> Any:
         label = type(args[0]).__name__ if is_init else name
         given = len(args)
-        for i, argument, convert, ready in by_place:
+        for i, argument, convert, valid_types in by_position:
             if i >= given:
                 break
-            if type(args[i]) not in ready:
+            if type(args[i]) not in valid_types:
                 args = (*args[:i], convert(label, argument, args[i]), *args[i + 1 :])
-        if given > len(places) and rest in converters:
-            args = (*args[: len(places)], *converters[rest][0](label, rest, args[len(places) :]))
+        if given > len(positional) and rest in converters:
+            args = (*args[: len(positional)], *converters[rest][0](label, rest, args[len(positional) :]))
         for argument in options:
             if argument in by_name:
-                convert, ready = by_name[argument]
-                if type(options[argument]) not in ready:
+                convert, valid_types = by_name[argument]
+                if type(options[argument]) not in valid_types:
                     options[argument] = convert(label, argument, options[argument])
         try:
-            if names_errors:
+            if prefix_errors:
                 return function(*args, **options)
             with np.errstate(under="ignore"):
                 return function(*args, **options)
         except (TypeError, ValueError, IndexError) as error:
             try:
                 signature.bind(*args, **options)
-            except TypeError as misfit:
-                raise TypeError(f"{label}: {misfit}") from None
-            if not names_errors or label in str(error) or type(error) not in (TypeError, ValueError, IndexError):
+            except TypeError as mismatch:
+                raise TypeError(f"{label}: {mismatch}") from None
+            if not prefix_errors or label in str(error) or type(error) not in (TypeError, ValueError, IndexError):
                 raise
             raise type(error)(f"{label}: {error}") from error
 
@@ -145,7 +145,7 @@ def checked(
 
 
 def checked_fields(kind: type[Kind]) -> type[Kind]:
-    """The dataclass ``kind``, its fields checked and converted as their annotations say."""
+    """The dataclass ``kind`` with its fields checked and converted according to their annotations."""
     kind.__init__ = checked(kind.__init__, kind.__name__)  # type: ignore[method-assign]
     return kind
 
@@ -161,32 +161,32 @@ def _with_article(name: str) -> str:
     return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
 
 
-class _RuleBroken(ValueError):
-    """A value has the right type and does not satisfy a rule."""
+class _RuleViolation(ValueError):
+    """A value of the right type does not satisfy a rule."""
 
-    def __init__(self, words: str, value: Any) -> None:
-        self.words, self.value = words, value
+    def __init__(self, description: str, value: Any) -> None:
+        self.description, self.value = description, value
 
 
 class _Check(NamedTuple):
-    """The values of an annotation in ``words``, and the conversion of a value, which raises ``TypeError`` or
-    ``ValueError`` for others."""
+    """The ``description`` of valid values, and the conversion of a value, which raises ``TypeError`` or ``ValueError``
+    where it is invalid."""
 
-    words: str
+    description: str
     convert: Callable[[Any], Any]
 
 
-REFUSED = (TypeError, ValueError, OverflowError)
+CONVERSION_ERRORS = (TypeError, ValueError, OverflowError)
 
 
 def _conform(check: _Check, function: str, argument: str, value: Any) -> Any:
     try:
         return check.convert(value)
-    except _RuleBroken as broken:
-        message = f"{function}: {argument} must be {broken.words}, got {shown(broken.value)}"
+    except _RuleViolation as violation:
+        message = f"{function}: {argument} must be {violation.description}, got {shown(violation.value)}"
         raise ValueError(message) from None
-    except REFUSED:
-        raise TypeError(f"{function}: {argument} must be {check.words}, got {described(value)}") from None
+    except CONVERSION_ERRORS:
+        raise TypeError(f"{function}: {argument} must be {check.description}, got {described(value)}") from None
 
 
 # The conversion for each annotation ----------------------------------------------------------------------------------
@@ -216,7 +216,7 @@ def _real_array(values: Any) -> np.ndarray:
 
 def _instance(*kinds: type) -> Callable[[Any], Any]:
     def convert(value: Any) -> Any:
-        if not isinstance(value, kinds) or isinstance(value, type):  # a class has its instances' methods, too
+        if not isinstance(value, kinds) or isinstance(value, type):  # a class has the methods of its instances too
             raise TypeError
         return value
 
@@ -245,15 +245,15 @@ def _sequence(element: _Check | None, length: int | None = None) -> Callable[[An
     return convert
 
 
-def _either(words: str, checks: Sequence[_Check]) -> Callable[[Any], Any]:
+def _either(description: str, checks: Sequence[_Check]) -> Callable[[Any], Any]:
     def convert(value: Any) -> Any:
         failure: Exception = TypeError()
         for check in checks:
             try:
                 return check.convert(value)
-            except _RuleBroken as broken:
-                failure = _RuleBroken(words, broken.value)
-            except REFUSED:
+            except _RuleViolation as violation:
+                failure = _RuleViolation(description, violation.value)
+            except CONVERSION_ERRORS:
                 continue
         raise failure
 
@@ -263,8 +263,8 @@ def _either(words: str, checks: Sequence[_Check]) -> Callable[[Any], Any]:
 def _ruled(check: _Check, rule: Rule) -> Callable[[Any], Any]:
     def convert(value: Any) -> Any:
         converted = check.convert(value)
-        if not rule.holds(converted):
-            raise _RuleBroken(rule.words, converted)
+        if not rule.condition(converted):
+            raise _RuleViolation(rule.description, converted)
         return converted
 
     return convert
@@ -296,7 +296,7 @@ BY_NAME_OF_REST: dict[str, Converter] = {"shape": shape_lengths, "axes": shape_l
 
 
 def _converter(parameter: inspect.Parameter, annotation: Any) -> tuple[Converter, Collection[type]] | None:
-    """The conversion of an argument, and the types whose values need none; None where it may be anything."""
+    """The conversion of an argument, and the types whose values need none; None where any value is valid."""
     if parameter.kind is parameter.VAR_POSITIONAL:
         return (BY_NAME_OF_REST[parameter.name], ()) if parameter.name in BY_NAME_OF_REST else None
     is_union = get_origin(annotation) in (Union, types.UnionType)
@@ -321,14 +321,14 @@ def _check(annotation: Any) -> _Check | None:
         return _annotated(_check(arguments[0]), arguments[1:])
     if origin in (Union, types.UnionType):
         checks = [check for check in map(_check, arguments) if check is not None]
-        words = " or ".join(check.words for check in checks)
-        return _Check(words, _either(words, checks)) if len(checks) == len(arguments) else None
+        description = " or ".join(check.description for check in checks)
+        return _Check(description, _either(description, checks)) if len(checks) == len(arguments) else None
     if kind in PLAIN:
         return PLAIN[kind]
     if kind in (tuple, Sequence):
         element, length = _check(arguments[0]), len(arguments) if kind is tuple else None
-        of_these = f", each {element.words}" if element else ""
-        return _Check(f"{length or ''} values{of_these}".strip(), _sequence(element, length))
+        of_elements = f", each {element.description}" if element else ""
+        return _Check(f"{length or ''} values{of_elements}".strip(), _sequence(element, length))
     if kind is Iterable:
         return _Check("an iterable", _iterable)
     if kind in (Mapping, dict):
@@ -337,11 +337,11 @@ def _check(annotation: Any) -> _Check | None:
 
 
 def _annotated(check: _Check | None, metadata: Sequence[Any]) -> _Check:
-    """``check`` with the rules in ``metadata``; the error for a wrong type has the words of a text in ``metadata``, if
-    there is one, else of the first rule."""
+    """``check`` with the rules in ``metadata``. Its description is the text in ``metadata``, if there is one, else that
+    of the first rule."""
     assert check is not None
     rules = [rule for rule in metadata if isinstance(rule, Rule)]
-    words = next((text for text in metadata if isinstance(text, str)), rules[0].words if rules else check.words)
+    texts = [text for text in metadata if isinstance(text, str)] or [rule.description for rule in rules]
     for rule in rules:
-        check = _Check(words, _ruled(check, rule))
-    return check._replace(words=words)
+        check = _Check(texts[0], _ruled(check, rule))
+    return check._replace(description=texts[0]) if texts else check

@@ -70,8 +70,8 @@ def _weighted_log(weight: Tensor, x: Tensor) -> Tensor:
 
 @real_operands("logits", "target")
 def log_likelihood_bernoulli_logits(logits: Tensor, target: Tensor) -> Tensor:
-    """``sum_i t_i l_i - log(1 + e^l_i)``: ``log_likelihood_bernoulli`` for mu = sigmoid(l), (batch, ...) -> (batch,),
-    finite for every finite l.
+    """``sum_i t_i l_i - log(1 + e^l_i)``: ``log_likelihood_bernoulli`` for mu = sigmoid(l): ``logits`` l and
+    ``target`` t (batch, ...) -> (batch,), finite for every finite l.
 
     Raises ``ValueError`` for a target outside [0, 1]."""
     _check_shapes("log_likelihood_bernoulli_logits", logits=logits, target=target)
@@ -90,8 +90,8 @@ def _bernoulli(logits: Array, target: Array) -> Array:
 
 @real_operands("mu", "logvar", "z")
 def log_likelihood_normal(mu: Tensor, logvar: Tensor, z: Tensor) -> Tensor:
-    """``sum_i -1/2 (log 2 pi + logvar_i + (z_i - mu_i)^2 / e^logvar_i)``: the log-density of N(mu, e^logvar) at z,
-    (batch, ...) -> (batch,)."""
+    """``sum_i -1/2 (log 2 pi + logvar_i + (z_i - mu_i)^2 / e^logvar_i)``: the log-density of N(mu, e^logvar) at
+    z; mu, logvar and z (batch, ...) -> (batch,)."""
     _check_shapes("log_likelihood_normal", mu=mu, logvar=logvar, z=z)
     standard = (z - mu) * exp(logvar * -0.5)
     return _per_example((LOG_2_PI + logvar + standard * standard) * -0.5)
@@ -110,7 +110,7 @@ def log_mean_exp(y: Tensor) -> Tensor:
 @real_operands("mu_q", "logvar_q", "mu_p", "logvar_p")
 def kl_gaussian_gaussian_analytic(mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor, logvar_p: Tensor) -> Tensor:
     """KL(q || p) of diagonal Gaussians, ``sum_i 1/2 (logvar_p - logvar_q + (e^logvar_q + (mu_q - mu_p)^2) / e^logvar_p
-    - 1)``, (batch, ...) -> (batch,)."""
+    - 1)``; ``mu_q``, ``logvar_q``, ``mu_p`` and ``logvar_p`` (batch, ...) -> (batch,)."""
     _check_shapes("kl_gaussian_gaussian_analytic", mu_q=mu_q, logvar_q=logvar_q, mu_p=mu_p, logvar_p=logvar_p)
     distance, log_ratio = mu_q - mu_p, logvar_q - logvar_p
     return _per_example((expm1(log_ratio) - log_ratio + distance * distance * exp(-logvar_p)) * 0.5)
@@ -119,7 +119,7 @@ def kl_gaussian_gaussian_analytic(mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor, 
 @real_operands("mu", "logvar")
 def kl_gaussian_standard(mu: Tensor, logvar: Tensor) -> Tensor:
     """KL(N(mu, e^logvar) || N(0, I)), ``sum_i 1/2 (e^logvar_i - 1 - logvar_i + mu_i^2)`` (Kingma and Welling 2014,
-    appendix B)."""
+    appendix B); mu and logvar (batch, ...) -> (batch,)."""
     _check_shapes("kl_gaussian_standard", mu=mu, logvar=logvar)
     return _kl_standard(_as_rows(mu), _as_rows(logvar))
 
@@ -137,8 +137,8 @@ def _kl_standard(mu: Array, logvar: Array) -> Array:
 def kl_gaussian_gaussian_mc(
     mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor, logvar_p: Tensor, num_samples: int = 1
 ) -> Tensor:
-    """KL(q || p) as the mean of log q(z) - log p(z) over ``num_samples`` reparametrised samples z ~ q,
-    (batch, ...) -> (batch,).
+    """KL(q || p) as the mean of log q(z) - log p(z) over ``num_samples`` reparametrised samples z ~ q:
+    ``mu_q``, ``logvar_q``, ``mu_p`` and ``logvar_p`` (batch, ...) -> (batch,).
 
     Raises ``ValueError`` for fewer than 1 sample."""
     num_samples = whole_number("kl_gaussian_gaussian_mc", "num_samples", num_samples)

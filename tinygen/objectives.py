@@ -20,7 +20,7 @@ from numpy import ndarray
 from tinygen.autograd.engine import grad
 from tinygen.autograd.recording import grad_mode
 from tinygen.autograd.tensor import Tensor, tensor
-from tinygen.checks import Count, NotNegative, Positive, Rule, checked_fields, require
+from tinygen.checks import Count, NonNegative, Positive, Rule, checked_fields, require
 from tinygen.functional import log_sigmoid, relu, softplus
 from tinygen.nn import Module
 from tinygen.operations.arithmetic import clip
@@ -62,6 +62,7 @@ class FDivergence:
         return mean(self.activation(on_p)) - mean(self.conjugate_of_activation(on_q))
 
 
+#: The f-divergences by name: a dictionary of ``FDivergence``.
 F_DIVERGENCES = {  # Nowozin et al. 2016, tables 1, 2 and 5
     # the integral of p log p / q
     "kullback_leibler": FDivergence(
@@ -111,7 +112,8 @@ F_DIVERGENCES = {  # Nowozin et al. 2016, tables 1, 2 and 5
 
 
 def interpolates(real: Tensor, fake: Tensor) -> Tensor:
-    """``a real + (1 - a) fake`` with one a ~ U[0, 1) per example (N, ...), detached from the graph of both.
+    """``a real + (1 - a) fake`` with one a ~ U[0, 1) per example; real and fake (N, ...). The result is detached from
+    the graph of both.
 
     Raises ``ValueError`` for different shapes and for no examples.
     """
@@ -248,7 +250,7 @@ class Game:
     ``sample_loss`` is the generator's loss as a function of the score of its sample, element by element. Constraints:
     ``norm_penalty``, a function of the gradient norms (N,) at interpolates, is added to the critic's loss with weight
     ``penalty_weight``; ``clip`` bounds the weights after each step. ``n_critic`` is the number of critic steps per
-    generator step. ``labels`` draws the labels y of real examples (default: all 1), whose loss is the cross entropy
+    generator step. ``labels`` are the labels y of real examples (default: all 1), whose loss is the cross entropy
     ``y real_loss + (1 - y) fake_loss``.
 
     Raises ``ValueError`` for a negative weight, a clip that is not positive, n_critic below 1, and labels given to a
@@ -259,7 +261,7 @@ class Game:
     fake_loss: Elementwise
     sample_loss: Elementwise
     norm_penalty: Elementwise | None = None
-    penalty_weight: NotNegative = 10.0
+    penalty_weight: NonNegative = 10.0
     clip: Positive | None = None
     n_critic: Count = 1
     has_labels: bool = False
@@ -267,7 +269,7 @@ class Game:
 
     def __post_init__(self) -> None:
         if self.labels and not self.has_labels:
-            raise ValueError("Game: only a game with labels can draw them, a Wasserstein critic has none")
+            raise ValueError("Game: only a game with labels can have random ones, a Wasserstein critic has none")
 
     def critic_loss(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
         """The critic's loss with its penalty, one number; real and fake (N, ...)."""
@@ -325,6 +327,7 @@ def _log_one_minus_d(v: Tensor) -> Tensor:
 _MINIMAX = Game(real_loss=_nll_real, fake_loss=softplus, sample_loss=_log_one_minus_d, has_labels=True)
 _WASSERSTEIN = Game(real_loss=_negative, fake_loss=_identity, sample_loss=_negative, n_critic=5)
 
+#: The objectives of GANs by name: a dictionary of ``Game``.
 GAMES = {
     # The generator minimises log(1 - D), whose gradient vanishes where D is near 0 (Goodfellow et al. 2014, eq. 1)
     "minimax": _MINIMAX,

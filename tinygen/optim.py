@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from tinygen.autograd.arguments import checked
+from tinygen.autograd.arguments import checked_arguments
 from tinygen.autograd.tensor import Tensor, copied
 from tinygen.backend import Array, array_module, copy_like, to_device, underflow_ignored
 from tinygen.kernels.adam import adam_update
@@ -57,7 +57,8 @@ def _check_shape(function: str, name: str, shape: tuple[int, ...], parameter: Te
 
 
 class Optimizer:
-    """The base class of the optimisers: parameters of any shape, the learning rate ``lr``, and a state to save.
+    """The base class of the optimisers: the parameters ``params``, of any shape, the learning rate ``lr``, and a state
+    to save.
 
     ``slots`` names the arrays that an optimiser keeps for each parameter; they are zero until its first gradient.
     Raises ``ValueError`` for no parameters and for one that is given twice, ``TypeError`` where none requires
@@ -156,13 +157,13 @@ class SGD(Optimizer):
     """Stochastic gradient descent: v <- momentum v + g; parameter <- parameter - lr v (initially v = g), as in PyTorch
     (Sutskever et al. 2013, with the learning rate outside of v).
 
-    Parameters have any shape; ``weight_decay`` adds that multiple of the parameter to g. Raises ``TypeError`` or
+    ``params`` have any shape; ``weight_decay`` adds that multiple of the parameter to g. Raises ``TypeError`` or
     ``ValueError`` for options that are not numbers from 0.
     """
 
     momentum, weight_decay = _Number(), _Number()
 
-    @checked
+    @checked_arguments
     def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
         super().__init__(params, lr)
         self.momentum, self.weight_decay = momentum, weight_decay
@@ -181,36 +182,36 @@ class SGD(Optimizer):
 
 class RMSprop(Optimizer):
     """s <- alpha s + (1 - alpha) g^2; parameter <- parameter - lr g / (sqrt(s) + eps) (Tieleman and Hinton 2012),
-    for parameters of any shape."""
+    for ``params`` of any shape."""
 
-    slots = ("square",)
+    slots = ("mean_square",)
     alpha, eps = _Number(below=1), _Number()
 
-    @checked
+    @checked_arguments
     def __init__(self, params: Iterable[Tensor], lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8) -> None:
         super().__init__(params, lr)
         self.alpha, self.eps = alpha, eps
 
     def update(self, parameter: Array, gradient: Array, state: dict[str, Array], step: int) -> Array:
-        square = state["square"]
-        square *= self.alpha
-        square += (1 - self.alpha) * gradient * gradient
-        return parameter - self.lr * gradient / (array_module(square).sqrt(square) + self.eps)
+        mean_square = state["mean_square"]
+        mean_square *= self.alpha
+        mean_square += (1 - self.alpha) * gradient * gradient
+        return parameter - self.lr * gradient / (array_module(mean_square).sqrt(mean_square) + self.eps)
 
 
 class Adam(Optimizer):
     """m <- beta1 m + (1 - beta1) g; v <- beta2 v + (1 - beta2) g^2;
     parameter <- parameter - lr m^ / (sqrt(v^) + eps) with m^ = m / (1 - beta1^t), v^ = v / (1 - beta2^t)
-    (Kingma and Ba 2015, algorithm 1), for parameters of any shape. ``weight_decay`` adds that multiple of the parameter
+    (Kingma and Ba 2015, algorithm 1), for ``params`` of any shape. ``weight_decay`` adds that multiple of the parameter
     to g (L2 regularisation, not decoupled as in AdamW).
 
     Raises ``TypeError`` or ``ValueError`` for ``betas`` that are not two numbers in [0, 1).
     """
 
-    slots = ("mean", "square")
+    slots = ("first_moment", "second_moment")
     eps, weight_decay = _Number(), _Number()
 
-    @checked
+    @checked_arguments
     def __init__(
         self,
         params: Iterable[Tensor],
@@ -237,7 +238,7 @@ class Adam(Optimizer):
         self._betas = first, second
 
     def update_all(self, updates: list[tuple[Array, Array, dict[str, Array], int]]) -> list[Array]:
-        arrays = [(parameter, gradient, state["mean"], state["square"]) for parameter, gradient, state, _ in updates]
+        arrays = [(p, g, state["first_moment"], state["second_moment"]) for p, g, state, _ in updates]
         rates = [self._rates(t) for *_, t in updates]
         return adam_update(arrays, rates, self.betas, self.weight_decay)
 
@@ -247,7 +248,7 @@ class Adam(Optimizer):
         return self.lr * correction2 / correction1, self.eps * correction2
 
 
-@checked
+@checked_arguments
 def cosine_schedule(step: float, total: float, peak: float, final: float = 0.0, warmup: float = 0) -> float:
     """The learning rate at ``step`` (counted from 0) of ``total``: linear warmup to ``peak`` over ``warmup`` steps,
     then cosine decay to ``final`` (Loshchilov and Hutter 2017, eq. 5). Raises ``ValueError`` for a negative step."""
@@ -258,7 +259,7 @@ def cosine_schedule(step: float, total: float, peak: float, final: float = 0.0, 
     return final + (peak - final) * (1 + math.cos(math.pi * progress)) / 2
 
 
-@checked
+@checked_arguments
 def linear_schedule(step: float, total: float, peak: float, final: float = 0.0, warmup: float = 0) -> float:
     """The learning rate at ``step`` (counted from 0) of ``total``: linear warmup to ``peak`` over ``warmup`` steps,
     then linear decay to ``final``. Raises ``ValueError`` for a negative step."""
@@ -268,7 +269,7 @@ def linear_schedule(step: float, total: float, peak: float, final: float = 0.0, 
     return peak + (final - peak) * min(1.0, (step - warmup) / max(1, total - warmup))
 
 
-@checked
+@checked_arguments
 @underflow_ignored()
 def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
     """Scale the gradients of ``params``, of any shape, by one factor so that their joint Euclidean norm is at most
@@ -298,7 +299,7 @@ class ExponentialMovingAverage:
 
     decay = _Number(below=1)
 
-    @checked
+    @checked_arguments
     def __init__(self, module: Module, decay: float = 0.999) -> None:
         self.module, self.decay, self.updates = required_module("ExponentialMovingAverage", module), decay, 0
         self.average = [copy_like(parameter.data, parameter.data) for parameter in module.parameters()]

@@ -3,11 +3,12 @@
 import math
 import re
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
 import tinygen as tg
-from drawings.style import BLUE, FAINT, GREEN, INK, LEAF, OPERATION, ORANGE, arrow, bare, box, new_figure
+from drawings.style import BLUE, DARK, FAINT, GREEN, INK, LEAF, OPERATION, ORANGE, arrow, bare, box, new_figure
 
 
 def graph() -> Figure:
@@ -41,10 +42,12 @@ def graph() -> Figure:
         start, end = (xa + 0.78, ya), (xb - 0.8, yb)
         arrow(axes, start, end)
         names = tuple(labels[name].split(" = ")[0] for name in (a, b))
-        along = 0.3 if start[1] > end[1] and a not in leaves else 0.42
-        at = (start[0] + along * (end[0] - start[0]), start[1] + along * (end[1] - start[1]))
-        label = f"{passed.get(names, 1.0):.3g}"
-        axes.text(*at, label, fontsize=9, color=ORANGE, ha="center", va="center", bbox=PAPER)
+        at = (start[0] + 0.45 * (end[0] - start[0]), start[1] + 0.45 * (end[1] - start[1]))
+        rises = (end[1] - start[1]) / (end[0] - start[0])
+        label, aside = f"{passed.get(names, 1.0):.3g}", 0.1 if abs(rises) > 0.1 else 0.0
+        at = (at[0] + math.copysign(aside, -rises), at[1] + 0.1)  # beside the arrow
+        side = "center" if not aside else "left" if rises < 0 else "right"
+        axes.text(*at, label, fontsize=9, color=ORANGE, ha=side, va="bottom")
     for name, label in labels.items():
         short = label.split(" = ")[0]
         box(axes, *place[name], label, LEAF if name in leaves else OPERATION, round_=name not in leaves)
@@ -54,45 +57,60 @@ def graph() -> Figure:
         )
         axes.text(place[name][0] + 0.1, place[name][1] - 0.52, f"{gradient:.3g}", fontsize=9, color=ORANGE, va="center")
     axes.text(0.2, 0.12, "value", fontsize=9, color=BLUE)
-    axes.text(0.95, 0.12, "gradient: dL/d(value), and along an arrow its contribution", fontsize=9, color=ORANGE)
+    axes.text(0.98, 0.12, "gradient $dL/d$(value), and along each arrow its contribution", fontsize=9, color=ORANGE)
     return figure
-
-
-PAPER = {"facecolor": "none", "edgecolor": "none", "pad": 1.2}
 
 
 def three_walks() -> Figure:
     """b = a + a, c = b + b, and three orders of traversal from c."""
     figure, panels = new_figure(8.6, 2.5, 3)
     titles = (
-        "along every path\nright, but 7 visits (2^61 - 1 for 60 sums)",
+        "along every path\ncorrect, but 7 visits ($2^{61} - 1$ for 60 sums)",
         "each once, on first arrival\n3 visits, wrong",
-        "each once, in topological order\n3 visits, right",
+        "each once, in reverse topological order\n3 visits, correct",
     )
     gradients = (  # those of b, those of a, and the result
         ("1, then 1", "1, 1, then 1, 1", "4"),
         ("1  (the second 1 is lost)", "1, 1", "2"),
         ("1 + 1 = 2", "2 + 2", "4"),
     )
-    for axes, title, (at_b, at_a, slope) in zip(panels, titles, gradients, strict=True):
+    for axes, title, (at_b, at_a, gradient) in zip(panels, titles, gradients, strict=True):
         bare(axes, 4.6, 3.9)
         axes.set_title(title, fontsize=9.5, color=INK)
         for x, name in zip((0.6, 2.3, 4.0), "abc", strict=True):
             axes.add_patch(Ellipse((x, 3.0), 0.8, 0.8, facecolor=LEAF if name == "a" else OPERATION, edgecolor=INK))
-            axes.text(x, 3.0, name, ha="center", va="center", fontsize=11, color=INK)
+            axes.text(x, 3.0, name, ha="center", va="center", fontsize=11, color=DARK)
         for start, end in ((4.0, 2.3), (2.3, 0.6)):
             for bend in (0.45, -0.45):
-                is_dropped = slope == "2" and start == 4.0 and bend < 0
+                is_dropped = gradient == "2" and start == 4.0 and bend < 0
                 height = 3.0 + math.copysign(0.25, bend)
                 colour = FAINT if is_dropped else ORANGE
                 arrow(axes, (start - 0.38, height), (end + 0.38, height), colour=colour, bend=bend)
         axes.text(2.3, 1.75, f"gradients of b: {at_b}", ha="center", fontsize=8.5, color=INK)
         axes.text(2.3, 1.15, f"gradients of a: {at_a}", ha="center", fontsize=8.5, color=INK)
-        axes.text(2.3, 0.4, f"dc/da = {slope}", ha="center", fontsize=10.5, color=GREEN if slope == "4" else ORANGE)
+        colour = GREEN if gradient == "4" else ORANGE
+        axes.text(2.3, 0.4, f"$dc/da = {gradient}$", ha="center", fontsize=10.5, color=colour)
+    return figure
+
+
+def gradient_cost() -> Figure:
+    """Operations for the product of n numbers with its gradient, by three methods (counted in the text)."""
+    n = np.array([2, 4, 8, 16, 32, 64, 128, 256, 512, 1024])
+    figure, (axes,) = new_figure(6.2, 3.4)
+    for label, colour, operations in (
+        ("forward mode, $n$ passes", BLUE, 4 * n * (n - 1)),
+        ("central differences, $2n$ values", GREEN, 2 * n * (n + 1)),
+        ("reverse mode", ORANGE, 3 * (n - 1)),
+        ("the value alone", FAINT, n - 1),
+    ):
+        axes.loglog(n, operations, color=colour, marker="o", markersize=3.5, label=label)
+    axes.set(xlabel="number of inputs $n$", ylabel="operations")
+    axes.legend(loc="upper left", fontsize=9)
     return figure
 
 
 FIGURES = {
+    "gradient-cost.png": gradient_cost,
     "graph.png": graph,
     "three-walks.png": three_walks,
 }

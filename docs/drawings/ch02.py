@@ -22,10 +22,13 @@ def difference_quotients() -> Figure:
 
         errors = [abs((value(h) - value(-h)) / (2 * h) - exact) / exact for h in steps]
         axes.loglog(steps, np.maximum(errors, 1e-13), ".", color=colour, markersize=5, label=dtype)
-    axes.loglog(steps[steps > 3e-4], 0.02 * steps[steps > 3e-4] ** 2, color=FAINT, zorder=0)
-    axes.text(0.03, 1e-6, "$h^2$", color=INK, fontsize=10)
-    axes.loglog(steps[steps < 1e-5], 2.2e-16 / steps[steps < 1e-5], color=FAINT, zorder=0)
-    axes.text(1e-11, 1e-4, r"$\epsilon\,/\,h$", color=INK, fontsize=10, va="bottom")
+    axes.loglog(steps[steps > 1e-5], 0.02 * steps[steps > 1e-5] ** 2, color=FAINT, zorder=0)
+    axes.text(1.5e-3, 3e-9, "truncation $h^2$", color=INK, fontsize=9)
+    for dtype, start, end in ((np.float32, 1e-7, 1e-1), (np.float64, 1e-12, 1e-4)):
+        h = np.array([start, end])
+        axes.loglog(h, np.finfo(dtype).eps / h, color=FAINT, zorder=0)
+    axes.text(1.5e-11, 5e-5, r"rounding $\epsilon_{64}/h$", color=INK, fontsize=9, va="bottom")
+    axes.text(2e-4, 2e-3, r"rounding $\epsilon_{32}/h$", color=INK, fontsize=9, va="bottom")
     axes.axvline(1e-6, color=GREEN, linewidth=1, linestyle="--", zorder=0)
     axes.text(1.25e-6, 0.3, "gradcheck's step", color=GREEN, fontsize=9)
     axes.set(xlabel="step $h$", ylabel="relative error of the derivative", ylim=(1e-13, 10))
@@ -34,6 +37,31 @@ def difference_quotients() -> Figure:
     return figure
 
 
+def jacobians() -> Figure:
+    """The Jacobians of five operations of a vector with 6 elements."""
+    point = tg.tensor([0.3, -0.5, 0.9, 0.1, -1.0, 0.6], dtype="float64", requires_grad=True)
+    operations = (
+        ("exp", tg.exp),
+        ("cumulative sum", lambda x: tg.cumsum(x, axis=0)),
+        ("sum", lambda x: x.sum().reshape(1)),
+        ("broadcast", lambda x: tg.broadcast_to(x, (2, 6)).reshape(12)),
+        ("softmax", lambda x: tg.exp(x - tg.logsumexp(x))),
+    )
+    figure, panels = new_figure(9.6, 2.7, len(operations))
+    for axes, (title, operation) in zip(panels, operations, strict=True):
+        matrix = tg.jacobian(operation, point).numpy()
+        limit = 1.6 * abs(matrix).max()
+        shown = np.where(matrix == 0, np.nan, matrix)
+        axes.set_facecolor("#8a8a8a60")
+        axes.imshow(shown, cmap="PuOr", vmin=-limit, vmax=limit)
+        axes.set_title(title, fontsize=10, color=INK)
+        rows, columns = matrix.shape
+        axes.set(xticks=[], yticks=[], xlabel=f"{rows} x {columns}")
+    panels[0].set_ylabel("outputs $k$", color=INK)
+    return figure
+
+
 FIGURES = {
+    "jacobians.png": jacobians,
     "difference-quotients.png": difference_quotients,
 }

@@ -1,9 +1,18 @@
-"""Figures of README.md."""
+"""Figures of README.md and of the results."""
+
+import sys
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from tinygen import data
+
+from .style import BLUE, INK, ORANGE, new_figure
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import results
 
 
 def street() -> Figure:
@@ -22,6 +31,29 @@ def street() -> Figure:
     return figure
 
 
+def speed() -> Figure:
+    """The time of training steps over PyTorch's: bars from 1, on a logarithmic axis."""
+    steps = [("CPU: " + step.name, step.ratio) for step in results.steps(results.ON_CPU)]
+    steps += [("GPU: " + step.name, step.ratio) for step in results.steps(results.ON_GPU)]
+    names, ratios = zip(*reversed(steps), strict=True)
+    figure, (axes,) = new_figure(8, 0.8 + 0.24 * len(ratios))
+    places = np.arange(len(ratios))
+    axes.barh(places, np.array(ratios) - 1, left=1, color=[BLUE if ratio <= 1 else ORANGE for ratio in ratios])
+    for place, ratio in enumerate(ratios):
+        inside = {"ha": "right", "x": ratio / 1.015} if ratio < 1 else {"ha": "left", "x": ratio * 1.015}
+        axes.text(y=place, s=f"{ratio:.2f}", va="center", fontsize=8, **inside)
+    axes.axvline(1, color=INK, linewidth=1)
+    low, high = min(0.5, *ratios) / 1.2, 1.2 * max(3, *ratios)
+    ticks = [tick for tick in (0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5) if low <= tick <= high]
+    axes.set(xscale="log", xlim=(low, high), xlabel="time of a training step: tinygen / PyTorch")
+    axes.set_xticks(ticks, labels=[f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_yticks(places, labels=names, fontsize=8)
+    axes.margins(y=0.02)
+    return figure
+
+
 FIGURES = {
     "street.png": street,
+    "speed.png": speed,
 }

@@ -92,7 +92,7 @@ def test_values_and_inputs_without_elements_or_axes():
     assert tg.hvp(lambda x: x**3, tg.tensor(2.0), tg.tensor(2.0)).item() == 24
 
 
-def test_the_result_remembers_how_it_was_made_only_if_the_input_asks():
+def test_the_result_has_a_node_only_if_an_input_requires_gradients():
     v = point(2)
     for requires_grad in (False, True):
         x = point(2, requires_grad=requires_grad)

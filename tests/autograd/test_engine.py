@@ -274,7 +274,7 @@ def test_a_derivative_that_is_zero_by_its_nature_is_zeros_and_costs_nothing(trac
     assert not tracked.calls
 
 
-def test_nothing_is_recorded_where_nothing_asks():
+def test_nothing_is_recorded_without_requires_grad():
     assert (tg.ones(2) * 3).node is None
 
 
@@ -404,7 +404,7 @@ def test_ten_times_the_graph_is_ten_times_the_work():
     assert calls_of_a_backward_pass(1000) < 11 * calls_of_a_backward_pass(100)
 
 
-# Memory is freed on the way ------------------------------------------------------------------------------------------
+# Memory is freed during the backward pass -----------------------------------------------------------------------------
 
 
 def test_backward_frees_intermediate_values_while_the_loss_is_held():
@@ -545,12 +545,12 @@ def test_a_beginning_gradient_of_the_wrong_shape_or_kind_is_refused():
         tg.grad([x * 2, x * 3], x, [tg.ones(2)])
 
 
-def test_backward_where_nothing_asks_says_so():
+def test_backward_without_requires_grad_is_an_error():
     with pytest.raises(RuntimeError, match="requires_grad"):
         tg.ones(1).backward()
 
 
-def test_grad_of_an_input_that_does_not_ask_says_so():
+def test_grad_of_an_input_without_requires_grad_is_an_error():
     x = leaf(1.0)
     with pytest.raises(ValueError, match=r"inputs\[0\] does not require gradients"):
         tg.grad(x * 2, tg.ones(1))
@@ -572,7 +572,7 @@ def test_whole_numbers_have_no_gradient():
         tg.tensor(np.arange(3), requires_grad=True)
 
 
-def test_shapes_that_do_not_meet_are_named():
+def test_shapes_that_do_not_broadcast_are_named():
     with pytest.raises(ValueError, match=r"multiply: shapes \(2,\) and \(3,\) do not broadcast"):
         tg.ones(2) * tg.ones(3)
 

@@ -48,7 +48,7 @@ def test_a_product_that_is_right_in_value_but_loses_its_history_is_caught_in_the
         tg.gradgradcheck(forgetful_cube, leaf(3))
 
 
-def test_a_product_that_forgets_the_cotangent_is_caught_in_the_second_order():
+def test_a_vjp_that_omits_the_cotangent_is_detected_at_second_order():
     @operation(lambda g, x: g.detach() * 2 * x)
     def square(x):
         return x * x
@@ -111,7 +111,7 @@ def test_a_gradient_that_is_nan_is_caught(poison):
         tg.gradcheck(poisoned, leaf(3))
 
 
-def test_small_errors_count_as_the_tolerances_say():
+def test_small_errors_count_according_to_the_tolerances():
     def nearly(x):
         return x * 2 + (x * 1e-3).detach()
 
@@ -204,7 +204,7 @@ def test_there_has_to_be_something_to_check():
 # What it leaves alone ------------------------------------------------------------------------------------------------
 
 
-def test_inputs_that_do_not_ask_are_handed_over_and_not_checked():
+def test_inputs_without_requires_grad_are_passed_on_and_not_checked():
     weight, labels = tg.tensor(np.array([2.0, 3.0], "float32")), [0, 1]
     assert tg.gradgradcheck(lambda x, w, k: x[k] * w.astype("float64"), [leaf(2), weight, labels])
 

@@ -45,7 +45,7 @@ def test_a_tensor_on_two_paths_is_drawn_once():
     assert len(labels(tg.graph_dot(x))) == 61
 
 
-def test_leaves_that_ask_for_no_gradient_look_different():
+def test_leaves_without_requires_grad_have_another_style():
     x, constant = tg.ones(2, requires_grad=True), tg.ones(2)
     dot = tg.graph_dot(x * constant)
     assert labels(dot) == [r"leaf\n(2,)", r"constant\n(2,)", r"multiply\n(2,)"]

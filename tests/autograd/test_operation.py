@@ -20,7 +20,7 @@ def test_two_operations_of_one_name_are_an_error():
             return x + 1
 
     define()
-    with pytest.raises(ValueError, match=r"operation: there is an operation 'same' already, in .*test_operation"):
+    with pytest.raises(ValueError, match=r"operation: 'same' exists already, in .*test_operation"):
         define()
 
 

@@ -82,7 +82,7 @@ def losses_of_training(step) -> list[float]:
     return losses
 
 
-def test_a_training_step_written_by_hand_is_the_optimisers():
+def test_an_explicit_training_step_equals_the_optimisers():
     def by_hand(model):
         with tg.no_grad():
             for p in model.parameters():
@@ -93,7 +93,7 @@ def test_a_training_step_written_by_hand_is_the_optimisers():
     np.testing.assert_allclose(losses, losses_of_training(lambda m: optim.SGD(m.parameters(), 0.1).step()), rtol=1e-5)
 
 
-def test_the_module_and_every_other_holder_see_the_update():
+def test_the_update_is_visible_in_the_module_and_under_every_other_name():
     layer = nn.Linear(2, 2)
     alias, before = layer.weight, layer.weight.numpy()
     with tg.no_grad():
@@ -102,7 +102,7 @@ def test_the_module_and_every_other_holder_see_the_update():
     np.testing.assert_array_equal(layer.state_dict()["weight"], 2 * before)
 
 
-def test_weights_are_clipped_by_hand():
+def test_weights_can_be_clipped_in_place():
     layer = nn.Linear(20, 20)
     for p in layer.parameters():
         p.data = p.data.clip(-0.01, 0.01)
@@ -114,7 +114,7 @@ def test_weights_are_clipped_by_hand():
     assert layer.weight.node is None
 
 
-def test_an_average_of_weights_is_written_by_hand():
+def test_an_average_of_weights_can_be_written_in_place():
     model, mean = nn.Linear(2, 2), nn.Linear(2, 2)
     expected = 0.9 * mean.weight.numpy() + 0.1 * model.weight.numpy()
     with tg.no_grad():
@@ -135,7 +135,7 @@ def test_buffers_are_updated_while_operations_are_recorded():
 
 
 @pytest.mark.parametrize("walk", [lambda y, x: y.backward(), lambda y, x: tg.grad(y, x, create_graph=True)])
-def test_a_graph_notices_that_its_leaf_was_updated(walk):
+def test_a_graph_detects_that_its_leaf_was_updated(walk):
     x = tg.tensor([1.0, 2.0], requires_grad=True)
     y = (x * x).sum()
     with tg.no_grad():
@@ -146,7 +146,7 @@ def test_a_graph_notices_that_its_leaf_was_updated(walk):
     assert x.grad.numpy().tolist() == [4.0, 6.0]
 
 
-def test_a_graph_notices_that_a_constant_of_its_was_updated():
+def test_a_graph_detects_that_one_of_its_constants_was_updated():
     x, c = tg.tensor([1.0, 2.0], requires_grad=True), tg.tensor([3.0, 4.0])
     y = (x * c).sum()
     c += 1

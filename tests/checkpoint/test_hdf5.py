@@ -17,11 +17,11 @@ from tinygen.files import CheckpointError, atomic_write, remove_unfinished
 
 def parts():
     """One of everything that a checkpoint holds."""
-    chance = np.random.default_rng(3)
+    rng = np.random.default_rng(3)
     return {
-        "model": {"0.weight": chance.normal(size=(3, 4)).astype(np.float32).T, "0.bias": chance.normal(size=4)},
+        "model": {"0.weight": rng.normal(size=(3, 4)).astype(np.float32).T, "0.bias": rng.normal(size=4)},
         "awkward": {"": np.zeros((0, 3)), ".": np.array(2.5), "a/b": np.array([True, False]), "%2E": 1, "é ü": 2},
-        "chance": chance.bit_generator.state,
+        "rng": rng.bit_generator.state,
         "nested": [1, (2, [None, True, "text\0 and ü"]), {}, [], ()],
         "numbers": [0.1, -0.0, float("inf"), -float("inf"), 5e-324, -(2**127), 2**20000],
         "scalars": [np.float32(0.1), np.int64(-3), np.bool_(True)],
@@ -82,12 +82,12 @@ def test_any_memory_order_is_saved(tmp_path):
 
 
 def test_a_generator_goes_on_where_the_checkpoint_was_made(tmp_path):
-    chance = np.random.default_rng(8)
-    chance.normal(size=7)
-    save(tmp_path / "a.h5", chance=chance.bit_generator.state)
+    rng = np.random.default_rng(8)
+    rng.normal(size=7)
+    save(tmp_path / "a.h5", rng=rng.bit_generator.state)
     resumed = np.random.Generator(np.random.PCG64())
-    resumed.bit_generator.state = load(tmp_path / "a.h5")["chance"]
-    np.testing.assert_array_equal(resumed.random(5), chance.random(5))
+    resumed.bit_generator.state = load(tmp_path / "a.h5")["rng"]
+    np.testing.assert_array_equal(resumed.random(5), rng.random(5))
 
 
 def test_equal_contents_are_equal_files_in_another_process_too(written, tmp_path):
@@ -108,12 +108,12 @@ def test_the_file_is_hdf5_with_readable_names(written):
         np.testing.assert_array_equal(file["arrays/model/0.weight"][()], parts()["model"]["0.weight"])
 
 
-def test_every_flipped_bit_of_the_header_and_any_beyond_it_is_noticed(written):
+def test_every_flipped_bit_of_the_header_and_any_after_it_is_detected(written):
     whole = written.read_bytes()
-    chance = np.random.default_rng(0)
-    for place in [*range(512), *chance.integers(512, len(whole), 200)]:
+    rng = np.random.default_rng(0)
+    for place in [*range(512), *rng.integers(512, len(whole), 200)]:
         altered = bytearray(whole)
-        altered[place] ^= 1 << chance.integers(8)
+        altered[place] ^= 1 << rng.integers(8)
         written.write_bytes(altered)
         with pytest.raises(CheckpointError, match=r"run\.h5"):
             load(written)
@@ -152,7 +152,7 @@ def test_other_files_are_refused_by_name(tmp_path):
 
 
 class GpuArray:
-    """Looks like an array, lives elsewhere."""
+    """Has an array's attributes, without being one of NumPy."""
 
     dtype, shape = np.dtype(np.float32), (2,)
 
@@ -227,7 +227,7 @@ def test_two_processes_that_write_one_checkpoint_never_leave_a_broken_one(tmp_pa
 def test_a_full_disk_is_named_and_the_one_before_is_kept(written):
     def write_on_a_full_disk():
         with atomic_write(written), open("/dev/full", "w") as full:
-            full.write("more than there is room for")
+            full.write("more than fits on the device")
 
     with pytest.raises(OSError, match=r"run.h5 cannot be written: No space left on device$"):
         write_on_a_full_disk()

@@ -21,7 +21,7 @@ from torch_writer import (
     module,
     ordered,
     pickled,
-    sprung,
+    recorded,
     window,
 )
 
@@ -51,7 +51,7 @@ def read(tmp_path):
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
             assert peak < 40 * len(content) + 500_000
-            assert sprung == []
+            assert recorded == []
             assert set(tmp_path.rglob("*")) == before
 
     return reading
@@ -156,7 +156,7 @@ def test_the_folder_in_the_archive_may_have_any_name(read):
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_plain_values_are_what_python_s_own_pickle_says(protocol):
+def test_plain_values_are_those_that_python_s_pickle_reads(protocol):
     same = ["one", 2, -3.5]
     value = {"a": [1, True, None, 2**70, -(2**40), "é\n", same, same], 2: (1, (2, ()), (3, 4), (5, 6, 7), (1, 2, 3, 4))}
     value |= {None: {0.5: {}}, "sets": {1, 2}, "frozen": frozenset("ab")}
@@ -237,87 +237,93 @@ def test_a_file_that_is_not_there_is_not_found(tmp_path):
 
 # Hostile files: nothing runs
 
-TRAPS = {  # each springs under Python's own pickle
-    "REDUCE": Raw(b"ctorch_writer\nspring\n(K\x01tR"),
-    "REDUCE of a STACK_GLOBAL": Raw(b"\x8c\x0ctorch_writer\x8c\x06spring\x93K\x01\x85R"),
-    "INST": Raw(b"(K\x01itorch_writer\nspring\n"),
-    "OBJ": Raw(b"(ctorch_writer\nspring\nK\x01o"),
-    "NEWOBJ": Raw(b"ctorch_writer\nTrap\nK\x01\x85\x81"),
-    "NEWOBJ_EX": Raw(b"ctorch_writer\nTrap\nK\x01\x85}\x92"),
-    "BUILD": Raw(b"ctorch_writer\nTrap\n)R}K\x01K\x02sb"),
-    "BUILD of BUILD": Raw(b"ctorch_writer\nTrap\n)R" + b"ctorch_writer\nTrap\n)R}bb"),
+PAYLOADS = {  # each executes in Python's own pickle
+    "REDUCE": Raw(b"ctorch_writer\nrecord\n(K\x01tR"),
+    "REDUCE of a STACK_GLOBAL": Raw(b"\x8c\x0ctorch_writer\x8c\x06record\x93K\x01\x85R"),
+    "INST": Raw(b"(K\x01itorch_writer\nrecord\n"),
+    "OBJ": Raw(b"(ctorch_writer\nrecord\nK\x01o"),
+    "NEWOBJ": Raw(b"ctorch_writer\nRecorder\nK\x01\x85\x81"),
+    "NEWOBJ_EX": Raw(b"ctorch_writer\nRecorder\nK\x01\x85}\x92"),
+    "BUILD": Raw(b"ctorch_writer\nRecorder\n)R}K\x01K\x02sb"),
+    "BUILD of BUILD": Raw(b"ctorch_writer\nRecorder\n)R" + b"ctorch_writer\nRecorder\n)R}bb"),
     "EXT1": Raw(b"\x82\xf0K\x01\x85R"),
     "EXT2": Raw(b"\x83\xf0\x00K\x01\x85R"),
     "EXT4": Raw(b"\x84\xf0\x00\x00\x00K\x01\x85R"),
-    "exec": Call("builtins.exec", ("import torch_writer; torch_writer.spring()",)),
+    "exec": Call("builtins.exec", ("import torch_writer; torch_writer.record()",)),
     "getattr of an import": Call(
-        "builtins.exec", (Call("builtins.str", ("__import__('torch_writer').spring(1)",)), {"a": 1})
+        "builtins.exec", (Call("builtins.str", ("__import__('torch_writer').record(1)",)), {"a": 1})
     ),
-    "state of a call": Call("torch_writer.Trap", (Call("torch_writer.spring"),), {"a": Call("torch_writer.Trap")}),
+    "state of a call": Call(
+        "torch_writer.Recorder", (Call("torch_writer.record"),), {"a": Call("torch_writer.Recorder")}
+    ),
 }
 
 
 @pytest.fixture
 def _extension():
-    copyreg.add_extension("torch_writer", "spring", 0xF0)
+    copyreg.add_extension("torch_writer", "record", 0xF0)
     yield
-    copyreg.remove_extension("torch_writer", "spring", 0xF0)
+    copyreg.remove_extension("torch_writer", "record", 0xF0)
 
 
 @pytest.mark.usefixtures("_extension")
-@pytest.mark.parametrize("trap", TRAPS)
-def test_the_traps_are_live(trap):
-    pickle.loads(pickled(TRAPS[trap]))
-    assert sprung
-    sprung.clear()
+@pytest.mark.parametrize("name", PAYLOADS)
+def test_the_payloads_execute_in_python_s_pickle(name):
+    pickle.loads(pickled(PAYLOADS[name]))
+    assert recorded
+    recorded.clear()
 
 
 @pytest.mark.usefixtures("_extension")
-@pytest.mark.parametrize("trap", TRAPS)
+@pytest.mark.parametrize("name", PAYLOADS)
 @pytest.mark.parametrize("place", ["alone", "beside a tensor", "as a key", "in a module", "as arguments", "as a name"])
-def test_no_trap_springs_wherever_it_lies(read, writer, trap, place):
-    bait, tensor = TRAPS[trap], writer.tensor(NUMBERS)
+def test_no_payload_executes_in_any_position(read, writer, name, place):
+    payload, tensor = PAYLOADS[name], writer.tensor(NUMBERS)
     contents = {
-        "alone": bait,
-        "beside a tensor": {"x": tensor, "y": [bait, {"z": bait}]},
-        "as a key": Raw(b"}" + encoded(bait) + b"K\x01s" + encoded("x") + encoded(tensor) + b"s"),
-        "in a module": module("torch_writer.Trap", {"x": tensor}, {}, {"y": bait}),
-        "as arguments": {"x": tensor, "y": Call("torch._utils._rebuild_parameter", (bait,))},
-        "as a name": {"x": tensor, "y": Raw(encoded(bait) + b")R")},
+        "alone": payload,
+        "beside a tensor": {"x": tensor, "y": [payload, {"z": payload}]},
+        "as a key": Raw(b"}" + encoded(payload) + b"K\x01s" + encoded("x") + encoded(tensor) + b"s"),
+        "in a module": module("torch_writer.Recorder", {"x": tensor}, {}, {"y": payload}),
+        "as arguments": {"x": tensor, "y": Call("torch._utils._rebuild_parameter", (payload,))},
+        "as a name": {"x": tensor, "y": Raw(encoded(payload) + b")R")},
     }
     try:
         assert list(read(writer.file(contents[place]))) == ["x"]
         assert place != "alone"
     except CheckpointError:
-        assert trap.startswith("EXT") or place == "alone"
+        assert name.startswith("EXT") or place == "alone"
 
 
-def test_a_tensor_s_arguments_spring_no_trap(read, writer):
-    storage, bait = writer.storage(NUMBERS), Call("torch_writer.spring")
-    for arguments in [(bait, 0, (1,), (1,)), (storage, bait, (1,), (1,)), (storage, 0, bait, (1,))]:
+def test_no_payload_executes_in_the_arguments_of_a_tensor(read, writer):
+    storage, payload = writer.storage(NUMBERS), Call("torch_writer.record")
+    for arguments in [(payload, 0, (1,), (1,)), (storage, payload, (1,), (1,)), (storage, 0, payload, (1,))]:
         refused(read, writer.file({"x": window(*arguments)}), "it has a tensor")
-    refused(read, writer.file({"x": window(Persistent(bait), 0, (1,), (1,))}), "outside the pickle")
-    kind = Persistent(("storage", bait, "0", "cpu", 1))
+    refused(read, writer.file({"x": window(Persistent(payload), 0, (1,), (1,))}), "outside the pickle")
+    kind = Persistent(("storage", payload, "0", "cpu", 1))
     refused(read, writer.file({"x": window(kind, 0, (1,), (1,))}), "outside the pickle")
 
 
 def test_nothing_is_imported(read, writer, tmp_path, monkeypatch):
-    (tmp_path / "booby.py").write_text("import torch_writer; torch_writer.spring()")
+    (tmp_path / "recording.py").write_text("import torch_writer; torch_writer.record()")
     monkeypatch.syspath_prepend(tmp_path)
-    contents = {"x": writer.tensor(NUMBERS), "y": Name("booby.anything"), "z": Call("booby.anything", (1,))}
+    contents = {
+        "x": writer.tensor(NUMBERS),
+        "y": Name("recording.anything"),
+        "z": Call("recording.anything", (1,)),
+    }
     assert_same(read(writer.file(contents)), {"x": NUMBERS})
-    assert "booby" not in sys.modules
+    assert "recording" not in sys.modules
 
 
 def test_every_byte_may_be_another_one(tmp_path, writer):
-    content = writer.file(ordered({"x": writer.tensor(NUMBERS), "y": TRAPS["REDUCE"], "z": TRAPS["BUILD"]}))
+    content = writer.file(ordered({"x": writer.tensor(NUMBERS), "y": PAYLOADS["REDUCE"], "z": PAYLOADS["BUILD"]}))
     path = tmp_path / "file.pt"
     for i in range(len(content)):
         other = content[i] ^ (1 + 37 * i % 255)
         path.write_bytes(content[:i] + bytes([other]) + content[i + 1 :])
         with contextlib.suppress(CheckpointError):
             read_torch(path)
-    assert sprung == []
+    assert recorded == []
 
 
 def test_a_file_that_is_cut_off_anywhere_is_refused(tmp_path, writer):
@@ -329,7 +335,7 @@ def test_a_file_that_is_cut_off_anywhere_is_refused(tmp_path, writer):
             read_torch(path)
 
 
-def test_a_number_altered_in_an_archive_is_noticed(read):
+def test_an_altered_number_in_an_archive_is_detected(read):
     writer = Writer(legacy=False)
     content = writer.file({"x": writer.tensor(NUMBERS)})
     refused(read, content.replace(NUMBERS.tobytes(), (NUMBERS + 1).tobytes()), "'archive/data/0' .*broken: Bad CRC")
@@ -390,7 +396,7 @@ def test_an_archive_with_two_pickles_or_two_entries_of_one_name_is_refused(read)
     }.items(),
     ids=lambda case: case[0],
 )
-def test_a_length_is_a_claim(read, writer, opcodes):
+def test_a_length_beyond_the_file_is_refused(read, writer, opcodes):
     refused(read, writer.file({"x": Raw(opcodes[1])}), "pickle")
 
 
@@ -449,7 +455,7 @@ def test_an_old_view_lies_within_its_storage(read, view):
     refused(read, writer.file({"x": window(writer.storage(NUMBERS, view=view), 0, (1,), (1,))}), "lies beyond it")
 
 
-def test_old_files_list_the_storages_that_they_speak_of(read):
+def test_old_files_must_list_the_storages_that_their_pickles_name(read):
     writer = Writer(legacy=True)
     contents = {"x": writer.tensor(NUMBERS)}
     key = next(iter(writer.storages))
@@ -458,7 +464,7 @@ def test_old_files_list_the_storages_that_they_speak_of(read):
         refused(read, content.replace(pickled([key]), pickled(keys)), "not those that the pickles refer to")
 
 
-def test_old_files_say_the_length_of_each_storage_again(read):
+def test_old_files_must_repeat_the_length_of_each_storage(read):
     writer = Writer(legacy=True)
     content = writer.file({"x": writer.tensor(NUMBERS)})
     for size in (5, 7, -1, HUGE):
@@ -537,7 +543,7 @@ def test_containers_that_hold_each_other_without_end_are_refused(read, writer):
 
 
 @pytest.mark.usefixtures("_short_names")
-def test_depth_is_no_danger(read, writer):
+def test_deep_nesting_is_read_without_recursion(read, writer):
     depth = 20_000
     deep = Raw(b"]" * depth + b"a" * (depth - 1))
     assert_same(read(writer.file({"x": writer.tensor(NUMBERS), "y": Call("a.B", (deep,), deep)})), {"x": NUMBERS})

@@ -53,7 +53,7 @@ def test_images_at_equal_distances_are_some_of_each_kind_of_a_sorted_set():
     )
 
 
-def test_binarize_draws_one_with_the_probability_that_the_grey_says():
+def test_binarize_gives_1_with_probability_grey_over_255():
     grey = np.broadcast_to(np.array([0, 51, 128, 204, 255], np.uint8), (2_500, 1, 8, 5))
     binary = data.binarize(grey, 3)
     assert binary.dtype == bool

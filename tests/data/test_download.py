@@ -15,27 +15,27 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Mirror(BaseHTTPRequestHandler):
-    """Serves one file well under /good/, and badly in each way that happens under other names."""
+    """Serves one file well under /good/, and with one error each under other names."""
 
     timeout = 10
     released = Event()
 
     def do_GET(self) -> None:
-        way = self.path.split("/")[1]
+        kind = self.path.split("/")[1]
         body = {
             "short": CONTENT[:-7],
             "long": CONTENT + b"more",
             "other": CONTENT[:-1] + b"!",
             "page": b"<html>Please log in</html>",
-        }.get(way, CONTENT)
-        self.send_response(404 if way == "missing" else 200)
+        }.get(kind, CONTENT)
+        self.send_response(404 if kind == "missing" else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if way == "silent":
+        if kind == "silent":
             self.released.wait(10)
-        elif way == "cut":
+        elif kind == "cut":
             self.wfile.write(body[:100_000])
-        elif way != "missing":
+        elif kind != "missing":
             self.wfile.write(body)
 
     def log_message(self, *arguments: object) -> None:
@@ -69,7 +69,7 @@ def test_a_file_lands_under_its_name_alone_in_a_folder_that_is_made_for_it(mirro
 
 
 @pytest.mark.parametrize(
-    ("way", "reason"),
+    ("kind", "reason"),
     [
         ("missing", "404"),
         ("short", "it sent 511,993 bytes, expected 512,000"),
@@ -80,9 +80,9 @@ def test_a_file_lands_under_its_name_alone_in_a_folder_that_is_made_for_it(mirro
         ("silent", "timed out"),
     ],
 )
-def test_a_mirror_that_fails_leaves_nothing_and_says_why(mirror, tmp_path, monkeypatch, way, reason):
+def test_a_mirror_that_fails_leaves_no_file_and_the_reason_is_reported(mirror, tmp_path, monkeypatch, kind, reason):
     monkeypatch.setattr("tinygen.data.download.TIMEOUT", 0.3)
-    address = f"{mirror}/{way}/file.gz"
+    address = f"{mirror}/{kind}/file.gz"
     failures = fetch([address], tmp_path / "file.gz", len(CONTENT), SHA256)
     assert len(failures) == 1
     assert failures[0].startswith(f"{address}: ")

@@ -1,4 +1,4 @@
-"""Every epoch sees every image once, in an order that the seed fixes."""
+"""Every epoch has every image once, in an order that the seed determines."""
 
 import numpy as np
 import pytest

@@ -98,7 +98,7 @@ def test_svhn_refuses_trailing_bytes(encode, svhn, extra):
         parse_svhn(encode.matlab(**svhn) + extra, COLOUR)
 
 
-def test_svhn_notices_any_changed_byte_of_a_packed_variable(encode, svhn):
+def test_svhn_detects_any_changed_byte_of_a_packed_variable(encode, svhn):
     content = encode.matlab(**svhn)
     for position in range(136, len(content), len(content) // 40):
         changed = bytearray(content)

@@ -50,7 +50,7 @@ def test_strokes_that_share_a_point_stay_joined_when_it_moves():
 
 
 @pytest.mark.parametrize("thickness", [1.0, 2.4, 5.0])
-def test_grey_tells_the_distance_to_the_line(thickness):
+def test_grey_is_a_function_of_the_distance_to_the_line(thickness):
     centres = np.arange(40) + 0.5 - 20
     distance = np.abs(np.hypot(centres[:, None], centres) - 12)
     exact = np.clip(0.5 + thickness / 2 - distance, 0, 1)

@@ -97,7 +97,7 @@ def test_a_plate_and_its_paint_are_far_apart_in_brightness():
 
 
 @pytest.mark.parametrize("present", [False, True])
-def test_neighbours_stand_beside_a_digit_where_there_should_be_any_and_do_not_touch_it(present):
+def test_neighbours_are_beside_a_digit_where_requested_and_do_not_overlap_it(present):
     labels, thickness = np.arange(500) % 10, np.full(500, 4.0)
     pieces = page._numbers(labels, np.full((2, 500), present), thickness, generator())
     middle, left, right = (page.draw(part, thickness, (SIDE, SIDE)) for part in np.split(pieces, 3, axis=-1))
@@ -176,7 +176,7 @@ def test_digits_can_be_read_by_their_outlines_and_are_more_than_stamps(photograp
     assert likeness.max(1).mean() < 0.92
 
 
-def test_neither_colour_nor_light_tells_the_digit(photographs):
+def test_neither_colour_nor_illumination_depends_on_the_digit(photographs):
     """The nearest colour is of the same digit as often as any image: one time in ten."""
     images, labels = photographs
     colours = images[:, :, [0, 0, -1, -1], [0, -1, 0, -1]].reshape(len(images), -1).astype(float)  # of the corners

@@ -99,7 +99,7 @@ def test_a_digit_is_more_than_a_stamp(digits):
     assert np.sqrt(distance.min(1)).mean() > 4
 
 
-def test_class_means_tell_digits_apart_as_poorly_as_they_do_in_mnist(digits):
+def test_class_means_classify_digits_as_poorly_as_in_mnist(digits):
     """The share is 0.79 in MNIST; stamps, noisy or not, would score 1 (the styles alone: 0.97), noise 0.1."""
     images, labels = rows(digits[0]), digits[1]
     train, test = slice(2000), slice(2000, None)
@@ -116,7 +116,7 @@ def test_the_nearest_of_two_thousand_images_is_mostly_of_the_same_digit(digits):
 
 
 def test_every_style_is_drawn():
-    """With the hand's chances left out, as many different drawings appear as there are styles."""
+    """Without random displacements and poses, as many different drawings appear as there are styles."""
 
     class Steady(np.random.Generator):
         def standard_normal(self, size):

@@ -65,7 +65,7 @@ def test_jensen_shannon_by_quadrature_at_its_limits():
 
 
 @pytest.mark.parametrize("theta", [-1.0, -0.1, 0.0, 1e-9, 0.5])
-def test_of_two_lines_all_but_wasserstein_know_only_whether_they_are_the_same(theta):
+def test_between_two_lines_only_the_wasserstein_distance_depends_on_theta(theta):
     apart = theta != 0
     assert div.jensen_shannon_of_lines(theta) == (math.log(2) if apart else 0)
     assert div.squared_hellinger_of_lines(theta) == (2 if apart else 0)

@@ -23,7 +23,7 @@ class Brightness(nn.Module):
         return tg.stack([-mean * self.scale, mean * self.scale, mean * 0 - 100], axis=1)
 
 
-def test_reading_tells_how_sure_the_classifier_is_and_which_digits_there_are():
+def test_prediction_statistics_are_the_confidence_and_the_frequency_of_each_class():
     images = np.stack([np.full((3, 4, 4), value, "float32") for value in (1.0, 1.0, 1.0, -1.0)])
     found = evaluation.prediction_statistics(Brightness(), images)
     assert found["mean_top_probability"] == pytest.approx(1 / (1 + np.exp(-2)), rel=1e-5)
@@ -91,22 +91,22 @@ def test_another_classifier_is_obtained_from_its_file_or_trained_as_long_as_told
 
 def test_images_are_sorted_by_class_and_by_how_sure_their_reader_is():
     images = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1)
-    chances = np.array([[0.9, 0.1, 0], [0.4, 0.6, 0], [0.5, 0.5, 0], [0.8, 0.2, 0], [0.3, 0.7, 0]])
-    rows = evaluation.sort_by_class(images, chances, 2)
+    probabilities = np.array([[0.9, 0.1, 0], [0.4, 0.6, 0], [0.5, 0.5, 0], [0.8, 0.2, 0], [0.3, 0.7, 0]])
+    rows = evaluation.sort_by_class(images, probabilities, 2)
     assert rows.shape == (3, 2, 1, 1, 1)
     assert rows.dtype == np.uint8
     assert rows[..., 0, 0, 0].tolist() == [[0, 2], [1, 4], [255, 255]]
-    assert evaluation.least_recognisable(images, chances, 3).ravel().tolist() == [2, 1, 4]
+    assert evaluation.least_recognisable(images, probabilities, 3).ravel().tolist() == [2, 1, 4]
 
 
-def test_places_without_an_image_are_as_white_as_the_dtype_says():
-    chances = np.eye(2)[[0, 0]]
+def test_missing_images_have_the_white_of_the_dtype():
+    probabilities = np.eye(2)[[0, 0]]
     for images, white in ((np.zeros((2, 1, 1, 1), bool), True), (np.zeros((2, 1, 1, 1), np.uint8), 255)):
-        assert (evaluation.sort_by_class(images, chances, 1)[1] == white).all()
+        assert (evaluation.sort_by_class(images, probabilities, 1)[1] == white).all()
     numbers = np.zeros((2, 1, 1, 1), np.float32)
-    assert (evaluation.sort_by_class(numbers, chances, 1, blank=1.0)[1] == 1).all()
+    assert (evaluation.sort_by_class(numbers, probabilities, 1, blank=1.0)[1] == 1).all()
     with pytest.raises(ValueError, match=r"^sort_by_class: float32 images need a blank"):
-        evaluation.sort_by_class(numbers, chances, 1)
+        evaluation.sort_by_class(numbers, probabilities, 1)
 
 
 def test_judging_a_handful_of_images_is_refused_before_anything_is_computed(monkeypatch):

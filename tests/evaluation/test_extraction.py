@@ -39,7 +39,7 @@ def test_a_batch_is_computed_when_it_is_asked_for_and_the_model_trains_on_betwee
     assert tg.sum(classifier(tg.zeros(1, 3, 32, 32))).requires_grad
 
 
-def test_features_are_computed_where_the_model_lives(classifier, device):
+def test_features_are_computed_on_the_device_of_the_model(classifier, device):
     classifier.to(device)
     (found,) = evaluation.image_features(classifier, IMAGES[:2])
     assert type(found) is np.ndarray

@@ -28,8 +28,8 @@ def by_nuclear_norm(x, y):
     X and Y less their means: no product of covariances is ever formed."""
     a, b = x - x.mean(0), y - y.mean(0)
     a, b = a / math.sqrt(len(a) - 1), b / math.sqrt(len(b) - 1)
-    way = x.mean(0) - y.mean(0)
-    return way @ way + (a * a).sum() + (b * b).sum() - 2 * np.linalg.norm(a @ b.T, "nuc")
+    delta = x.mean(0) - y.mean(0)
+    return delta @ delta + (a * a).sum() + (b * b).sum() - 2 * np.linalg.norm(a @ b.T, "nuc")
 
 
 # Closed forms --------------------------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ def test_features_that_never_move_are_no_obstacle(numbers):
         assert calculate_fid_score(np.ones((9, 3)), np.zeros((9, 3))) == 3
 
 
-def test_the_bias_of_few_samples_is_what_theory_says(numbers):
+def test_the_bias_of_few_samples_is_that_of_theory(numbers):
     """N samples of N(0, s^2 I) against the truth: D s^2 (1/N + (D + 1) / (4 N)) on average, to leading order."""
     D, N, s, repeats = 10, 1000, 1.5, 200
     scores = []
@@ -134,7 +134,7 @@ def test_it_makes_no_difference_how_features_come(numbers):
     x, y = correlated(numbers, 2500, 6), correlated(numbers, 1500, 6, 2.0)
     expected = calculate_fid_score(x, y)
     cuts = [0, 1, 3, 1000, 1024, 1025, 2400, 2500]
-    ways = {
+    inputs = {
         "vectors": iter(x),
         "batches": (x[first : first + 64] for first in range(0, 2500, 64)),
         "batches of all sizes": (x[a:b] for a, b in pairwise(cuts)),
@@ -144,8 +144,8 @@ def test_it_makes_no_difference_how_features_come(numbers):
         "one tensor": tg.tensor(x),
         "transposed": np.asfortranarray(x),
     }
-    for way, given in ways.items():
-        assert calculate_fid_score(given, y) == expected, way
+    for kind, given in inputs.items():
+        assert calculate_fid_score(given, y) == expected, kind
 
 
 def test_moments_in_one_pass_are_those_of_all_features_at_once(numbers):
@@ -246,9 +246,9 @@ def test_gaussians_that_are_none_are_refused():
             frechet_distance(mu, eye, mu, np.array(wrong))
 
 
-def test_an_imaginary_part_that_is_not_a_matter_of_rounding_is_refused():
+def test_an_imaginary_part_larger_than_rounding_errors_is_refused():
     indefinite = np.array([[1.0, 0.9, -0.9], [0.9, 1.0, 0.9], [-0.9, 0.9, 1.0]])  # eigenvalues 1.9, 1.9 and -0.8
-    with pytest.raises(ValueError, match="imaginary part is not a matter of rounding"):
+    with pytest.raises(ValueError, match="imaginary part is larger than rounding errors"):
         frechet_distance(np.zeros(3), indefinite, np.zeros(3), np.eye(3))
 
 
@@ -261,7 +261,7 @@ def test_an_offset_is_added_only_where_the_root_is_not_finite_and_said(monkeypat
 
     monkeypatch.setattr(frechet, "sqrtm", fails_at_first)
     cov_p, cov_q = np.diag([2.0, 6.0]), np.diag([1.0, 3.0])
-    with pytest.warns(UserWarning, match="not finite; taken again with 1e-06 of its mean added") as caught:
+    with pytest.warns(UserWarning, match="not finite; computed again with 1e-06 of its mean added") as caught:
         found = frechet_distance(np.zeros(2), cov_p, np.zeros(2), cov_q)
     assert [warning.filename for warning in caught] == [__file__]
     assert len(calls) == 2
@@ -269,7 +269,7 @@ def test_an_offset_is_added_only_where_the_root_is_not_finite_and_said(monkeypat
     assert found == pytest.approx((math.sqrt(2) - 1) ** 2 + (math.sqrt(6) - math.sqrt(3)) ** 2, rel=1e-4)
 
     monkeypatch.setattr(frechet, "sqrtm", lambda product: np.full_like(product, np.inf))
-    with pytest.warns(UserWarning, match="taken again"), pytest.raises(ValueError, match="no finite root"):
+    with pytest.warns(UserWarning, match="computed again"), pytest.raises(ValueError, match="no finite root"):
         frechet_distance(np.zeros(2), cov_p, np.zeros(2), cov_q)
 
 

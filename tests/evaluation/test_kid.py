@@ -1,4 +1,4 @@
-"""The kernel distance against its definition, one pair at a time, and its two promises: no bias, an honest error."""
+"""The kernel distance against its definition, one pair at a time, without bias, with the right standard error."""
 
 import math
 

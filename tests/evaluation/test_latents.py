@@ -1,4 +1,4 @@
-"""Latents of a linear generator: what each changes, and what lies between two, can be said by hand."""
+"""Latents of a linear generator, whose traversals and interpolations have closed forms."""
 
 import numpy as np
 import pytest
@@ -21,21 +21,21 @@ def weight(generator):
 
 def test_a_traversal_moves_one_latent_at_a_time(generator):
     z, steps = np.array([1, -1, 0.5, 2], "float32"), [-1.0, 0.0, 2.0]
-    ways = evaluation.traversals(generator, z, steps)
-    assert ways.shape == (4, 3, 1, 2, 3)
+    images = evaluation.traversals(generator, z, steps)
+    assert images.shape == (4, 3, 1, 2, 3)
     for i in range(4):
         for s, step in enumerate(steps):
             expected = weight(generator) @ (z + step * np.eye(4)[i])
-            np.testing.assert_allclose(ways[i, s].ravel(), expected, rtol=1e-4, atol=1e-6)
+            np.testing.assert_allclose(images[i, s].ravel(), expected, rtol=1e-4, atol=1e-6)
     assert generator.training
 
 
 def test_effects_are_the_root_mean_square_of_what_changes(generator):
     z = tg.randn(4)
-    ways = evaluation.traversals(generator, z, [-2.0, 2.0])
+    images = evaluation.traversals(generator, z, [-2.0, 2.0])
     original = (weight(generator) @ z.numpy()).reshape(1, 2, 3)
     expected = 2 * np.sqrt(np.square(weight(generator)).mean(axis=0))  # that of each column of W
-    np.testing.assert_allclose(evaluation.effects(ways, original), expected, rtol=1e-5)
+    np.testing.assert_allclose(evaluation.effects(images, original), expected, rtol=1e-5)
 
 
 def test_a_traversal_of_many_latents_at_once_is_refused(generator):
@@ -46,19 +46,19 @@ def test_a_traversal_of_many_latents_at_once_is_refused(generator):
 def test_interpolations_begin_at_the_first_and_end_at_the_second(generator):
     z0, z1 = tg.randn(2, 4), tg.randn(2, 4)
     for interpolate in (evaluation.interpolate_latents, evaluation.interpolate_images):
-        way = interpolate(generator, z0, z1, steps=5)
-        assert way.shape == (2, 5, 1, 2, 3)
-        np.testing.assert_allclose(way[:, 0], evaluation.generate(generator, z0), rtol=1e-5)
-        np.testing.assert_allclose(way[:, -1], evaluation.generate(generator, z1), rtol=1e-5)
+        images = interpolate(generator, z0, z1, steps=5)
+        assert images.shape == (2, 5, 1, 2, 3)
+        np.testing.assert_allclose(images[:, 0], evaluation.generate(generator, z0), rtol=1e-5)
+        np.testing.assert_allclose(images[:, -1], evaluation.generate(generator, z1), rtol=1e-5)
 
 
 def test_the_two_ways_agree_for_a_linear_generator_and_part_for_another(generator):
     z0, z1 = tg.randn(3, 4), tg.randn(3, 4)
-    ways = [f(generator, z0, z1) for f in (evaluation.interpolate_latents, evaluation.interpolate_images)]
-    np.testing.assert_allclose(*ways, rtol=1e-4, atol=1e-6)
+    images = [f(generator, z0, z1) for f in (evaluation.interpolate_latents, evaluation.interpolate_images)]
+    np.testing.assert_allclose(*images, rtol=1e-4, atol=1e-6)
     bent = nn.Sequential(generator, nn.ELU())
-    ways = [f(bent, z0, z1) for f in (evaluation.interpolate_latents, evaluation.interpolate_images)]
-    assert np.abs(ways[0] - ways[1])[:, 1:-1].max() > 0.01
+    images = [f(bent, z0, z1) for f in (evaluation.interpolate_latents, evaluation.interpolate_images)]
+    assert np.abs(images[0] - images[1])[:, 1:-1].max() > 0.01
 
 
 def test_a_spherical_way_is_the_arc_in_even_steps():
@@ -95,10 +95,10 @@ def test_where_no_arc_is_the_shortest_there_is_no_way(z1, problem):
 
 def test_spherical_interpolations_are_the_generators_images_on_the_arc(generator):
     z0, z1 = tg.randn(2, 4), tg.randn(2, 4)
-    way = evaluation.interpolate_latents(generator, z0, z1, steps=3, spherical=True)
+    images = evaluation.interpolate_latents(generator, z0, z1, steps=3, spherical=True)
     middle = evaluation.slerp(z0.numpy(), z1.numpy(), 0.5) @ weight(generator).T
-    np.testing.assert_allclose(way[:, 1].reshape(2, 6), middle, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(way[:, 0], evaluation.generate(generator, z0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(images[:, 1].reshape(2, 6), middle, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(images[:, 0], evaluation.generate(generator, z0), rtol=1e-4, atol=1e-6)
 
 
 def test_a_unit_is_active_where_its_mean_varies_over_images():

@@ -112,7 +112,7 @@ def gaussian_log_likelihood(model, images):
 # Importance sampling -------------------------------------------------------------------------------------------------
 
 
-def test_importance_sampling_meets_the_integral_within_its_standard_error(toy, coins, numbers):
+def test_importance_sampling_equals_the_integral_within_its_standard_error(toy, coins, numbers):
     K, repeats = 100, 60
     runs = [
         evaluation.log_likelihood(toy, coins, posterior_draws(toy, coins, K, numbers)).numpy() for _ in range(repeats)
@@ -153,12 +153,12 @@ def test_each_image_has_its_own_draws_also_across_the_pieces_that_are_decoded_at
     one_by_one = [evaluation.log_likelihood(toy, coins[i : i + 1], z[i : i + 1]).item() for i in range(8)]
     np.testing.assert_allclose(whole, one_by_one, rtol=1e-12)
     for pieces in (1, 3, 5, 10, 56):
-        monkeypatch.setattr(likelihood, "DECODED_AT_ONCE", pieces)
+        monkeypatch.setattr(likelihood, "LATENTS_PER_BATCH", pieces)
         np.testing.assert_allclose(evaluation.log_likelihood(toy, coins, z).numpy(), whole, rtol=1e-12)
 
 
 class Widening(VAE):
-    """A decoder that makes 4,000 numbers on its way to each image: ten thousand latents would need 160 MB at once."""
+    """A decoder that computes 4,000 numbers for each image: ten thousand latents would need 160 MB at once."""
 
     image_shape = (1, 1, 4)
     latent_size = 2
@@ -177,7 +177,7 @@ def test_importance_sampling_of_many_draws_takes_bounded_memory(numbers):
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 4 * likelihood.DECODED_AT_ONCE * 4_000 * 4
+    assert peak < 4 * likelihood.LATENTS_PER_BATCH * 4_000 * 4
 
 
 def test_images_may_be_flat_or_not_arrays_or_tensors_of_any_type(toy, coins, numbers):
@@ -364,7 +364,7 @@ def test_weights_far_below_what_float32_holds_have_a_right_mean(numbers):
     np.testing.assert_allclose(found, naive_log_likelihood(model, images, z), rtol=2e-6)
 
 
-def test_weights_say_which_draws_they_wait_for(toy, coins):
+def test_log_weights_errors_state_the_expected_shape(toy, coins):
     origin = tg.zeros(8, toy.latent_size, dtype="float64")
     with pytest.raises(ValueError, match=rf"^log_weights: z must have shape \(8, K, {toy.latent_size}\), got"):
         evaluation.log_weights(toy, coins, np.zeros((8, 3, toy.latent_size + 1)), origin, origin)

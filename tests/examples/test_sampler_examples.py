@@ -80,6 +80,21 @@ def test_toy_gan_evaluates_every_game_and_resumes_exactly(example):
         assert (parts / name).read_bytes() == (whole / name).read_bytes(), name
 
 
+def test_toy_gan_trains_equally_with_longer_estimates_after_each_epoch(example):
+    options = ("--epochs", 2, "--game", "non_saturating", "wasserstein_lipschitz")
+    short, long = (example("toy_gan", out, *options, *more) for out, more in (("short", ()), ("long", ("--thorough",))))
+    rows, more_rows = ((folder / "metrics.csv").read_text().splitlines() for folder in (short, long))
+    names, more_names = (lines[0].split(",") for lines in (rows, more_rows))
+    added = {name for name in more_names if name.endswith("_thorough")}
+    assert set(more_names) == set(names) | added
+    assert len(added) == 2 * 3
+    for row, more_row in zip(rows[1:], more_rows[1:], strict=True):
+        values, more_values = (
+            dict(zip(each, line.split(","), strict=True)) for each, line in ((names, row), (more_names, more_row))
+        )
+        assert {name: more_values[name] for name in names} == values
+
+
 @pytest.mark.parametrize("data", ["grid", "moons", "spiral"])
 def test_toy_gan_trains_the_given_games_on_any_data(example, data):
     options = ("--data", data, "--game", "non_saturating", "--n-critic", 2, "--soft", 0.1, "--flipped", 0.05)

@@ -79,6 +79,8 @@ def test_why_importance_sampling_compares_the_proposals_with_the_exact_value(exa
         assert results[name] < results["quadrature_2"] + 1  # bounds and logarithms of means lie below, on average
     assert 0 <= results["encoder_2_within_two_standard_errors"] <= 1
     assert (out / "why_importance_sampling.png").exists()
+    curves = json.loads((out / "estimates.json").read_text())["estimate"]
+    assert curves["20"]["prior"][-1] == pytest.approx(results["prior_20"])
 
 
 @pytest.mark.parametrize("pixels", ["binary", "mean"])

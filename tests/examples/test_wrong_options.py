@@ -1,6 +1,6 @@
 """Commands that cannot succeed are refused: one sentence, exit status 2, and an earlier run unchanged.
 
-Invalid values are refused by the parser. Errors that depend on the data occur in the rehearsal.
+Invalid values are refused by the parser. Errors that depend on the data occur in the trial run.
 """
 
 import json

@@ -28,7 +28,7 @@ host_waits: Counter[str] = Counter()  # how often the host waited for the device
 def unwrap(value: Any, sources: list[ndarray]) -> Any:
     """``value`` with its device arrays laid bare, however deep they lie in tuples, lists and dicts.
 
-    The arrays met on the way are added to ``sources``. A NumPy array, a 0-d one too, is refused, as CuPy refuses it.
+    The arrays found are added to ``sources``. A NumPy array, a 0-d one too, is refused, as CuPy refuses it.
     """
     if isinstance(value, ndarray):
         sources.append(value)
@@ -141,7 +141,7 @@ class Device:
 
 
 class Flags:
-    """What CuPy tells of an array's memory; nothing of it can be set, and there is no ``writeable``."""
+    """CuPy's flags of an array's memory: none can be set, and there is no ``writeable``."""
 
     def __init__(self, flags: Any) -> None:
         self.c_contiguous, self.f_contiguous, self.owndata = flags.c_contiguous, flags.f_contiguous, flags.owndata

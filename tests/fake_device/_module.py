@@ -91,7 +91,7 @@ def array(obj: Any, dtype: Any = None, copy: bool = True, order: str = "K", **kw
 
 
 def asnumpy(a: Any, stream: None = None, order: str = "C", out: None = None, *, blocking: bool = True) -> np.ndarray:
-    """The explicit way back to the host."""
+    """The explicit copy to the host."""
     return a.get(order=order) if isinstance(a, ndarray) else np.asarray(a, order=order)  # type: ignore[call-overload]
 
 

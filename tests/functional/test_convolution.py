@@ -130,7 +130,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("x_shape", "w_shape", "options", "message"), REFUSED)
-def test_conv2d_says_what_does_not_fit(x_shape, w_shape, options, message):
+def test_conv2d_errors_name_what_does_not_fit(x_shape, w_shape, options, message):
     with pytest.raises(ValueError, match=f"conv2d: {message}"):
         F.conv2d(tg.zeros(x_shape), tg.zeros(w_shape), **options)
 
@@ -149,6 +149,6 @@ def test_conv2d_refuses_a_bias_of_another_length():
         ({"padding": "same"}, "padding must be a whole number"),
     ],
 )
-def test_conv_transpose2d_says_what_does_not_fit(options, message):
+def test_conv_transpose2d_errors_name_what_does_not_fit(options, message):
     with pytest.raises(ValueError, match=f"conv_transpose2d: {message}"):
         F.conv_transpose2d(tg.zeros(1, 3, 4, 4), tg.zeros(3, 2, 3, 3), **options)

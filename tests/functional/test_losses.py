@@ -129,7 +129,7 @@ def test_float32_losses_are_float32_also_with_labels_of_any_integer_type():
         (np.ones((2, 3)), {}, "probabilities must have the shape of x"),
     ],
 )
-def test_cross_entropy_says_what_does_not_fit(labels, options, message):
+def test_cross_entropy_errors_name_what_does_not_fit(labels, options, message):
     with pytest.raises(ValueError, match=f"cross_entropy: {message}"):
         F.cross_entropy(tg.zeros(2, 4), labels, **options)
 
@@ -161,7 +161,7 @@ def test_binary_cross_entropy_takes_weights_that_broadcast_to_x_and_no_others(na
             F.binary_cross_entropy_with_logits(x, x, **{name: tg.ones(shape)})
 
 
-def test_cross_entropy_says_how_to_write_labels():
+def test_cross_entropy_errors_state_how_to_write_labels():
     with pytest.raises(TypeError, match=r"labels must be whole numbers, .* write tg.tensor\(labels, dtype='int64'\)"):
         F.cross_entropy(tg.zeros(3, 4), tg.tensor([0, 1, 2]))
     labels = tg.tensor([0, 1, 2], dtype="int64")

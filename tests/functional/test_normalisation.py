@@ -82,9 +82,9 @@ def test_a_constant_channel_stays_finite_in_value_and_gradient():
     assert np.isfinite(x.grad.numpy()).all()
 
 
-def test_a_batch_of_one_value_a_channel_is_refused_in_training_and_taken_in_evaluation():
+def test_a_batch_of_one_value_per_channel_is_refused_in_training_and_taken_in_evaluation():
     x, running = tg.zeros(1, 3), (tg.zeros(3), tg.ones(3))
-    with pytest.raises(ValueError, match="batch_norm: training needs more than one value a channel"):
+    with pytest.raises(ValueError, match="batch_norm: training needs more than one value per channel"):
         F.batch_norm(x, *running, training=True)
     assert F.batch_norm(x, *running).shape == (1, 3)
 

@@ -75,7 +75,7 @@ def test_padding_never_wins_over_negative_pixels():
     assert F.max_pool2d(x, 3, 1, 1).numpy().max() < 0
 
 
-def test_a_dilated_window_that_meets_only_padding_is_minus_infinity_and_has_no_gradient():
+def test_a_dilated_window_of_padding_only_is_minus_infinity_and_has_no_gradient():
     x = tg.tensor(np.ones((1, 1, 1, 2)), requires_grad=True)
     y = F.max_pool2d(x, kernel_size=2, stride=1, padding=1, dilation=2)
     assert y.shape == (1, 1, 1, 2)
@@ -121,7 +121,7 @@ def test_the_stride_is_the_window_unless_given_and_one_image_is_a_batch_of_one(f
         ((4, 4), {"kernel_size": 2}, "expects images"),
     ],
 )
-def test_pooling_says_what_does_not_fit(function, shape, options, message):
+def test_pooling_errors_name_what_does_not_fit(function, shape, options, message):
     with pytest.raises(ValueError, match=f"{function.__name__}: {message}"):
         function(tg.zeros(shape), **options)
 

@@ -1,4 +1,4 @@
-"""Upsampling against interpolation pixel by pixel and small results known by hand, and what it refuses."""
+"""Upsampling against interpolation pixel by pixel and small results computed by hand, and its errors."""
 
 import numpy as np
 import pytest
@@ -93,7 +93,7 @@ def test_a_number_is_a_pair_of_it_and_one_image_a_batch_of_one(function):
         ({"scale_factor": 0.1}, "3 pixels cannot become 0"),
     ],
 )
-def test_upsampling_says_what_does_not_fit(function, options, message):
+def test_upsampling_errors_name_what_does_not_fit(function, options, message):
     with pytest.raises(ValueError, match=f"{function.__name__}: .*{message}"):
         function(tg.zeros(1, 1, 3, 4), **options)
 

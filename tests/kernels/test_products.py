@@ -35,7 +35,7 @@ def test_operands_may_be_transposed_views_and_views_without_strides(worth_sharin
     np.testing.assert_allclose(products.matmul(x, y), x @ y, rtol=1e-12, atol=1e-12)
 
 
-def test_the_result_has_the_type_that_the_operands_meet_in():
+def test_the_result_has_the_common_type_of_the_operands():
     x, y = np.ones((2, 3), "float32"), np.ones((3, 2), "float64")
     assert products.matmul(x, y).dtype == "float64"
     assert products.matmul(x, x.T).dtype == "float32"

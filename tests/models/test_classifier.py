@@ -67,9 +67,7 @@ def test_features_depend_on_the_first_30_rows_and_columns():
 
 @pytest.mark.skipif(not HANDED_OUT.exists(), reason="$TINYGEN_DATA holds no svhn_classifier.pt")
 @pytest.mark.filterwarnings("ignore:.*is not the official")
-def test_the_weights_that_the_assignment_hands_out_give_pytorch_s_features_and_read_house_numbers(
-    tmp_path, monkeypatch
-):
+def test_the_weights_of_the_assignment_give_the_features_of_pytorch_and_classify_house_numbers(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     model = SVHNClassifier()
     model.load_state_dict(read_torch(HANDED_OUT))

@@ -17,7 +17,7 @@ def test_without_hidden_layers_it_is_linear():
     assert [type(layer) for layer in model.layers] == [nn.Linear]
 
 
-def test_a_flat_one_says_0_everywhere_and_learns():
+def test_zero_init_last_gives_0_everywhere_and_can_be_trained():
     model, x = MLP(3, zero_init_last=True), tg.randn(7, 3)
     assert (model(x).numpy() == 0).all()
     model(x).sum().backward()

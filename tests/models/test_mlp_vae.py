@@ -104,7 +104,7 @@ def test_the_output_bias_is_where_the_logits_begin(seeded):
     assert abs(dark.decode(z).numpy().mean() + 5) < 0.1
     assert dark.pixel_means(dark.decode(z)).numpy().mean() == pytest.approx(special.expit(-5), rel=0.1)
     assert abs(plain.decode(z).numpy().mean()) < 0.1
-    np.testing.assert_array_equal(dark.encoder[1].weight.numpy(), plain.encoder[1].weight.numpy())  # chance is the same
+    np.testing.assert_array_equal(dark.encoder[1].weight.numpy(), plain.encoder[1].weight.numpy())
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)

@@ -96,13 +96,15 @@ def encoder_gradients(model, x, path_gradient):
 def test_the_path_gradient_is_the_gradient_on_average(coins):
     tg.manual_seed(2)
     model, x = ToyVAE(latent_size=2).astype("float64"), coins.astype("float64")
-    total, path = (np.array([encoder_gradients(model, x, way) for _ in range(4000)]) for way in (False, True))
+    total, path = (
+        np.array([encoder_gradients(model, x, path_gradient) for _ in range(4000)]) for path_gradient in (False, True)
+    )
     error = np.sqrt((total.var(axis=0) + path.var(axis=0)) / 4000)
     assert (abs(total.mean(axis=0) - path.mean(axis=0)) < 4.5 * error).all()
     assert (error > 0).all()
 
 
-def test_the_path_gradient_has_no_noise_where_the_encoder_knows_the_posterior(coins):
+def test_the_path_gradient_has_no_variance_where_q_is_the_posterior(coins):
     model, x = GaussianVAE().astype("float64"), coins.astype("float64")
     slope, origin = model.decoder[0].weight.numpy()[:, 0], model.decoder[0].bias.numpy()
     precision = 1 + slope @ slope / model.VARIANCE

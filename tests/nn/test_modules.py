@@ -130,7 +130,7 @@ def test_modes_reach_every_module_and_come_back_after_an_error():
     assert all(each.training for each in module.train().modules())
 
 
-def test_types_change_and_gradients_are_forgotten():
+def test_types_change_and_gradients_are_cleared():
     module = nn.Linear(2, 1).astype("float64")
     module(tg.ones(1, 2, dtype="float64")).sum().backward()
     assert {parameter.grad.dtype for parameter in module.parameters()} == {np.dtype("float64")}
@@ -138,7 +138,7 @@ def test_types_change_and_gradients_are_forgotten():
     assert [parameter.grad for parameter in module.parameters()] == [None, None]
 
 
-def test_a_kernel_keeps_the_order_in_memory_that_convolution_wants():
+def test_a_kernel_keeps_the_memory_order_of_the_convolution():
     module = nn.Sequential(nn.Conv2d(3, 8, 5, padding=2), nn.ConvTranspose2d(8, 2, 4, stride=2))
     optimizer, average = Adam(module.parameters()), ExponentialMovingAverage(module)
 
@@ -242,7 +242,7 @@ def test_sizes_of_layers_are_any_whole_numbers(two):
     assert nn.ELU(np.float64(1.0))(x).dtype == np.float32
 
 
-def test_no_assignment_removes_a_parameter_from_the_state_without_notice():
+def test_no_assignment_removes_a_parameter_from_the_state_without_an_error():
     """Each would leave weights that are neither trained nor saved."""
     linear, norm = nn.Linear(2, 3), nn.BatchNorm1d(3)
     names = set(linear.state_dict())

@@ -3,7 +3,7 @@
 One table serves all checks: gradients to second order, float32 throughout, the same on a GPU. ``case("F.conv2d",
 function, *inputs)`` adds a row; float64 arrays among the inputs become tensors that ask for gradients, arrays of other
 types tensors that do not, ``Fixed(array)`` one of floats that does not. What has no derivative to check has a reason
-in ``NOT_CHECKED`` instead. Kinks are avoided by chance: random numbers do not tie.
+in ``NOT_CHECKED`` instead. Kinks are avoided, since random numbers do not tie.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ _numbers = np.random.default_rng(0)
 
 
 class Fixed(NamedTuple):
-    """An input of floating-point numbers that asks for no gradient."""
+    """An input of floating-point numbers without ``requires_grad``."""
 
     array: np.ndarray
 
@@ -82,10 +82,10 @@ def probabilities(*shape: int) -> np.ndarray:
     return drawn / drawn.sum(axis=1, keepdims=True)
 
 
-# Arithmetic: shapes that broadcast both ways, numbers on either side -------------------------------------------------
+# Arithmetic: shapes of which both operands are broadcast, numbers on either side ------------------------------------
 
-MEETINGS = [((3,), (3,)), ((2, 1), (1, 3)), ((2, 3), ()), ((3,), (2, 1, 3)), ((0, 2), (2,)), ((), ()), ((1, 1), (4,))]
-for left, right in MEETINGS:
+SHAPES = [((3,), (3,)), ((2, 1), (1, 3)), ((2, 3), ()), ((3,), (2, 1, 3)), ((0, 2), (2,)), ((), ()), ((1, 1), (4,))]
+for left, right in SHAPES:
     case("Tensor.__add__", lambda x, y: x + y, normal(*left), normal(*right))
     case("Tensor.__sub__", lambda x, y: x - y, normal(*left), normal(*right))
     case("Tensor.__mul__", lambda x, y: x * y, normal(*left), normal(*right))

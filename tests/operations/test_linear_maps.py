@@ -55,7 +55,7 @@ def test_in_every_linear_operation(name):
             if isinstance(x, Tensor) and x.requires_grad:
 
                 def value(array, node=node, arrays=arrays, index=index):
-                    return node.operation.value(*arrays[:index], array, *arrays[index + 1 :], **node.options)
+                    return node.operation.forward(*arrays[:index], array, *arrays[index + 1 :], **node.options)
 
                 assert_stays_in_place(value, x.shape)
 

@@ -20,7 +20,7 @@ from tinygen.operations.table import TABLE
 IN_PLACE = {name for name in TABLE if name.startswith("__i")} - {"__invert__"}
 TENSOR = {name: member for name, member in TABLE.items() if name not in IN_PLACE} | {"T": Tensor.T}
 COVERED = {case.covers for case in CASES}
-DRAWN_IN_ITS_TYPE = {"likelihoods.kl_gaussian_gaussian_mc"}  # chance gives other numbers in float32
+DRAWN_IN_ITS_TYPE = {"likelihoods.kl_gaussian_gaussian_mc"}  # other random numbers in float32
 
 
 def results(case: Case, inputs: list[Tensor]) -> list[Tensor]:
@@ -104,7 +104,7 @@ def test_no_callable_has_both_a_case_and_a_reason_and_no_case_is_of_nothing():
     assert named <= public_callables().keys() | {f"Tensor.{name}" for name in TENSOR}
 
 
-def test_every_public_function_says_what_it_does():
+def test_every_public_function_has_a_docstring():
     silent = {name for name, member in public_callables().items() if name in COVERED and not inspect.getdoc(member)}
     assert {name for name in silent if not name.startswith("Tensor.__r")} == set()
 
@@ -134,7 +134,7 @@ def test_products_of_linear_operations_are_their_adjoints(name):
 
 def assert_adjoint(node: Node, index: int, drawn: np.random.Generator) -> None:
     def value(array: np.ndarray) -> np.ndarray:
-        return node.operation.value(*node.arrays[:index], array, *node.arrays[index + 1 :], **node.options)
+        return node.operation.forward(*node.arrays[:index], array, *node.arrays[index + 1 :], **node.options)
 
     x = drawn.standard_normal(node.inputs[index].shape)
     y = drawn.standard_normal(node.shape)

@@ -230,7 +230,7 @@ def test_a_product_with_zeros_has_the_products_of_the_others():
 
 
 @pytest.mark.parametrize("root", [tg.sqrt, lambda x: x**0.5, lambda x: x ** tg.tensor([0.5])])
-def test_the_infinite_slope_of_a_root_at_zero_does_no_harm_where_nobody_asks_for_it(root):
+def test_the_infinite_derivative_of_a_root_at_zero_gives_no_nan_where_the_result_does_not_depend_on_it(root):
     with np.errstate(divide="ignore"):
         levels = derivatives(lambda x: tg.where(x > 0, root(x), 0.0), [0.0, 4.0])
     np.testing.assert_allclose([level[0] for level in levels], [[0, 2], [0, 1 / 4], [0, -1 / 32]])
@@ -242,7 +242,7 @@ def test_the_slope_of_a_power_in_base_and_exponent_is_symmetric_where_the_expone
     np.testing.assert_allclose(in_p, [1 / 2 + np.log(2) ** 2])  # d/dp of the same
 
 
-def test_the_root_has_an_infinite_slope_at_zero_and_says_so():
+def test_the_root_has_an_infinite_derivative_at_zero():
     with np.errstate(divide="ignore"):
         _, (first,) = derivatives(tg.sqrt, [0.0], orders=1)
     assert first == np.inf

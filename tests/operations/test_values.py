@@ -100,7 +100,7 @@ BINARY = {
 @pytest.mark.parametrize(
     ("x", "y"),
     [(X, X[::-1]), (X, X[0, 0]), (X[:, :1], X[0]), (X, 0.5), (0.5, X), (np.array(0.5), X), (X[:0], X[0])],
-    ids=["same", "row", "both ways", "number", "number first", "no axes", "empty"],
+    ids=["same", "row", "both operands", "number", "number first", "no axes", "empty"],
 )
 def test_operators_have_numpys_meaning(name, x, y):
     tensors = [tg.tensor(operand) if isinstance(operand, np.ndarray) else operand for operand in (x, y)]

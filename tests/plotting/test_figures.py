@@ -65,7 +65,7 @@ def test_every_pixel_becomes_a_square_of_the_same_size_in_its_own_colour(tmp_pat
         (np.array([False, True, False]), [0, 255, 0]),
     ],
 )
-def test_the_range_of_values_is_the_one_that_the_dtype_says(tmp_path, images, expected):
+def test_the_range_of_values_is_that_of_the_dtype(tmp_path, images, expected):
     image_grid(images.reshape(3, 1, 1, 1), tmp_path / "g.png", rows=1)
     found = drawn(tmp_path / "g.png")[200, [200, 600, 1000], 0]
     np.testing.assert_array_equal(found, expected)

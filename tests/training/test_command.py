@@ -1,4 +1,4 @@
-"""From a command to its experiment: the rehearsal, and the exit statuses."""
+"""From a command to its experiment: the trial run, and the exit statuses."""
 
 import errno
 import os
@@ -27,7 +27,7 @@ def options(tmp_path, monkeypatch):
     return parsed
 
 
-def test_an_experiment_is_rehearsed_at_a_small_scale_without_output_in_another_folder_before_it_is_run(
+def test_an_experiment_has_a_trial_run_at_a_small_scale_without_output_in_another_folder_before_it_is_run(
     options, tmp_path, capsys
 ):
     calls = []
@@ -47,17 +47,17 @@ def test_an_experiment_is_rehearsed_at_a_small_scale_without_output_in_another_f
     assert (tmp_path / "out" / "metrics.csv").exists()
 
 
-def test_a_rehearsal_takes_no_more_images_than_the_experiment(options):
+def test_a_trial_run_takes_no_more_images_than_the_experiment(options):
     limits = []
     conduct(lambda options, run: limits.append(options.limit), options("--limit", "3"), limit=7)
     assert limits == [3, 3]
 
 
 @pytest.mark.parametrize("error", [ValueError("too few"), FileNotFoundError("too few"), tg.DeviceError("too few")])
-@pytest.mark.parametrize("when", ["in the rehearsal", "before the first file"])
+@pytest.mark.parametrize("when", ["in the trial run", "before the first file"])
 def test_invalid_input_is_refused_with_one_sentence(options, tmp_path, capsys, error, when):
     def experiment(options, run):
-        if when == "in the rehearsal" or run.out == tmp_path / "out":
+        if when == "in the trial run" or run.out == tmp_path / "out":
             raise error
 
     with pytest.raises(SystemExit) as end:
@@ -186,7 +186,7 @@ def test_a_foreign_file_of_a_name_that_the_run_will_write_is_found_at_the_start(
     assert (tmp_path / "out" / "half" / "metrics.csv").exists()
 
 
-def test_an_interrupt_says_what_there_is_to_go_on_from(tmp_path, options, capsys):
+def test_an_interrupt_names_the_checkpoint_to_resume_from(tmp_path, options, capsys):
     def interrupted_in_a_part(options, run):
         run.part("half").save(weights=np.ones(1))
         if options.epochs > 1:

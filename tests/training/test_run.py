@@ -262,7 +262,7 @@ def test_a_run_resumes_though_the_seconds_before_are_lost(tmp_path, text):
     assert Run(tmp_path, resume=True).seconds < 10
 
 
-def test_results_are_flat_and_say_what_they_depend_on(tmp_path, capsys):
+def test_results_are_flat_and_state_what_they_depend_on(tmp_path, capsys):
     train(tmp_path, 1, 4)
     results = json.loads((tmp_path / "results.json").read_text())
     assert (results["elbo"], results["seed"], results["device"], results["epochs"]) == (-1.5, 3, "cpu", 4)
@@ -416,7 +416,7 @@ def test_pictures_on_the_way_are_named_after_the_epoch_that_is_ending(tmp_path):
     assert (tmp_path / "progress").is_dir()
 
 
-def test_splits_are_those_that_the_common_options_ask_for():
+def test_splits_are_those_named_by_the_common_options():
     parser = common_arguments("A test", data="strokes", epochs=1, out="runs/test")
     options = parser.parse_args(["--limit", "20"])
     train, valid, test = load_splits(options)

@@ -28,7 +28,7 @@ def trained(images, run=None, model=None, optimizer=Adam, epochs=3, lr=0.05, **o
 
 
 @pytest.mark.parametrize("path_gradient", [False, True])
-def test_it_equals_a_loop_written_by_hand(images, path_gradient, seeded):
+def test_it_equals_an_explicit_loop(images, path_gradient, seeded):
     model, rows = trained(images, path_gradient=path_gradient)
     tg.manual_seed(0)
     other = ToyVAE(latent_size=2)

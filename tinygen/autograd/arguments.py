@@ -167,7 +167,7 @@ class Arguments:
                     first = x.data
                 elif type(x.data) is not type(first):
                     raise DeviceError(
-                        f"{self.operation}: argument {self.name(index)!r} lives on {device_of(x.data)}, "
+                        f"{self.operation}: argument {self.name(index)!r} is on {device_of(x.data)}, "
                         f"another on {device_of(first)}; move one with .to(device)"
                     )
             elif type(x) not in _NUMBERS and not (x is None and self.name(index) in self.optional):
@@ -199,4 +199,5 @@ def _bound(function: str, signature: inspect.Signature, args: Args, options: Opt
 
 checks.CONVERSIONS |= {frozenset({Tensor}): as_tensor, frozenset({Sequence[Tensor]}): as_tensors}
 checks.UNCHECKED.append(Tensor)
-checked = functools.partial(checks.checked, names_errors=True)
+# For functions of tensors: their own errors are named too, and underflow is left to the operations.
+checked_arguments = functools.partial(checks.checked, prefix_errors=True)

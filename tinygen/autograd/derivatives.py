@@ -9,7 +9,7 @@ If ``x`` requires gradients, the results have a computation graph and can be dif
 
 from collections.abc import Callable
 
-from tinygen.autograd.arguments import checked
+from tinygen.autograd.arguments import checked_arguments
 from tinygen.autograd.engine import grad
 from tinygen.autograd.recording import grad_mode
 from tinygen.autograd.tensor import Tensor
@@ -20,7 +20,7 @@ from tinygen.validation import described
 Function = Callable[[Tensor], Tensor]
 
 
-@checked
+@checked_arguments
 def jacobian(f: Function, x: Tensor) -> Tensor:
     """``J[k, i] = d f(x)_k / d x_i``, of shape ``f(x).shape + x.shape``, for x of any shape; 0 where ``f`` does not
     depend on ``x``. Raises ``TypeError`` if ``f`` does not return a tensor."""
@@ -35,7 +35,7 @@ def jacobian(f: Function, x: Tensor) -> Tensor:
     return reshape(stack(rows), shape) if rows else zeros(shape, dtype=x.dtype, device=x.device)
 
 
-@checked
+@checked_arguments
 def hessian(f: Function, x: Tensor) -> Tensor:
     """``H[i, j] = d^2 f(x) / (d x_i d x_j)`` of a scalar function, of shape ``x.shape + x.shape``, for x of any shape.
 
@@ -47,7 +47,7 @@ def hessian(f: Function, x: Tensor) -> Tensor:
     return jacobian(gradient, x)
 
 
-@checked
+@checked_arguments
 def hvp(f: Function, x: Tensor, v: Tensor) -> Tensor:
     """The Hessian of the scalar function ``f`` times ``v``, without forming the Hessian; ``x``, ``v`` and the result
     have one shape, which may be any shape.

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import overload
 
-from tinygen.autograd.arguments import checked, one_or_more
+from tinygen.autograd.arguments import checked_arguments, one_or_more
 from tinygen.autograd.broadcasting import add
 from tinygen.autograd.operation import GradTarget, Node
 from tinygen.autograd.recording import grad_mode
@@ -47,7 +47,7 @@ def _topological_order(roots: list[GradTarget], wanted: Targets | None) -> tuple
             if isinstance(target, Node):
                 if not target.inputs:
                     raise RuntimeError(
-                        f"{target.operation.public}: its graph was freed by an earlier backward(); "
+                        f"{target.operation.label}: its graph was freed by an earlier backward(); "
                         "compute the result again, or use tg.grad, which keeps the graph"
                     )
                 stack.append((target, True))
@@ -110,7 +110,7 @@ def grad(
 ) -> tuple[Tensor | None, ...]: ...
 
 
-@checked
+@checked_arguments
 def grad(
     outputs: Tensors,
     inputs: Tensors,
@@ -119,7 +119,7 @@ def grad(
     create_graph: bool = False,
     allow_unused: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """The gradients of ``outputs`` with respect to each of ``inputs``, ``sum_k v_k . d outputs_k / d input``.
+    """The gradients of ``outputs`` with respect to each of ``inputs``, ``sum_k v_k * d outputs_k / d input``.
 
     ``outputs`` and ``inputs`` may have any shapes; each gradient has the shape of its input. ``grad_outputs``: the
     vectors v_k, of the shapes of the outputs (default: 1, for outputs of one element). ``create_graph``: record the

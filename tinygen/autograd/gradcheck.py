@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygen.autograd.arguments import checked
+from tinygen.autograd.arguments import checked_arguments
 from tinygen.autograd.engine import grad
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import fixed_seed, generator, to_device
@@ -35,7 +35,7 @@ class GradcheckError(AssertionError):
     """A gradient differs from finite differences, or these are not defined at the input."""
 
 
-@checked
+@checked_arguments
 def gradcheck(
     function: Callable[..., Any],
     inputs: Tensor | Sequence[Any],
@@ -47,9 +47,10 @@ def gradcheck(
     """True if the gradients of ``function(*inputs)`` agree with central differences of step ``eps``, to
     ``|analytic - numeric| <= atol + rtol |numeric|``.
 
-    ``function`` returns a tensor or a sequence of tensors, of any shape. Those of ``inputs`` that require gradients are
-    checked and must be float64. They are passed on without a copy, so ``function`` may also use them as parameters of
-    a module. Each call starts from the same state of the library's generator, which is restored at the end.
+    ``function`` takes the ``inputs``, tensors of any shape, and returns a tensor or a sequence of tensors, of any
+    shape. Those inputs that require gradients are checked and must be float64. They are passed on without a copy, so
+    ``function`` may also use them as parameters of a module. Each call starts from the same state of the library's
+    generator, which is restored at the end.
 
     Raises ``GradcheckError``, with the input, the element, the analytic and the numeric value, if they differ, or if
     the function is not differentiable there (a tie of a maximum, 0 for a ReLU); ``TypeError`` for dtypes other than
@@ -60,7 +61,7 @@ def gradcheck(
     return _Check("gradcheck", lambda: function(*inputs), named, "output", eps, atol, rtol).run()
 
 
-@checked
+@checked_arguments
 def gradgradcheck(
     function: Callable[..., Any],
     inputs: Tensor | Sequence[Any],
@@ -69,8 +70,8 @@ def gradgradcheck(
     atol: float = 1e-5,
     rtol: float = 1e-3,
 ) -> bool:
-    """``gradcheck`` to second order: of ``function``, then of its vector-Jacobian product as a function of the inputs
-    and of the vectors. Arguments, shapes and errors are those of ``gradcheck``."""
+    """``gradcheck`` to second order: of ``function``, then of its vector-Jacobian product as a function of the
+    ``inputs``, of any shape, and of the vectors. Arguments and errors are those of ``gradcheck``."""
     inputs = _listed("gradgradcheck", inputs)
     named = {f"input {i}": x for i, x in enumerate(inputs)}
     first = _Check("gradgradcheck", lambda: function(*inputs), named, "output", eps, atol, rtol)
@@ -136,14 +137,14 @@ class _Check:
         for place, (name, directions) in enumerate(steps.items()):
             found = np.array([row[place] for row in rows]) / scales[:, None]  # (cotangents, elements)
             for u in directions:
-                numeric, analytic = self._slopes(name, u, cotangents), _along(found, u)
+                numeric, analytic = self._numeric(name, u, cotangents), _along(found, u)
                 wrong = ~self._agree(analytic, numeric)
                 if wrong.any():
                     k = int(wrong.argmax())
                     self._fail(outputs, name, u, cotangents[k], found[k])
         return True
 
-    def _slopes(self, name: str, u: Floats, cotangents: Floats) -> Floats:
+    def _numeric(self, name: str, u: Floats, cotangents: Floats) -> Floats:
         """v J u by central differences, for each of the cotangents v."""
         right, left = self._value_at(name, u * self.eps), self._value_at(name, u * -self.eps)
         return cotangents @ (right - left) / (2 * self.eps)
@@ -189,7 +190,7 @@ class _Check:
 
     def _fail(self, outputs: list[Tensor], name: str, u: Floats, v: Floats, row: Floats) -> None:
         u = self._bisect(name, u, v, row)
-        analytic, numeric = float(_along(row, u)), float(self._slopes(name, u, v))
+        analytic, numeric = float(_along(row, u)), float(self._numeric(name, u, v))
         shapes = {f"{self.result} {k}": y.shape for k, y in enumerate(outputs)}
         message = (
             f"{self.caller}: {_place(u, {name: self.named[name].shape})}: analytic {analytic:.8g}, numeric "
@@ -198,8 +199,8 @@ class _Check:
         here, near = self._one_sided(name, u, v, self.eps), self._one_sided(name, u, v, self.eps / 10)
         if self._is_nonsmooth(here, near):
             raise GradcheckError(
-                f"{message}; the function has a kink, a tie or a jump within {self.eps:g} (slope {here[0]:.8g} on the "
-                f"left, {here[1]:.8g} on the right): move the input away from it"
+                f"{message}; the function has a kink, a tie or a jump within {self.eps:g} (derivative "
+                f"{here[0]:.8g} from the left, {here[1]:.8g} from the right): move the input away from it"
             )
         raise GradcheckError(message)
 
@@ -210,7 +211,7 @@ class _Check:
             places = np.flatnonzero(u)
             first = u.copy()
             first[places[len(places) // 2 :]] = 0
-            gaps = [np.abs(self._slopes(name, half, v) - _along(row, half)) for half in (first, u - first)]
+            gaps = [np.abs(self._numeric(name, half, v) - _along(row, half)) for half in (first, u - first)]
             u = (first, u - first)[int(np.nan_to_num(gaps, nan=np.inf).argmax())]
         return np.sign(np.abs(u))
 
@@ -225,10 +226,10 @@ class _Check:
         For a smooth function the central quotients agree, and the gap between left and right, h f'', is proportional
         to the step.
         """
-        slope, closer = sum(here) / 2, sum(near) / 2
+        central, closer = sum(here) / 2, sum(near) / 2
         gap, closer_gap = abs(here[1] - here[0]), abs(near[1] - near[0])
-        tolerance = self.atol + self.rtol * min(abs(slope), abs(closer))
-        return abs(slope - closer) > tolerance or (gap > tolerance and not 0.03 < closer_gap / gap < 0.3)
+        tolerance = self.atol + self.rtol * min(abs(central), abs(closer))
+        return abs(central - closer) > tolerance or (gap > tolerance and not 0.03 < closer_gap / gap < 0.3)
 
 
 def _requires_grad(x: Any) -> bool:

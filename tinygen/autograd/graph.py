@@ -6,7 +6,7 @@ text in the DOT language: ``dot -Tsvg graph.dot -o graph.svg``.
 
 from typing import Any
 
-from tinygen.autograd.arguments import checked
+from tinygen.autograd.arguments import checked_arguments
 from tinygen.autograd.operation import GradTarget, Node
 from tinygen.autograd.tensor import Tensor
 from tinygen.validation import described
@@ -18,13 +18,13 @@ _STYLES = {
 }
 
 
-@checked
+@checked_arguments
 def graph_dot(tensor: Tensor, names: dict[str, Tensor] | None = None) -> str:
     """The computation graph of ``tensor`` (any shape) in the DOT language: operations are ellipses, leaves are boxes
     (dashed: no gradient required), each with its shape; ``tensor`` itself comes last.
 
-    ``names`` (name -> tensor) labels tensors, leaves or not. The same graph gives the same text. Raises ``TypeError``
-    if ``names`` is not such a dict.
+    ``names``, name -> tensor of any shape, labels tensors, leaves or not. The same graph gives the same text. Raises
+    ``TypeError`` if ``names`` is not such a dict.
     """
     if not isinstance(names, dict | None) or not all(isinstance(x, Tensor) for x in (names or {}).values()):
         raise TypeError(f"graph_dot: names must be a dict of name -> tensor, got {described(names)}")

@@ -66,7 +66,7 @@ class Node:
         gradient = vjp(g, *((index,) if operation.variadic else ()), *output, *self.inputs, **options)
         if gradient.data.shape != x.data.shape:
             name = operation.arguments.name(index)
-            raise ValueError(f"{operation.public}: the gradient of {name} has shape {gradient.shape}, {name} {x.shape}")
+            raise ValueError(f"{operation.label}: the gradient of {name} has shape {gradient.shape}, {name} {x.shape}")
         return gradient if gradient.data.dtype == x.data.dtype else gradient.astype(x.dtype)
 
     def check_unchanged(self) -> None:
@@ -75,7 +75,7 @@ class Node:
             if isinstance(x, Tensor) and x.data is not array:
                 name = self.operation.arguments.name(index)
                 raise RuntimeError(
-                    f"{self.operation.public}: the data of argument {name!r} was replaced after "
+                    f"{self.operation.label}: the data of argument {name!r} was replaced after "
                     "the operation had used it, so its gradient would be wrong; compute the result again"
                 )
 
@@ -86,9 +86,10 @@ class Node:
 
 @dataclass(eq=False)
 class Operation:
-    """A differentiable operation: ``value`` on arrays, ``vjps`` on tensors, and the options of ``operation``."""
+    """A differentiable operation: ``forward`` on arrays, ``vjps`` on tensors, and the options of ``operation``; errors
+    call it by its ``label``, its name without leading underscores."""
 
-    value: Callable[..., Array]
+    forward: Callable[..., Array]
     vjps: tuple[Callable[..., Tensor] | None, ...]
     keeps_output: bool = False
     linear: bool = False
@@ -97,8 +98,8 @@ class Operation:
     shared: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
-        self.arguments = Arguments(self.value, len(self.vjps), self.variadic, self.prepare)
-        self.name, self.public = self.value.__name__, self.arguments.operation
+        self.arguments = Arguments(self.forward, len(self.vjps), self.variadic, self.prepare)
+        self.name, self.label = self.forward.__name__, self.arguments.operation
         for index, vjp in enumerate(self.vjps):
             if isinstance(vjp, FunctionType) and vjp.__name__ == "<lambda>":  # tracebacks print the code's name
                 vjp.__code__ = vjp.__code__.replace(co_name=f"vjp_of_{self.name}_in_{self.arguments.name(index)}")
@@ -106,7 +107,7 @@ class Operation:
     def __call__(self, args: Args, options: Options) -> Tensor:
         inputs, options = self.arguments.bind(args, options)
         arrays = tuple([x.data if isinstance(x, Tensor) else x for x in inputs])
-        output = Tensor(self.arguments.computed(self.value, arrays, options))
+        output = Tensor(self.arguments.computed(self.forward, arrays, options))
         if output.data.base is not None:
             make_view_read_only(output.data)
         if is_recording() and output.data.dtype.kind == "f":  # only floating-point tensors have gradients
@@ -126,7 +127,7 @@ def operation(*vjps: Callable[..., Tensor] | None, **further: Any) -> Decorator:
 
     Further options (default: False or None):
 
-    * ``keeps_output``: the VJPs take the operation's own value after ``g``;
+    * ``keeps_output``: the VJPs take the output, the operation's own value, after ``g``;
     * ``linear``: the operation is linear in each input (apart from a bias), so its VJPs are adjoints;
     * ``variadic``: the operation takes any number of inputs, and its one VJP their index after ``g``;
     * ``prepare(name, inputs) -> inputs``: applied to the inputs first, for instance to broadcast them;
@@ -137,13 +138,13 @@ def operation(*vjps: Callable[..., Tensor] | None, **further: Any) -> Decorator:
     Raises ``ValueError`` if an operation of the same name exists.
     """
 
-    def decorate(value: Callable[Parameters, Array]) -> Callable[Parameters, Tensor]:
-        name = value.__name__
+    def decorate(forward: Callable[Parameters, Array]) -> Callable[Parameters, Tensor]:
+        name = forward.__name__
         if name in REGISTRY:
-            raise ValueError(f"operation: there is an operation {name!r} already, in {REGISTRY[name].value.__module__}")
-        made = REGISTRY[name] = Operation(value, vjps, **further)
+            raise ValueError(f"operation: {name!r} exists already, in {REGISTRY[name].forward.__module__}")
+        made = REGISTRY[name] = Operation(forward, vjps, **further)
 
-        @functools.wraps(value)
+        @functools.wraps(forward)
         def function(*args: Parameters.args, **options: Parameters.kwargs) -> Tensor:
             return made(args, options)
 

@@ -28,8 +28,8 @@ else:  # operations/table.py, which is written on tensors, sets them on this cla
 class Tensor(Operators):
     """An array of any shape, its gradient and the operation that computed it; created by ``tg.tensor`` or an operation.
 
-    Attributes: ``data``, the array, of NumPy or CuPy; ``grad``, the gradient that ``backward`` stored (a Tensor, or
-    None); ``requires_grad``; ``node``, the operation and its inputs (None for a leaf). ``Tensor(array)`` and
+    Attributes: ``data``, the array, any shape, of NumPy or CuPy; ``grad``, the gradient that ``backward`` stored (a
+    Tensor, or None); ``requires_grad``; ``node``, the operation and its inputs (None for a leaf). ``Tensor(array)`` and
     ``x.data = array`` do not copy the array, which is read-only once it is part of a graph; ``tg.tensor`` does.
     """
 

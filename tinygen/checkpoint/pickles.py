@@ -118,7 +118,9 @@ def read_pickle(
     """
     with refuse_broken("its pickle"):
         budget = _Budget(MAX_STEPS)
-        return _Unpickler(_rewrite(stream, budget), {**_CONTAINERS, **rebuild}, persistent, budget).load()
+        unpickler = _Unpickler(BytesIO(_rewrite(stream, budget)))
+        unpickler.rebuild, unpickler.persistent, unpickler.budget = {**_CONTAINERS, **rebuild}, persistent, budget
+        return unpickler.load()
 
 
 @contextmanager
@@ -161,15 +163,9 @@ def _rewrite(stream: BytesIO, budget: _Budget) -> bytes:
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(
-        self,
-        program: bytes,
-        rebuild: Mapping[str, Callable[..., Any]],
-        persistent: Callable[[Any], Any] | None,
-        budget: _Budget,
-    ) -> None:
-        super().__init__(BytesIO(program))
-        self.rebuild, self.persistent, self.budget = rebuild, persistent, budget
+    rebuild: Mapping[str, Callable[..., Any]]
+    persistent: Callable[[Any], Any] | None
+    budget: _Budget
 
     def find_class(self, module: str, name: str) -> Global:
         name = f"{module}.{name}"

@@ -22,7 +22,7 @@ from functools import partial
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -133,25 +133,22 @@ def _resolve(described: dict[str, _Storage], identifier: Any) -> Any:
             storage = described.setdefault(key, _Storage(key, _STORAGES[kind], size))
             if (storage.dtype, storage.size) != (_STORAGES[kind], size):
                 raise CheckpointError(f"{storage} is described twice, differently")
-            return _storage_view(storage, *view)
+            match view:
+                case [] | [None]:
+                    return storage
+                case [(_, int(start), int(size))] if (
+                    _is_size(start) and _is_size(size) and start + size <= storage.size
+                ):
+                    return replace(storage, start=start, size=size)  # of PyTorch up to 0.4: (key, first number, size)
+            raise CheckpointError(f"a view of {storage} lies beyond it")
     raise CheckpointError("it refers to something outside the pickle that is neither a storage nor a module")
 
 
-def _storage_view(storage: _Storage, view: Any = None) -> _Storage:
-    """A part of ``storage``, as files of PyTorch up to 0.4 have them: ``view`` is (key, first number, size)."""
-    match view:
-        case None:
-            return storage
-        case (_, int(start), int(size)) if _is_size(start) and _is_size(size) and start + size <= storage.size:
-            return replace(storage, start=start, size=size)
-    raise CheckpointError(f"a view of {storage} lies beyond it")
-
-
-def _numbers(storage: _Storage, raw: bytes, byteorder: Literal["<", ">"] = "<") -> np.ndarray:
+def _numbers(storage: _Storage, raw: bytes, byteorder: str = "<") -> np.ndarray:
     """A copy of the numbers of a whole storage, in this machine's byte order."""
     if len(raw) != storage.nbytes:
         raise CheckpointError(f"{storage} has {len(raw)} bytes in the file")
-    numbers = np.ndarray(storage.size, storage.dtype.newbyteorder(byteorder), raw)
+    numbers = np.ndarray(storage.size, np.dtype(f"{byteorder}{storage.dtype.str[1:]}"), raw)
     if storage.dtype == bool:
         numbers = numbers.view(np.uint8) != 0  # a bool of a byte other than 0 and 1 is undefined
     return numbers.astype(storage.dtype)
@@ -233,8 +230,8 @@ def _read_zip(content: bytes) -> tuple[Any, dict[str, np.ndarray]]:
 
     described: dict[str, _Storage] = {}
     contents = read_pickle(BytesIO(entry("data.pkl")), _REBUILD, partial(_resolve, described))
-    big = roots[0] + "byteorder" in entries and entry("byteorder") == b"big"
-    return contents, {k: _numbers(each, entry(f"data/{k}"), ">" if big else "<") for k, each in described.items()}
+    order = ">" if roots[0] + "byteorder" in entries and entry("byteorder") == b"big" else "<"
+    return contents, {key: _numbers(each, entry(f"data/{key}"), order) for key, each in described.items()}
 
 
 def _read_legacy(content: bytes) -> tuple[Any, dict[str, np.ndarray]]:

@@ -25,7 +25,7 @@ WITHOUT = "files are parsed anew each time, and a download is kept until the pro
 def cache_folder() -> Path | None:
     """``$XDG_CACHE_HOME/tinygen``, else ``~/.cache/tinygen``; None where the user has no home folder either.
 
-    A relative ``$XDG_CACHE_HOME`` is ignored, as the XDG specification asks.
+    A relative ``$XDG_CACHE_HOME`` is ignored, as the XDG specification requires.
     """
     named = os.environ.get("XDG_CACHE_HOME", "")
     if named and not Path(named).is_absolute():

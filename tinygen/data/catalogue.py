@@ -98,7 +98,7 @@ parse_images = partial(parse_idx_images, shape=GREY)
 parse_labels = partial(parse_idx_labels, classes=10)
 parse_matlab = partial(parse_svhn, shape=COLOUR)
 
-# Larochelle and Murray (2011), who fixed the binarisation of Salakhutdinov and Murray (2008). No mirror is known.
+# The fixed binarisation of Larochelle and Murray (2011), after Salakhutdinov and Murray (2008). No mirror is known.
 BINARIZED_MNIST = published_set(
     "binarized_mnist",
     ("http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/",),

@@ -25,7 +25,7 @@ Labels = Annotated[
 SQUARES = Rule(
     "uint8 squares (N, C, H, H)", lambda a: a.dtype == np.uint8 and a.ndim == 4 and 0 < a.shape[2] == a.shape[3]
 )
-Bytes = Annotated[np.ndarray, Rule("uint8 from 0 to 255", lambda images: images.dtype == np.uint8)]
+Uint8Images = Annotated[np.ndarray, Rule("uint8 from 0 to 255", lambda images: images.dtype == np.uint8)]
 
 
 class Dataset:
@@ -106,7 +106,7 @@ def binarize(images: Annotated[np.ndarray, PIXELS], seed: Natural = 0) -> np.nda
     """Grey images, uint8 (N, C, H, W), as bool images for a Bernoulli model: each pixel is 1 with probability grey /
     255 (Salakhutdinov and Murray 2008). Bool images are returned as they are.
 
-    The draw depends on ``seed`` alone and leaves the library's generator unchanged, so every epoch and every run has
+    The result depends on ``seed`` alone and leaves the library's generator unchanged, so every epoch and every run has
     the same binary images. Raises ``ValueError`` for images of another dtype.
     """
     if images.dtype == bool:
@@ -133,8 +133,8 @@ def as_numbers(images: np.ndarray, value_range: tuple[float, float], dtype: DTyp
 
 
 @checked
-def to_tanh_range(images: Bytes) -> np.ndarray:
-    """``x / 127.5 - 1``: uint8 pixels, any shape, as float32 in [-1, 1], the range of a tanh.
+def to_tanh_range(images: Uint8Images) -> np.ndarray:
+    """``x / 127.5 - 1`` of uint8 ``images``, any shape: float32 in [-1, 1], the range of a tanh.
 
     Raises ``ValueError`` for images of another dtype.
     """
@@ -145,8 +145,8 @@ def to_tanh_range(images: Bytes) -> np.ndarray:
 def as_bytes(
     images: Annotated[np.ndarray, Rule("floating point in [-1, 1]", lambda a: a.dtype.kind == "f")],
 ) -> np.ndarray:
-    """The inverse of ``to_tanh_range``: floating-point pixels in [-1, 1], any shape, as the nearest uint8, clipped to 0
-    and 255.
+    """The inverse of ``to_tanh_range``: ``images``, floating-point pixels in [-1, 1], any shape, as the nearest uint8,
+    clipped to 0 and 255.
 
     Raises ``ValueError`` for another dtype, NaN and infinity.
     """

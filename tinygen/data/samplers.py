@@ -12,7 +12,7 @@ from typing import Annotated
 import numpy as np
 
 from tinygen import backend
-from tinygen.checks import Count, Finite, Natural, NotNegative, Positive, axes, checked, checked_fields
+from tinygen.checks import Count, Finite, Natural, NonNegative, Positive, checked, checked_fields, has_axes
 from tinygen.validation import shown
 
 Sampler = Callable[[int], np.ndarray]
@@ -62,8 +62,8 @@ def distribution4(n: Natural) -> np.ndarray:
 def distribution4_density(y: np.ndarray) -> np.ndarray:
     """The density of ``distribution4`` at each of ``y``, any shape: ``N(x; 0, 1) / f'(x)`` at the x with f(x) = y.
 
-    f is increasing, so there is one such x, and since |tanh| < 1 it lies between (y - 1) / 0.75 and (y + 1) / 0.75; 60
-    bisections of that interval give all digits. f'(x) = 2 (1 - tanh(2x + 1)^2) + 0.75.
+    f is increasing, so there is one such x, and since ``|tanh| < 1`` it lies between (y - 1) / 0.75 and (y + 1) / 0.75;
+    60 bisections of that interval give all digits. f'(x) = 2 (1 - tanh(2x + 1)^2) + 0.75.
     """
     y = np.asarray(y, dtype=np.float64)
     low, high = (y - 1) / 0.75, (y + 1) / 0.75
@@ -72,8 +72,8 @@ def distribution4_density(y: np.ndarray) -> np.ndarray:
         below = _transform(middle) < y
         low, high = np.where(below, middle, low), np.where(below, high, middle)
     x = (low + high) / 2
-    slope = 2 * (1 - np.tanh(2 * x + 1) ** 2) + 0.75
-    return standard_gaussian_density(x) / slope
+    derivative = 2 * (1 - np.tanh(2 * x + 1) ** 2) + 0.75
+    return standard_gaussian_density(x) / derivative
 
 
 def _transform(x: np.ndarray) -> np.ndarray:
@@ -91,7 +91,7 @@ class GaussianMixture:
     Raises ``ValueError`` for centres of another shape and a scale that is not positive.
     """
 
-    centres: Annotated[np.ndarray, axes("modes, d")]
+    centres: Annotated[np.ndarray, has_axes("modes, d")]
     scale: Positive
 
     @checked
@@ -102,7 +102,7 @@ class GaussianMixture:
         return (chosen + self.scale * rng.standard_normal(chosen.shape)).astype(np.float32)
 
     @checked
-    def nearest(self, points: Annotated[np.ndarray, axes("n, d", least=0)]) -> tuple[np.ndarray, np.ndarray]:
+    def nearest(self, points: Annotated[np.ndarray, has_axes("n, d", min_length=0)]) -> tuple[np.ndarray, np.ndarray]:
         """The index of the nearest centre of each of ``points`` (n, d), and the distance from it in standard
         deviations: two arrays (n,). Raises ``ValueError`` for points of another dimension."""
         if points.shape[1] != self.centres.shape[1]:
@@ -126,26 +126,26 @@ def grid(side: Count = 5, spacing: Finite = 0.5, scale: Positive = 0.05) -> Gaus
 
 
 @checked
-def two_moons(n: Natural, noise: NotNegative = 0.05) -> np.ndarray:
+def two_moons(n: Natural, noise: NonNegative = 0.05) -> np.ndarray:
     """Two interleaved half circles of radius 1 (n, 2), with Gaussian noise of standard deviation ``noise``; as
     ``make_moons`` of scikit-learn, centred."""
     rng = backend.generator()
     angles, lower = math.pi * rng.random(n), rng.random(n) < 0.5
     x = np.where(lower, 1 - np.cos(angles), np.cos(angles)) - 0.5
     y = np.where(lower, 0.5 - np.sin(angles), np.sin(angles)) - 0.25
-    return _blurred(x, y, noise)
+    return _with_noise(x, y, noise)
 
 
 @checked
-def spiral(n: Natural, turns: Finite = 1.5, noise: NotNegative = 0.03) -> np.ndarray:
+def spiral(n: Natural, turns: Finite = 1.5, noise: NonNegative = 0.03) -> np.ndarray:
     """An Archimedean spiral of ``turns`` turns from the origin to radius 1 (n, 2), of nearly uniform density along its
     length, with Gaussian noise of standard deviation ``noise``."""
     radii = np.sqrt(backend.generator().random(n))  # its length grows with the square of the radius
     angles = 2 * math.pi * turns * radii
-    return _blurred(radii * np.cos(angles), radii * np.sin(angles), noise)
+    return _with_noise(radii * np.cos(angles), radii * np.sin(angles), noise)
 
 
-def _blurred(x: np.ndarray, y: np.ndarray, noise: float) -> np.ndarray:
+def _with_noise(x: np.ndarray, y: np.ndarray, noise: float) -> np.ndarray:
     blur = noise * backend.generator().standard_normal((2, len(x)))
     return _points(x + blur[0], y + blur[1])
 

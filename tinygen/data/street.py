@@ -52,7 +52,7 @@ PAINTS = np.array(
 WALLS = np.array([(128, 62, 46), (176, 150, 122), (70, 54, 46), (198, 194, 184), (104, 108, 112), (40, 42, 48)])
 
 _BLOCK = 250  # images per generator: fit into a core's cache; a multiple of ten
-_UNREST = 0.4  # of the displacements in handwriting
+_DISPLACEMENT = 0.4  # of the displacements in handwriting
 _PRINT = (-0.2, 0.04, 0.0), (0.13, 0.1, 0.04)  # means and standard deviations: log of the width, slant, rotation
 _FREQUENCIES, _CENTRES = np.arange(SIDE), np.arange(SIDE) + 0.5
 _SCALES = np.sqrt(np.minimum(_FREQUENCIES + 1, 2) / SIDE)  # of norm 1
@@ -66,7 +66,7 @@ def _numbers(labels: np.ndarray, beside: np.ndarray, thickness: np.ndarray, rand
     """
     n = len(labels)
     digits = np.concatenate([labels, random.integers(10, size=2 * n)])
-    pieces = write(digits, random, _UNREST, _PRINT).reshape(2, 2, 3, n, -1)  # of the middle, the left, the right digit
+    pieces = write(digits, random, _DISPLACEMENT, _PRINT).reshape(2, 2, 3, n, -1)  # middle, left, right digit
     low, high = pieces.min((0, 4)), pieces.max((0, 4))  # (2, 3, n): the corners of the boxes around them
     width, height = high - low  # (3, n) each
     tall = random.uniform(21, 27, n)

@@ -152,11 +152,11 @@ def _pose(points: np.ndarray, random: np.random.Generator, pose: Pose) -> np.nda
     return np.stack([np.cos(turn) * x - np.sin(turn) * y, np.sin(turn) * x + np.cos(turn) * y])
 
 
-def write(labels: np.ndarray, random: np.random.Generator, unrest: float = 1.0, pose: Pose = _HAND) -> np.ndarray:
+def write(labels: np.ndarray, random: np.random.Generator, displacement: float = 1.0, pose: Pose = _HAND) -> np.ndarray:
     """Random drawings of the digits ``labels`` (N,), as pieces of lines (2, 2, N, P) for ``pen.draw``, in units of the
     digit's height (``place`` scales and moves them).
 
-    ``unrest`` scales the displacements of the control points (1: handwriting); ``pose`` is the means and standard
+    ``displacement`` scales the displacements of the control points (1: handwriting); ``pose`` is the means and standard
     deviations of the logarithm of the width, the slant, and the rotation in radians.
     """
     segments = np.empty((2, 2, len(labels), _PIECES), np.float32)
@@ -166,7 +166,8 @@ def write(labels: np.ndarray, random: np.random.Generator, unrest: float = 1.0, 
         for number, glyph in enumerate(_glyphs(digit)):
             chosen = of_digit[style == number]
             jitter = random.standard_normal((2, len(chosen), len(glyph.jitter))) @ glyph.jitter  # (2, n, K)
-            segments[:, :, chosen] = _pose(glyph.points + unrest * jitter, random, pose) @ glyph.pieces  # (2, 2, n, P)
+            points = _pose(glyph.points + displacement * jitter, random, pose)
+            segments[:, :, chosen] = points @ glyph.pieces  # (2, 2, n, P)
     return segments
 
 

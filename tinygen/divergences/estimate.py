@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygen.autograd.recording import no_grad
 from tinygen.autograd.tensor import Tensor, tensor
-from tinygen.checks import Count, NotNegative, Positive, as_array, checked
+from tinygen.checks import Count, NonNegative, Positive, as_array, checked
 from tinygen.data.samplers import Sampler
 from tinygen.models import MLP
 from tinygen.models.placement import placed, placement
@@ -89,15 +89,16 @@ def estimate_squared_hellinger(p: Sampler, q: Sampler, **options: Any) -> Estima
 class WassersteinDual(NamedTuple):
     """The dual of W_1(p, q) for a critic T, in units of x.
 
-    ``raw`` is E_p[T] - E_q[T], ``penalised`` is ``raw`` minus the weighted penalty, ``steepest`` is the largest
-    ||grad T|| at interpolates, and ``estimate`` is ``raw / steepest``: the dual of T / steepest, whose gradient norm is
-    at most 1 there. It is a lower bound as far as the interpolates represent the whole space.
+    ``raw`` is E_p[T] - E_q[T], ``penalised`` is ``raw`` minus the weighted penalty, ``max_gradient_norm`` is the
+    largest ||grad T|| at interpolates, and ``estimate`` is ``raw / max_gradient_norm``: the dual of the critic divided
+    by that number, whose gradient norm is at most 1 there. It is a lower bound as far as the interpolates represent the
+    whole space.
     """
 
     estimate: float
     raw: float
     penalised: float
-    steepest: float
+    max_gradient_norm: float
 
 
 @checked
@@ -106,7 +107,7 @@ def estimate_wasserstein(
     q: Sampler,
     *,
     penalty: str = "gradient",
-    penalty_weight: NotNegative = 10.0,
+    penalty_weight: NonNegative = 10.0,
     clip: Positive = 0.1,
     network: Module | None = None,
     steps: Count = 200,
@@ -118,10 +119,10 @@ def estimate_wasserstein(
     """W_1(p, q) in units of x, and its critic T, trained to maximise ``E_p[T] - E_q[T]`` minus the ``penalty``.
 
     ``penalty``: ``"gradient"`` or ``"lipschitz"`` (``objectives``), with weight ``penalty_weight``; or ``"clip"``, all
-    weights within ``clip`` of 0. The optimal critic under a penalty has a slope above 1, by d / (2 penalty_weight) for
-    two line segments at distance d, so the training objective is biased; the estimate is ``WassersteinDual.estimate``,
-    which is not. The other options and errors are those of ``estimate_f_divergence``; ``ValueError`` also for another
-    ``penalty`` and a negative weight.
+    weights within ``clip`` of 0. The optimal critic under a penalty has a gradient norm above 1, by d / (2
+    penalty_weight) for two line segments at distance d, so the training objective is biased upwards; the estimate is
+    ``WassersteinDual.estimate``, which corrects for it. The other options and errors are those of
+    ``estimate_f_divergence``; ``ValueError`` also for another ``penalty`` and a negative weight.
     """
     game = _wasserstein_game("estimate_wasserstein", penalty, penalty_weight, clip)
     draw = _Pairs("estimate_wasserstein", p, q, device)
@@ -141,7 +142,7 @@ def measure_wasserstein(
     q: Sampler,
     *,
     penalty: str = "gradient",
-    penalty_weight: NotNegative = 10.0,
+    penalty_weight: NonNegative = 10.0,
     samples: Count = 20_000,
 ) -> WassersteinDual:
     """The dual of W_1(p, q) for a trained ``critic`` on ``samples`` new samples (n, d) of each distribution.
@@ -158,10 +159,10 @@ def _measure(critic: Module, game: Game, draw: "_Pairs", samples: int) -> Wasser
         x, y = draw(samples)
         with no_grad():
             raw = (mean(critic(x)) - mean(critic(y))).item()
-        slopes = gradient_norms(critic, interpolates(x, y))
-        steepest = slopes.numpy().max().item()
-        penalty = game.penalty_weight * mean(game.norm_penalty(slopes)).item() if game.norm_penalty else 0.0
-    return WassersteinDual(raw / steepest, raw, raw - penalty, steepest)
+        norms = gradient_norms(critic, interpolates(x, y))
+        max_gradient_norm = norms.numpy().max().item()
+        penalty = game.penalty_weight * mean(game.norm_penalty(norms)).item() if game.norm_penalty else 0.0
+    return WassersteinDual(raw / max_gradient_norm, raw, raw - penalty, max_gradient_norm)
 
 
 def _wasserstein_game(caller: str, penalty: str, penalty_weight: float, clip: float) -> Game:
@@ -182,7 +183,7 @@ class _Pairs:
 
     def network(self, given: Module | None) -> Module:
         """The given network, or a new one for points of this dimension, which is 0 everywhere. A critic whose initial
-        slope has the wrong sign would have to cross slope 0, where the gradient penalty is largest; in one dimension it
+        derivative has the wrong sign would have to cross 0, where the gradient penalty is largest; in one dimension it
         does not."""
         x, _ = self(1)
         return (given or MLP(x.shape[1], zero_init_last=True)).to(self.device)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import integrate, special
 
-from tinygen.checks import Finite, Positive, Several, as_array, checked
+from tinygen.checks import AtLeastTwo, Finite, Positive, as_array, checked
 from tinygen.validation import shown
 
 MASS_TOLERANCE = 1e-3  # of a density's integral; Simpson's rule with 20,001 points is off by 1e-4 at a jump
@@ -33,7 +33,7 @@ def squared_hellinger_of_lines(theta: Finite) -> float:
 
 @checked
 def wasserstein_of_lines(theta: Finite) -> float:
-    """W_1(p, q) in units of x: |theta|, the distance that each point is moved."""
+    """W_1(p, q) in units of x: ``|theta|``, the distance that each point is moved."""
     return abs(theta)
 
 
@@ -79,7 +79,9 @@ Density = Callable[[np.ndarray], np.ndarray]
 
 
 @checked
-def jensen_shannon_by_quadrature(p: Density, q: Density, low: Finite, high: Finite, points: Several = 20_001) -> float:
+def jensen_shannon_by_quadrature(
+    p: Density, q: Density, low: Finite, high: Finite, points: AtLeastTwo = 20_001
+) -> float:
     """JSD(p, q) in nats of two densities (n,) -> (n,) that vanish outside [low, high], by Simpson's rule.
 
     Raises ``ValueError`` unless low < high, each density returns a nonnegative number per point, and its integral over

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import numpy as np
 
-from tinygen.checks import Count, Finite, Images, Rule, axes, checked
+from tinygen.checks import Count, Finite, Images, Rule, checked, has_axes
 from tinygen.data import Dataset
 from tinygen.data.dataset import BLACK_AND_WHITE
 from tinygen.evaluation.features import image_features
@@ -19,8 +19,8 @@ from tinygen.training.classifier import accuracy, probabilities, train_classifie
 from tinygen.training.run import Run
 from tinygen.validation import shown
 
-Pictures = Annotated[np.ndarray, Rule("an array (N, ...), not empty", lambda a: a.ndim > 1 and a.size > 0)]
-Probabilities = Annotated[np.ndarray, axes("N, K")]
+ImageArray = Annotated[np.ndarray, Rule("an array (N, ...), not empty", lambda a: a.ndim > 1 and a.size > 0)]
+Probabilities = Annotated[np.ndarray, has_axes("N, K")]
 
 
 @checked
@@ -71,7 +71,7 @@ def prediction_statistics(classifier: Module, images: Images) -> dict[str, float
 
 @checked
 def sort_by_class(
-    images: Pictures, probabilities: Probabilities, count: Count, blank: Finite | None = None
+    images: ImageArray, probabilities: Probabilities, count: Count, blank: Finite | None = None
 ) -> np.ndarray:
     """The first ``count`` of ``images`` (N, ...) of each class, the class being that of the highest probability in
     ``probabilities`` (N, K) -> (K, count, ...). A class with fewer is filled with the value ``blank`` (default: white).
@@ -95,7 +95,7 @@ def sort_by_class(
 
 
 @checked
-def least_recognisable(images: Pictures, probabilities: Probabilities, count: Count) -> np.ndarray:
+def least_recognisable(images: ImageArray, probabilities: Probabilities, count: Count) -> np.ndarray:
     """The ``count`` of ``images`` (N, ...) with the lowest maximum of ``probabilities`` (N, K), the probabilities of
     their classes, the lowest first. Raises ``ValueError`` for different numbers of images and probabilities."""
     _check_numbers("least_recognisable", images, probabilities)

@@ -16,7 +16,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from tinygen.autograd.tensor import Tensor
-from tinygen.checks import PIXELS, Count, as_array, axes, checked
+from tinygen.checks import PIXELS, Count, as_array, checked, has_axes
 from tinygen.kernels.products import matmul
 from tinygen.models.classifier import Classifier
 from tinygen.models.placement import in_batches
@@ -80,10 +80,10 @@ def _finite(argument: str, block: np.ndarray, seen: int) -> np.ndarray:
     return block
 
 
-def gather(argument: str, features: Iterable[Any], least: int = 2) -> np.ndarray:
-    """All features in memory, (N, D) in float64; a ``ValueError`` where there are fewer than ``least``."""
+def gather(argument: str, features: Iterable[Any], minimum: int = 2) -> np.ndarray:
+    """All features in memory, (N, D) in float64; a ``ValueError`` where there are fewer than ``minimum``."""
     every = [block.copy() for block in blocks(argument, features)]
-    check_count(argument, sum(map(len, every)), least)
+    check_count(argument, sum(map(len, every)), minimum)
     return np.concatenate(every)
 
 
@@ -110,10 +110,10 @@ def moments(argument: str, features: Iterable[Any]) -> Moments:
     return Moments(count, mean, scatter)
 
 
-def check_count(argument: str, count: int, least: int) -> None:
-    """Raise ``ValueError`` for fewer than ``least`` images."""
-    if count < least:
-        raise ValueError(f"{argument} expects the features of {least} images or more, got {count}")
+def check_count(argument: str, count: int, minimum: int) -> None:
+    """Raise ``ValueError`` for fewer than ``minimum`` images."""
+    if count < minimum:
+        raise ValueError(f"{argument} expects the features of {minimum} images or more, got {count}")
 
 
 def check_same_features(caller: str, sample: int, test: int) -> None:
@@ -127,7 +127,7 @@ def check_same_features(caller: str, sample: int, test: int) -> None:
 @checked
 def image_features(
     classifier: Classifier,
-    images: Annotated[np.ndarray, axes("N, C, H, W", least=0), PIXELS],
+    images: Annotated[np.ndarray, has_axes("N, C, H, W", min_length=0), PIXELS],
     batch_size: Count = 500,
 ) -> Iterator[np.ndarray]:
     """``classifier.features`` of ``images`` (N, C, H, W), in order, as an iterator of arrays (batch_size, D), the last

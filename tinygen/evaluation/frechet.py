@@ -48,7 +48,8 @@ def calculate_fid_score(sample_features: Iterable[Any], test_features: Iterable[
 
 @checked
 def frechet_distance(mu_p: np.ndarray, cov_p: np.ndarray, mu_q: np.ndarray, cov_q: np.ndarray) -> float:
-    """``|mu_p - mu_q|^2 + tr(cov_p + cov_q - 2 (cov_p cov_q)^(1/2))``: means (D,), covariances (D, D) -> the square of
+    """``|mu_p - mu_q|^2 + tr(cov_p + cov_q - 2 (cov_p cov_q)^(1/2))``: means ``mu_p`` and ``mu_q`` (D,), covariances
+    ``cov_p`` and ``cov_q`` (D, D) -> the square of
     the 2-Wasserstein distance between the two Gaussians (Dowson and Landau 1982). For D = 1 numbers suffice.
 
     The covariances may be singular. Rounding then gives the root small imaginary parts, which are dropped; a large
@@ -71,9 +72,9 @@ def warn_if_few(argument: str, images: int, features: int) -> None:
     """Warn, at the line of the caller's caller, of no more ``images`` than ``features``."""
     if images <= features:
         warnings.warn(
-            f"{argument} has {images} images for {features} features: its covariance is flat in "
-            f"{features - images + 1} directions or more, and the score mostly says how few images there were; compare "
-            "it with scores of as many images alone",
+            f"{argument} has {images} images for {features} features: its covariance has at "
+            f"least {features - images + 1} eigenvalues of 0, and the score depends mostly on the number of images; "
+            "compare it with scores of the same number of images only",
             stacklevel=4,
         )
 
@@ -107,7 +108,7 @@ def _trace_of_root(cov_p: np.ndarray, cov_q: np.ndarray) -> float:
     if not np.isfinite(trace):
         offsets = [OFFSET * cov.trace() / len(cov) for cov in (cov_p, cov_q)]
         warnings.warn(
-            "frechet_distance: the root of the product of the covariances is not finite; taken again with "
+            "frechet_distance: the root of the product of the covariances is not finite; computed again with "
             f"{OFFSET:.0e} of its mean added to each diagonal",
             stacklevel=4,
         )
@@ -117,8 +118,8 @@ def _trace_of_root(cov_p: np.ndarray, cov_q: np.ndarray) -> float:
             raise ValueError("frechet_distance: the product of the covariances has no finite root, even with an offset")
     if abs(trace.imag) > IMAGINARY:
         raise ValueError(
-            f"frechet_distance: the trace of the covariances' root is {trace:.6g}; its imaginary part is not a matter "
-            "of rounding, so one of them is no covariance (it has a negative eigenvalue)"
+            f"frechet_distance: the trace of the covariances' root is {trace:.6g}; its imaginary part is larger "
+            "than rounding errors, so one of them is no covariance (it has a negative eigenvalue)"
         )
     return float(trace.real)
 

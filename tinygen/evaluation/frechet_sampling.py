@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygen.backend import generator
-from tinygen.checks import Several, checked
+from tinygen.checks import AtLeastTwo, checked
 from tinygen.evaluation.features import BLOCK, Moments, check_same_features, gather, moments
 from tinygen.evaluation.frechet import warn_if_few
 from tinygen.kernels.cpu.parallel import one_blas_thread
@@ -41,9 +41,9 @@ class FIDInfinity(NamedTuple):
 
 @checked
 def fid_standard_error(
-    sample_features: Iterable[Any], test_features: Iterable[Any], *, resamples: Several = 100, replace: bool = False
+    sample_features: Iterable[Any], test_features: Iterable[Any], *, resamples: AtLeastTwo = 100, replace: bool = False
 ) -> float:
-    """The standard error of ``calculate_fid_score`` over new samples, by the bootstrap.
+    """The standard error of ``calculate_fid_score`` over new samples, from random subsets of the samples.
 
     The result is the standard deviation of the distances of ``resamples`` random subsets of n = 4/5 N of the N samples,
     times ``sqrt(n / (N - n))`` (Shao and Wu 1989, eq. 2.1). With ``replace``, N samples are drawn with replacement and
@@ -65,10 +65,10 @@ def fid_infinity(
     sample_features: Iterable[Any],
     test_features: Iterable[Any],
     *,
-    sizes: Several = 15,
-    smallest: Several | None = None,
-    shuffles: Several = 5,
-    resamples: Several = 100,
+    sizes: AtLeastTwo = 15,
+    smallest: AtLeastTwo | None = None,
+    shuffles: AtLeastTwo = 5,
+    resamples: AtLeastTwo = 100,
 ) -> FIDInfinity:
     """The Fréchet distance extrapolated to infinitely many samples (Chong and Forsyth 2020, section 4).
 
@@ -127,7 +127,7 @@ class _Reference:
 
 
 def _samples_and_reference(caller: str, sample: Iterable[Any], test: Iterable[Any]) -> tuple[np.ndarray, _Reference]:
-    samples = gather(f"{caller}: sample_features", sample, least=5)
+    samples = gather(f"{caller}: sample_features", sample, minimum=5)
     of_test = moments(f"{caller}: test_features", test)
     check_same_features(caller, samples.shape[1], len(of_test.mean))
     return samples, _Reference(of_test)

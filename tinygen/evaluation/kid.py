@@ -15,24 +15,24 @@ from typing import Any
 import numpy as np
 
 from tinygen.backend import generator
-from tinygen.checks import Natural, Several, checked
+from tinygen.checks import AtLeastTwo, Natural, checked
 from tinygen.evaluation.features import BLOCK, check_same_features, gather
 from tinygen.kernels.products import matmul
 
-LEAST_IN_BLOCK, LEAST_BLOCKS = 2, 2  # a pair of images for the estimate, two estimates for its standard error
+MIN_PER_BLOCK, MIN_BLOCKS = 2, 2  # a pair of images for the estimate, two estimates for its standard error
 
 
 @checked
-def kid_blocks(samples: Natural, test_images: Natural, most: Several = 10) -> int:
+def kid_blocks(samples: Natural, test_images: Natural, most: AtLeastTwo = 10) -> int:
     """The number of ``blocks`` for ``calculate_kid_score``: ``most``, or fewer where a block would have fewer than two
     images.
 
     Raises ``ValueError`` where either set has fewer than four images, too few for the score; it can be called before a
     long training.
     """
-    blocks = min(samples, test_images) // LEAST_IN_BLOCK
-    if blocks < LEAST_BLOCKS:
-        least = LEAST_BLOCKS * LEAST_IN_BLOCK
+    blocks = min(samples, test_images) // MIN_PER_BLOCK
+    if blocks < MIN_BLOCKS:
+        least = MIN_BLOCKS * MIN_PER_BLOCK
         raise ValueError(
             f"kid_blocks: the kernel distance needs {least} samples and {least} test images, got {samples} and "
             f"{test_images}"
@@ -42,7 +42,7 @@ def kid_blocks(samples: Natural, test_images: Natural, most: Several = 10) -> in
 
 @checked
 def calculate_kid_score(
-    sample_features: Iterable[Any], test_features: Iterable[Any], *, blocks: Several = 10
+    sample_features: Iterable[Any], test_features: Iterable[Any], *, blocks: AtLeastTwo = 10
 ) -> tuple[float, float]:
     """An unbiased estimate of the squared maximum mean discrepancy of two sets' features, and its standard error.
 
@@ -56,8 +56,8 @@ def calculate_kid_score(
     kernel overflows.
     """
     caller = "calculate_kid_score"
-    samples = gather(f"{caller}: sample_features", sample_features, least=2 * blocks)
-    test = gather(f"{caller}: test_features", test_features, least=2 * blocks)
+    samples = gather(f"{caller}: sample_features", sample_features, minimum=2 * blocks)
+    test = gather(f"{caller}: test_features", test_features, minimum=2 * blocks)
     check_same_features(caller, samples.shape[1], test.shape[1])
     parts = (np.array_split(generator().permutation(len(every)), blocks) for every in (samples, test))
     estimates = [_squared_discrepancy(samples[xs], test[ys]) for xs, ys in zip(*parts, strict=True)]

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from tinygen.autograd.recording import no_grad
-from tinygen.checks import Finite, Latents, NotNegative, Several, axes, checked
+from tinygen.checks import AtLeastTwo, Finite, Latents, NonNegative, checked, has_axes
 from tinygen.evaluation.pictures import encoded
 from tinygen.models.vae import VAE, image_set
 from tinygen.nn import Module
@@ -19,7 +19,7 @@ from tinygen.training.gan import generate
 
 @checked
 @no_grad()
-def active_units(model: VAE, images: Any, threshold: NotNegative = 0.01) -> int:
+def active_units(model: VAE, images: Any, threshold: NonNegative = 0.01) -> int:
     """The number of active latent variables: those with Var_x(E[z_i|x]) above ``threshold`` over ``images``
     (N, C, H, W), N > 1 (Burda et al. 2016, section 5.2). Raises ``ValueError`` for fewer images."""
     images = image_set("active_units", images)
@@ -30,11 +30,11 @@ def active_units(model: VAE, images: Any, threshold: NotNegative = 0.01) -> int:
 
 
 @checked
-def traversals(generator: Module, z: Annotated[np.ndarray, axes("L")], steps: Sequence[Finite]) -> np.ndarray:
+def traversals(generator: Module, z: Annotated[np.ndarray, has_axes("L")], steps: Sequence[Finite]) -> np.ndarray:
     """``g(z + step e_i)`` for each latent variable i of one z (L,) and each of S steps -> (L, S, C, H, W). Raises
     ``ValueError`` for no steps."""
     if not steps:
-        raise ValueError("traversals: steps must hold one step at least")
+        raise ValueError("traversals: steps must not be empty")
     z = _floating(z)
     moved = z + np.asarray(steps, z.dtype)[:, None] * np.eye(len(z), dtype=z.dtype)[:, None]  # (L, S, L)
     images = generate(generator, moved.reshape(-1, len(z)))
@@ -43,9 +43,9 @@ def traversals(generator: Module, z: Annotated[np.ndarray, axes("L")], steps: Se
 
 @checked
 def effects(
-    traversals: Annotated[np.ndarray, axes("L, S, C, H, W")], original: Annotated[np.ndarray, axes("C, H, W")]
+    traversals: Annotated[np.ndarray, has_axes("L, S, C, H, W")], original: Annotated[np.ndarray, has_axes("C, H, W")]
 ) -> np.ndarray:
-    """The root mean square difference between the traversal (L, S, C, H, W) of each latent variable and the
+    """The root mean square difference between ``traversals`` (L, S, C, H, W) of each latent variable and the
     ``original`` (C, H, W) -> (L,), in the unit of the pixels. Raises ``ValueError`` for inconsistent shapes."""
     _check_alike("effects", "traversals and original", traversals.shape[2:], original.shape)
     traversals, original = _floating(traversals), _floating(original)
@@ -54,10 +54,10 @@ def effects(
 
 @checked
 def interpolate_latents(
-    generator: Module, z0: Latents, z1: Latents, steps: Several = 11, *, spherical: bool = False
+    generator: Module, z0: Latents, z1: Latents, steps: AtLeastTwo = 11, *, spherical: bool = False
 ) -> np.ndarray:
-    """``g((1 - alpha) z0 + alpha z1)`` for alpha = 0, ..., 1: latents (N, L) -> (N, steps, C, H, W). Every image is a
-    sample of the generator; with ``spherical`` the latents are those of ``slerp``."""
+    """``g((1 - alpha) z0 + alpha z1)`` for alpha = 0, ..., 1: z0 and z1 (N, L) -> (N, steps, C, H, W). Every image is
+    a sample of the generator; with ``spherical`` the latents are those of ``slerp``."""
     _check_alike("interpolate_latents", "z0 and z1", z0.shape, z1.shape)
     z0, z1 = _floating(z0), _floating(z1)
     alphas = np.linspace(0, 1, steps, dtype=z0.dtype)
@@ -68,14 +68,14 @@ def interpolate_latents(
 
 @checked
 def slerp(z0: np.ndarray, z1: np.ndarray, alpha: Finite) -> np.ndarray:
-    """Spherical linear interpolation (Shoemake 1985; White 2016) of latents (N, L) or (L,):
+    """Spherical linear interpolation (Shoemake 1985; White 2016) of z0 and z1 (N, L) or (L,):
 
         sin((1 - alpha) w) / sin(w) z0  +  sin(alpha w) / sin(w) z1,    w the angle between the two
 
     so z0 at alpha = 0 and z1 at alpha = 1. In many dimensions nearly all of N(0, I) lies near a sphere of radius
-    sqrt(L), and so do these points. The straight line passes through the inside, where there are hardly any draws: the
-    midpoint of two draws has a norm of about sqrt(L / 2). At w = 0 this is linear interpolation. Raises ``ValueError``
-    for a z of norm 0, for opposite z, between which no arc is the shortest, and for different shapes.
+    sqrt(L), and so do these points. The straight line passes through the inside, where there are hardly any
+    samples: the midpoint of two has a norm of about sqrt(L / 2). At w = 0 this is linear interpolation. Raises
+    ``ValueError`` for a z of norm 0, for opposite z, between which no arc is the shortest, and for different shapes.
     """
     if z0.ndim == 0:
         raise ValueError(f"slerp: latents must be (N, L) or (L,), got {z0.shape}")
@@ -100,8 +100,8 @@ def slerp(z0: np.ndarray, z1: np.ndarray, alpha: Finite) -> np.ndarray:
 
 
 @checked
-def interpolate_images(generator: Module, z0: Latents, z1: Latents, steps: Several = 11) -> np.ndarray:
-    """``(1 - alpha) g(z0) + alpha g(z1)`` for alpha = 0, ..., 1: latents (N, L) -> (N, steps, C, H, W). The images
+def interpolate_images(generator: Module, z0: Latents, z1: Latents, steps: AtLeastTwo = 11) -> np.ndarray:
+    """``(1 - alpha) g(z0) + alpha g(z1)`` for alpha = 0, ..., 1: z0 and z1 (N, L) -> (N, steps, C, H, W). The images
     between are blends of two samples."""
     _check_alike("interpolate_images", "z0 and z1", z0.shape, z1.shape)
     x0, x1 = generate(generator, z0), generate(generator, z1)

@@ -1,6 +1,6 @@
 """The log-likelihood of images under a VAE: the ELBO, a lower bound, and importance sampling.
 
-Importance sampling (Burda et al. 2016, eq. 8) estimates log p(x) with an error that vanishes as the number K of draws
+Importance sampling (Burda et al. 2016, eq. 8) estimates log p(x) with an error that vanishes as the number K of samples
 from the encoder's q(z|x) grows:
 
     log p(x) ~ log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x),     z_k ~ q(z|x)
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygen.autograd.tensor import Tensor, tensor
-from tinygen.checks import Count, Several, checked, require
+from tinygen.checks import AtLeastTwo, Count, checked, require
 from tinygen.console import progress
 from tinygen.data import evenly_spaced
 from tinygen.likelihoods import log_likelihood_normal, log_mean_exp
@@ -27,10 +27,10 @@ from tinygen.operations.elementwise import exp
 from tinygen.operations.reductions import logsumexp
 from tinygen.operations.shaping import cat, expand_dims, reshape
 
-DECODED_AT_ONCE = 400  # latents decoded, and images encoded, at a time
+LATENTS_PER_BATCH = 400  # latents decoded, and images encoded, at a time
 
 
-def _draws(name: str, model: VAE, images: Tensor, z: Any) -> Tensor:
+def _as_latents(name: str, model: VAE, images: Tensor, z: Any) -> Tensor:
     """``z`` as latents (M, K, L) of M images on their device."""
     z = placed(name, "z", z, model)
     if z.ndim != 3 or len(z) != len(images) or z.shape[2] != model.latent_size or z.shape[1] == 0:
@@ -40,7 +40,7 @@ def _draws(name: str, model: VAE, images: Tensor, z: Any) -> Tensor:
 
 @checked
 def elbo(model: VAE, images: Any, batch_size: Count = 200) -> float:
-    """The mean ELBO per image in nats, with one draw from the posterior per image.
+    """The mean ELBO per image in nats, with one sample from the posterior per image.
 
     ``images``: (N, C, H, W) or (N, D), array or tensor; evaluation mode. Raises ``ValueError`` for images of another
     shape or dtype, for none, and for NaN and values outside ``model.pixel_range``, as all functions of a VAE and images
@@ -56,30 +56,30 @@ def elbo(model: VAE, images: Any, batch_size: Count = 200) -> float:
 
 @checked
 def log_likelihood(model: VAE, x: Any, z: Any) -> Tensor:
-    """The importance-sampling estimate of log p(x) in nats: images x (M, D), draws z (M, K, L) from q(z|x) -> (M,).
+    """The importance-sampling estimate of log p(x) in nats: images x (M, D), samples z (M, K, L) from q(z|x) -> (M,).
 
     Computed from logarithms, so the result is right even if all weights of an image underflow; evaluation mode. Memory
     beyond ``z`` does not grow with K. Raises ``ValueError`` for other shapes.
     """
     images = as_images("log_likelihood", model, x)
-    draws = _draws("log_likelihood", model, images, z)
+    latents = _as_latents("log_likelihood", model, images, z)
 
     def estimate(x: Tensor, z: Tensor) -> Tensor:
         return log_mean_exp(_log_weights(model, x, z, *model.encode(x)))
 
-    return cat(list(in_batches(estimate, model, DECODED_AT_ONCE, images, draws)))
+    return cat(list(in_batches(estimate, model, LATENTS_PER_BATCH, images, latents)))
 
 
 @checked
 def log_weights(model: VAE, x: Any, z: Any, mean: Any, logvar: Any) -> Tensor:
-    """log p(x|z_k) + log p(z_k) - log q(z_k), the importance weights of draws z (M, K, L) from q = N(mean, e^logvar),
+    """log p(x|z_k) + log p(z_k) - log q(z_k), the importance weights of samples z (M, K, L) from q = N(mean, e^logvar),
     mean and logvar (M, L), for images x (M, D) -> (M, K), nats.
 
     The mean of the weights is an unbiased estimate of p(x) for every q: the encoder's q(z|x), or the prior, with zeros
     for mean and logvar, where a weight is p(x|z_k). Raises ``ValueError`` for other shapes.
     """
     images = as_images("log_weights", model, x)
-    draws = _draws("log_weights", model, images, z)
+    latents = _as_latents("log_weights", model, images, z)
     q = [
         each if isinstance(each, Tensor) else placed("log_weights", "mean and logvar", each, model)
         for each in (mean, logvar)
@@ -87,27 +87,28 @@ def log_weights(model: VAE, x: Any, z: Any, mean: Any, logvar: Any) -> Tensor:
     shape = (len(images), model.latent_size)
     if any(each.shape != shape for each in q):
         raise ValueError(f"log_weights: mean and logvar must have shape {shape}, got {q[0].shape} and {q[1].shape}")
-    return _log_weights(model, images, draws, *q)
+    return _log_weights(model, images, latents, *q)
 
 
-def _log_weights(model: VAE, images: Tensor, draws: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
+def _log_weights(model: VAE, images: Tensor, latents: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
     """``log_weights`` of checked arguments."""
-    M, K, L = draws.shape
-    draws = reshape(draws, (M * K, L))
-    image_of_draw = tensor(np.repeat(np.arange(M), K), device=images.device)
+    M, K, L = latents.shape
+    latents = reshape(latents, (M * K, L))
+    image_of_sample = tensor(np.repeat(np.arange(M), K), device=images.device)
 
     def weights(i: Tensor, z: Tensor) -> Tensor:
         origin = zeros_like(z)
         log_joint = model.log_likelihood(model.decode(z), images[i]) + log_likelihood_normal(origin, origin, z)
         return log_joint - log_likelihood_normal(mean[i], logvar[i], z)
 
-    return reshape(cat(list(in_batches(weights, model, DECODED_AT_ONCE, image_of_draw, draws))), (M, K))
+    return reshape(cat(list(in_batches(weights, model, LATENTS_PER_BATCH, image_of_sample, latents))), (M, K))
 
 
 @checked
 def effective_sample_size(log_weights: Any) -> Tensor:
-    """``(sum_k w_k)^2 / sum_k w_k^2`` of weights given by their logarithms (M, K) -> (M,): the number of equal weights
-    whose mean has the same variance, from 1 to K (Kong 1992). Raises ``ValueError`` for other shapes."""
+    """``(sum_k w_k)^2 / sum_k w_k^2`` of weights given by their logarithms, ``log_weights`` (M, K), -> (M,): the number
+    of equal weights whose mean has the same variance, from 1 to K (Kong 1992). Raises ``ValueError`` for other
+    shapes."""
     log_weights = (
         log_weights
         if isinstance(log_weights, Tensor)
@@ -123,9 +124,9 @@ def estimate_log_likelihood(
     model: VAE, images: Any, num_samples: Count = 200, batch_size: Count = 64, description: str = "log p(x)"
 ) -> tuple[float, float]:
     """The mean of log p(x) over ``images`` (N, C, H, W) or (N, D) in nats, by importance sampling with ``num_samples``
-    draws per image, and the standard error of that mean over the images.
+    samples per image, and the standard error of that mean over the images.
 
-    Its expectation is below log p(x) and rises with ``num_samples``. Memory is bounded by the draws of ``batch_size``
+    Its expectation is below log p(x) and rises with ``num_samples``. Memory is bounded by the samples of ``batch_size``
     images. Raises ``ValueError`` for fewer than 2 images, and as ``elbo`` does.
     """
     images = image_set("estimate_log_likelihood", images)
@@ -146,7 +147,7 @@ def estimate_log_likelihood(
 
 @checked
 def measure_likelihoods(
-    model: VAE, splits: Mapping[str, Any], num_samples: Count = 200, likelihood_images: Several | None = None
+    model: VAE, splits: Mapping[str, Any], num_samples: Count = 200, likelihood_images: AtLeastTwo | None = None
 ) -> dict[str, float]:
     """``<name>_elbo``, ``<name>_log_likelihood`` and ``<name>_log_likelihood_standard_error`` of each of ``splits``
     (name -> images (N, C, H, W)). The likelihood is estimated from ``likelihood_images`` images at evenly spaced

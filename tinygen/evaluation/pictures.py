@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from tinygen.autograd.recording import no_grad
-from tinygen.checks import Count, Several, checked
+from tinygen.checks import AtLeastTwo, Count, checked
 from tinygen.models.placement import in_batches, placed
 from tinygen.models.vae import VAE, as_images, image_set
 
@@ -52,7 +52,7 @@ def manifold(model: VAE, side: Count = 20) -> np.ndarray:
 @checked
 @no_grad()
 def reconstruct(model: VAE, images: Any) -> np.ndarray:
-    """The decoding (pixel means) of the posterior mean of each image: (N, C, H, W) -> (N, C, H, W)."""
+    """The decoding (pixel means) of the posterior mean of each of ``images`` (N, C, H, W) -> (N, C, H, W)."""
     with model.evaluating():
         mean, _ = model.encode(as_images("reconstruct", model, images))
         return model.pixel_means(model.decode(mean)).numpy()
@@ -60,7 +60,7 @@ def reconstruct(model: VAE, images: Any) -> np.ndarray:
 
 @checked
 @no_grad()
-def interpolate(model: VAE, start: Any, end: Any, steps: Several = 11) -> np.ndarray:
+def interpolate(model: VAE, start: Any, end: Any, steps: AtLeastTwo = 11) -> np.ndarray:
     """The decodings (pixel means) of ``(1 - alpha) z0 + alpha z1`` for alpha = 0, ..., 1, z0 and z1 the posterior means
     of ``start`` and ``end`` (N, C, H, W) -> (N, steps, C, H, W).
 

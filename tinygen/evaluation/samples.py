@@ -1,10 +1,10 @@
-"""Samples compared with what they should resemble: the modes of a mixture, the images of a training set."""
+"""Samples compared with the modes of a mixture, and with the images of a training set."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from tinygen.checks import Images, NotNegative, Points, Positive, ValueRange, checked
+from tinygen.checks import Images, NonNegative, Points, Positive, ValueRange, checked
 from tinygen.data.dataset import as_numbers
 from tinygen.data.samplers import GaussianMixture
 from tinygen.models.pixels import check_pixels
@@ -23,7 +23,7 @@ class ModeCoverage(NamedTuple):
 
 @checked
 def mode_coverage(
-    samples: Points, mixture: GaussianMixture, *, deviations: Positive = 3.0, fair_part: NotNegative = 0.1
+    samples: Points, mixture: GaussianMixture, *, deviations: Positive = 3.0, fair_part: NonNegative = 0.1
 ) -> ModeCoverage:
     """The modes of ``mixture`` covered by ``samples`` (n, d), and the fraction of samples within ``deviations``
     standard deviations of their nearest centre.

@@ -61,8 +61,8 @@ def binary_cross_entropy_with_logits(
 ) -> Tensor:
     """``-weight (pos_weight t log sigmoid(x) + (1 - t) log(1 - sigmoid(x)))``, in nats, finite for every logit x.
 
-    ``target`` t in [0, 1] has the shape of ``x``, any shape; ``weight`` and ``pos_weight`` broadcast to it. Raises
-    ``ValueError`` where they do not, for another ``reduction`` and for the mean of an empty batch.
+    ``target`` t in [0, 1] has the shape of ``x``, any shape; ``weight`` and ``pos_weight`` broadcast to that shape.
+    Raises ``ValueError`` where they do not, for another ``reduction`` and for the mean of an empty batch.
     """
     name = "binary_cross_entropy_with_logits"
     _check_shape(name, "target", target, x)
@@ -85,8 +85,8 @@ def cross_entropy(
 ) -> Tensor:
     """``-sum_c w_c q_c log softmax(x)_c`` in nats, from unnormalised log-probabilities x (C,), (N, C) or (N, C, ...).
 
-    ``target``: labels (integers 0 to C - 1, of the shape of x without its class axis; those equal to ``ignore_index``
-    are left out) or probabilities of the classes (of the shape of x). ``weight`` (C,): one per class.
+    ``target``: labels of the shape of x without its class axis, integers 0 to C - 1 (those equal to ``ignore_index``
+    are left out); or probabilities of the classes, of the shape of x. ``weight`` (C,): one per class.
     ``label_smoothing`` s: q = (1 - s) target + s / C. The mean over labels is weighted by their classes' weights, as
     in PyTorch. Raises ``ValueError`` for a label out of range, for shapes that do not fit and for the mean of no label;
     ``TypeError`` for a target that holds neither labels nor probabilities.

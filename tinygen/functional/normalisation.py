@@ -26,7 +26,8 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """``weight (x - mean) / sqrt(variance + eps) + bias`` per channel: x (N, C, ...), all other tensors (C,).
+    """``weight (x - mean) / sqrt(variance + eps) + bias`` per channel: x (N, C, ...); ``running_mean``,
+    ``running_var``, ``weight`` and ``bias`` (C,) or None.
 
     In ``training``, or without running statistics, mean and variance are those of the batch, and the running ones are
     updated, ``running += momentum (batch - running)``, with the unbiased variance; otherwise they are the running ones.
@@ -56,7 +57,7 @@ def batch_norm(
         return x * _as_column(scale, x) + _as_column(bias - running_mean * scale, x)
     count = x.size // channels
     if count < 2:
-        raise ValueError(f"batch_norm: training needs more than one value a channel, got shape {x.shape}")
+        raise ValueError(f"batch_norm: training needs more than one value per channel, got shape {x.shape}")
     mean, variance = without_underflow(moments, x.data)
     if running_mean is not None and running_var is not None:
         _update(running_mean, mean, momentum)

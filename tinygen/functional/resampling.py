@@ -51,5 +51,6 @@ def upsample_bilinear2d(x: Tensor, size: Any = None, scale_factor: Any = None, a
 
 @operands("x")
 def upsample_nearest2d(x: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
-    """Output pixel i is a copy of input pixel ``floor(i H / H_out)``; shapes and errors as ``upsample_bilinear2d``."""
+    """Output pixel i is a copy of input pixel ``floor(i H / H_out)``: x (N, C, H, W) or (C, H, W) -> (N, C, H_out,
+    W_out) or (C, H_out, W_out); options and errors as ``upsample_bilinear2d``."""
     return _upsample("upsample_nearest2d", x, size, scale_factor, "nearest", False)

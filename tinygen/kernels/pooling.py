@@ -20,8 +20,8 @@ def pool_output_size(size: Pair, kernel_size: Pair, geometry: Geometry, ceil_mod
 
     def along(axis: int) -> int:
         stride, padding, dilation = (pair[axis] for pair in geometry[:3])
-        room = size[axis] + 2 * padding - dilation * (kernel_size[axis] - 1) - 1
-        count = (room + (stride - 1 if ceil_mode else 0)) // stride + 1
+        span = size[axis] + 2 * padding - dilation * (kernel_size[axis] - 1) - 1
+        count = (span + (stride - 1 if ceil_mode else 0)) // stride + 1
         starts_too_late = ceil_mode and (count - 1) * stride >= size[axis] + padding
         return count - 1 if starts_too_late else count
 

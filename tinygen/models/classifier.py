@@ -7,7 +7,7 @@ from tinygen.autograd.tensor import Tensor
 
 
 class Classifier(nn.Module):
-    """The interface: images with values in ``pixel_range`` to class logits, by way of features.
+    """The interface: images with values in ``pixel_range`` to features and class logits.
 
     ``image_shape`` is (C, H, W); None: any shape.
     """

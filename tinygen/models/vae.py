@@ -195,7 +195,7 @@ class ConvVAE(VAE):
 class MLPVAE(VAE):
     """Two multilayer perceptrons: image_shape -> ``hidden`` -> 2 x latent_size, and back through ``hidden`` reversed.
 
-    Default: 300 and 300 ELUs on 28 x 28 pixels. ``(500,)`` ReLUs are the networks of Kingma and Welling (2014),
+    Default: 300 and 300 ELUs on 28 x 28 pixels. ``(500,)`` tanh units are the networks of Kingma and Welling (2014),
     ``(600, 600)`` softplus units those of Kingma et al. (2014). ``output_bias`` is the initial bias of the decoder's
     last layer (default: PyTorch's initialisation); at -5 a pixel is 1 with probability 0.007.
     """

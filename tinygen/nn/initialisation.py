@@ -1,8 +1,9 @@
 """Initial weights.
 
-PyTorch draws weights and biases from U(-b, b) with b = 1 / sqrt(fan_in), where fan_in is the number of inputs of an
-output. This keeps outputs of order 1 at any width. DCGAN draws all weights from one narrow normal distribution and
-leaves the scale of the outputs to the normalisation.
+In PyTorch weights and biases are samples from U(-b, b) with b = 1 / sqrt(fan_in), where fan_in is the number of inputs
+of an output. One layer then has outputs of order 1 at any width; with depth they shrink
+(chapter 4 of the book). In DCGAN all weights are samples from one narrow normal
+distribution, and the normalisation determines the scale of the outputs.
 """
 
 import math
@@ -23,7 +24,7 @@ def uniform(shape: tuple[int, ...], fan_in: int) -> Parameter:
 
 
 def normal_weights(module: Module, standard_deviation: float) -> None:
-    """Replace all weights of ``module`` with more than one axis (matrices and kernels) by draws from
+    """Replace all weights of ``module`` with more than one axis (matrices and kernels) by samples from
     N(0, standard_deviation^2); biases, and scales and shifts of a normalisation, do not change (Radford et al. 2016,
     section 4). Raises ``TypeError`` or ``ValueError`` if ``standard_deviation`` is not a number from 0."""
     number_from("normal_weights", "standard_deviation", standard_deviation, 0)

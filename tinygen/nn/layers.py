@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from tinygen import functional as F
-from tinygen.autograd.arguments import checked
+from tinygen.autograd.arguments import checked_arguments
 from tinygen.autograd.tensor import Tensor
 from tinygen.functional.options import Pair, pair
 from tinygen.nn.initialisation import uniform
@@ -15,7 +15,7 @@ from tinygen.validation import whole_number
 class Linear(Module):
     """``x W^T + b``: weight W (out, in), bias b (out,). Initial values: U(-1/sqrt(in), 1/sqrt(in)), as in PyTorch."""
 
-    @checked
+    @checked_arguments
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
         self.in_features = whole_number("Linear", "in_features", in_features, minimum=0)
         self.out_features = whole_number("Linear", "out_features", out_features, minimum=0)
@@ -58,7 +58,7 @@ def _check_groups(name: str, in_channels: int, out_channels: int, groups: int) -
 class Conv2d(_Convolution):
     """A convolution: weight (out, in / groups, kh, kw), bias (out,); options and errors as ``F.conv2d``."""
 
-    @checked
+    @checked_arguments
     def __init__(
         self,
         in_channels: int,
@@ -84,7 +84,7 @@ class ConvTranspose2d(_Convolution):
     """A transposed convolution: weight (in, out / groups, kh, kw), bias (out,); options and errors as
     ``F.conv_transpose2d``."""
 
-    @checked
+    @checked_arguments
     def __init__(
         self,
         in_channels: int,

@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
-from tinygen.autograd.arguments import checked
+from tinygen.autograd.arguments import checked_arguments
 from tinygen.autograd.tensor import Tensor, copied
 from tinygen.backend import copy_like, to_device
 from tinygen.validation import described
@@ -124,7 +124,7 @@ class Module:
         """All buffers."""
         return [buffer for _, buffer in self.named_buffers()]
 
-    @checked
+    @checked_arguments
     def train(self: Self, mode: bool = True) -> Self:
         """Set training mode, in which dropout is applied and batch normalisation uses the statistics of the batch."""
         for module in self.modules():
@@ -158,7 +158,7 @@ class Module:
             for parameter in trained:
                 parameter.requires_grad = True
 
-    @checked
+    @checked_arguments
     def to(self: Self, device: str) -> Self:
         """Move all parameters and buffers to ``device`` (``"cpu"``, ``"gpu"``, ``"gpu:1"``); ``DeviceError`` where it
         does not exist."""
@@ -167,7 +167,7 @@ class Module:
             tensor.grad = None if tensor.grad is None else Tensor(to_device(tensor.grad.data, device))
         return self
 
-    @checked
+    @checked_arguments
     def astype(self: Self, dtype: Any) -> Self:
         """Convert all floating-point parameters and buffers to ``dtype``, such as ``"float64"`` for a gradient check.
         Raises ``TypeError`` for a dtype that is not floating point."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinygen import functional as F
-from tinygen.autograd.arguments import as_tensor, checked
+from tinygen.autograd.arguments import as_tensor, checked_arguments
 from tinygen.autograd.tensor import Tensor
 from tinygen.nn.module import Buffer, Module, Parameter
 from tinygen.validation import whole_number
@@ -12,7 +12,7 @@ from tinygen.validation import whole_number
 class _BatchNorm(Module):
     axes: tuple[int, ...]
 
-    @checked
+    @checked_arguments
     def __init__(
         self,
         num_features: int,

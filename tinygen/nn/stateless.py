@@ -6,7 +6,7 @@ Each applies a function of ``functional``, whose errors it raises, with the opti
 from typing import Any
 
 from tinygen import functional as F
-from tinygen.autograd.arguments import as_tensor, axis_from_front, checked
+from tinygen.autograd.arguments import as_tensor, axis_from_front, checked_arguments
 from tinygen.autograd.tensor import Tensor
 from tinygen.functional.options import Pair
 from tinygen.nn.module import Module
@@ -16,7 +16,7 @@ from tinygen.operations.shaping import flatten, reshape
 class ELU(Module):
     """``x`` where it is positive, ``alpha (e^x - 1)`` elsewhere."""
 
-    @checked
+    @checked_arguments
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = alpha
 
@@ -36,7 +36,7 @@ class ReLU(Module):
 class LeakyReLU(Module):
     """``x`` where it is positive, ``negative_slope x`` elsewhere."""
 
-    @checked
+    @checked_arguments
     def __init__(self, negative_slope: float = 0.01) -> None:
         self.negative_slope = negative_slope
 
@@ -64,7 +64,7 @@ class Tanh(Module):
 class Softplus(Module):
     """``log(1 + e^(beta x)) / beta``; ``x`` itself where ``beta x`` is above ``threshold``."""
 
-    @checked
+    @checked_arguments
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         self.beta, self.threshold = beta, threshold
 
@@ -76,7 +76,7 @@ class Softplus(Module):
 class AvgPool2d(Module):
     """The mean of each window; options as ``F.avg_pool2d``."""
 
-    @checked
+    @checked_arguments
     def __init__(
         self,
         kernel_size: int | Pair,
@@ -98,7 +98,7 @@ class AvgPool2d(Module):
 class MaxPool2d(Module):
     """The largest value of each window; options as ``F.max_pool2d``."""
 
-    @checked
+    @checked_arguments
     def __init__(
         self,
         kernel_size: int | Pair,
@@ -118,7 +118,7 @@ class MaxPool2d(Module):
 class UpsamplingBilinear2d(Module):
     """Bilinear interpolation with aligned corners, to ``size`` or by ``scale_factor``, as ``F.upsample_bilinear2d``."""
 
-    @checked
+    @checked_arguments
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
         self.size, self.scale_factor = size, scale_factor
 
@@ -130,7 +130,7 @@ class UpsamplingBilinear2d(Module):
 class UpsamplingNearest2d(Module):
     """Each pixel repeated, to ``size`` or by ``scale_factor``; options as ``F.upsample_nearest2d``."""
 
-    @checked
+    @checked_arguments
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
         self.size, self.scale_factor = size, scale_factor
 
@@ -142,7 +142,7 @@ class UpsamplingNearest2d(Module):
 class Dropout(Module):
     """Dropout: in training mode each element is set to 0 with probability ``p``, otherwise divided by ``1 - p``."""
 
-    @checked
+    @checked_arguments
     def __init__(self, p: float = 0.5) -> None:
         self.p = p
 
@@ -155,7 +155,7 @@ class Dropout2d(Module):
     """Dropout of whole feature maps: in training mode each is set to 0 with probability ``p``, otherwise divided by
     ``1 - p``."""
 
-    @checked
+    @checked_arguments
     def __init__(self, p: float = 0.5) -> None:
         self.p = p
 
@@ -167,7 +167,7 @@ class Dropout2d(Module):
 class Flatten(Module):
     """The axes from ``start_axis`` on as one axis: (N, C, H, W) -> (N, C H W) for the default, 1."""
 
-    @checked
+    @checked_arguments
     def __init__(self, start_axis: int = 1) -> None:
         self.start_axis = start_axis
 
@@ -179,12 +179,12 @@ class Flatten(Module):
 class Unflatten(Module):
     """The axis ``axis`` split into axes of lengths ``sizes``: (N, C H W) -> (N, C, H, W) for 1, (C, H, W)."""
 
-    @checked
+    @checked_arguments
     def __init__(self, axis: int, sizes: tuple[int, ...]) -> None:
         self.axis, self.sizes = axis, sizes
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (..., M, ...) -> (..., *sizes, ...)."""
+        """x (..., M, ...) -> ``(..., *sizes, ...)``."""
         x = as_tensor("Unflatten", "x", x)
         axis = axis_from_front("Unflatten", self.axis, x.ndim)
         return reshape(x, (*x.shape[:axis], *self.sizes, *x.shape[axis + 1 :]))

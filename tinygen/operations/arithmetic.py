@@ -42,7 +42,7 @@ def divide(x: Array, y: Array) -> Array:
 
 @operation(lambda g, x: -g, linear=True)
 def negative(x: Array) -> Array:
-    """``-x``."""
+    """``-x``, element by element."""
     return -x
 
 
@@ -52,7 +52,8 @@ def negative(x: Array) -> Array:
     lambda g, condition, x, y: where(condition, 0.0, g),
 )
 def where(condition: Array, x: Array, y: Array) -> Array:
-    """``x`` where ``condition`` holds, ``y`` elsewhere; the gradient goes to the chosen element."""
+    """``x`` where ``condition`` is true, ``y`` elsewhere, element by element; the gradient goes to the chosen
+    element."""
     if isinstance(y, float) and y == 0 and not isinstance(x, (int, float)) and x.dtype.kind == "f":
         return kernels.masked(condition, x)
     return array_module(condition, x, y).where(condition, _fitting(x, y), _fitting(y, x))
@@ -73,7 +74,7 @@ def weighted(g: Tensor, weight: Tensor) -> Tensor:
 @operands("x")
 @operation(lambda g, x: weighted(g, sign(x)))
 def abs(x: Array) -> Array:
-    """``|x|``; derivative 0 at 0."""
+    """``|x|``, element by element; derivative 0 at 0."""
     return array_module(x).abs(x)
 
 

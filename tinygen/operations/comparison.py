@@ -8,7 +8,7 @@ import inspect
 import operator
 from collections.abc import Callable
 
-from tinygen.autograd.arguments import bare, checked, of_tensors
+from tinygen.autograd.arguments import bare, checked_arguments, of_tensors
 from tinygen.autograd.tensor import Parameters, Tensor
 from tinygen.backend import Array, array_module, without_underflow
 
@@ -68,14 +68,14 @@ def isfinite(x: Array) -> Array:
     return array_module(x).isfinite(x)
 
 
-@checked
+@checked_arguments
 @nondifferentiable
 def argmax(x: Array, axis: int | None = None, keepdims: bool = False) -> Array:
     """The index of the first maximum of x (any shape) along ``axis``; default: in the flattened tensor."""
     return array_module(x).asarray(x).argmax(axis=axis, keepdims=keepdims)
 
 
-@checked
+@checked_arguments
 @nondifferentiable
 def argmin(x: Array, axis: int | None = None, keepdims: bool = False) -> Array:
     """The index of the first minimum of x (any shape) along ``axis``; default: in the flattened tensor."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygen import backend
-from tinygen.autograd.arguments import checked
+from tinygen.autograd.arguments import checked_arguments
 from tinygen.autograd.tensor import Tensor, cast
 
 __all__ = ["arange", "eye", "full", "full_like", "linspace", "ones", "ones_like", "rand", "rand_like", "randn"]
@@ -24,19 +24,19 @@ def _made(name: str, array: Any, dtype: Any, device: str | None, requires_grad: 
     return Tensor(array if device is None else backend.to_device(array, device), requires_grad=requires_grad)
 
 
-@checked
+@checked_arguments
 def zeros(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Zeros of ``shape``, given as numbers or as one tuple."""
     return _made("zeros", np.zeros(shape, dtype or np.float32), dtype, device, requires_grad)
 
 
-@checked
+@checked_arguments
 def ones(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Ones of ``shape``, given as numbers or as one tuple."""
     return _made("ones", np.ones(shape, dtype or np.float32), dtype, device, requires_grad)
 
 
-@checked
+@checked_arguments
 def full(
     shape: int | tuple[int, ...],
     value: float,
@@ -49,13 +49,13 @@ def full(
     return _made("full", np.full(shape, value, np.float32 if dtype is None else None), dtype, device, requires_grad)
 
 
-@checked
+@checked_arguments
 def eye(n: int, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """The identity matrix (n, n)."""
     return _made("eye", np.eye(n), dtype, device, requires_grad)
 
 
-@checked
+@checked_arguments
 def arange(*bounds: float, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """``start``, ``start + step``, ... below ``stop``, from (stop), (start, stop) or (start, stop, step).
     Raises ``ValueError`` for other arguments."""
@@ -65,7 +65,7 @@ def arange(*bounds: float, dtype: Any = None, device: str | None = None, require
         raise ValueError(f"arange: expects (stop), (start, stop) or (start, stop, step), got {bounds}") from None
 
 
-@checked
+@checked_arguments
 def linspace(
     start: float, stop: float, num: int, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -73,14 +73,14 @@ def linspace(
     return _made("linspace", np.linspace(start, stop, num), dtype, device, requires_grad)
 
 
-@checked
+@checked_arguments
 def randn(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Independent standard normal numbers. Raises ``TypeError`` for a dtype that is not floating point."""
     drawn = backend.generator().standard_normal(shape, dtype=_drawn_dtype("randn", dtype))
     return _made("randn", drawn, dtype, device, requires_grad)
 
 
-@checked
+@checked_arguments
 def rand(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Independent numbers from the uniform distribution on [0, 1).
 
@@ -103,33 +103,35 @@ def _like(make: Callable[..., Tensor], x: Tensor, *args: Any, **options: Any) ->
     return make(*shape, **{"dtype": x.dtype, "device": x.device, **{k: v for k, v in options.items() if v is not None}})
 
 
-@checked
+@checked_arguments
 def zeros_like(x: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
-    """Zeros with the shape of ``x``; default: also its dtype and device."""
+    """Zeros with the shape of ``x``, any shape; default: also its dtype and device."""
     return _like(zeros, x, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-@checked
+@checked_arguments
 def ones_like(x: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
-    """Ones with the shape of ``x``; default: also its dtype and device."""
+    """Ones with the shape of ``x``, any shape; default: also its dtype and device."""
     return _like(ones, x, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-@checked
+@checked_arguments
 def full_like(
     x: Tensor, value: float, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """A tensor whose elements are all ``value``; with the shape of ``x``; default: also its dtype and device."""
+    """A tensor with the shape of ``x``, any shape, whose elements are all ``value``; default: also the dtype and device
+    of ``x``."""
     return _like(full, x, value, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-@checked
+@checked_arguments
 def randn_like(x: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
-    """Standard normal numbers with the shape of ``x``; default: also its dtype and device."""
+    """Standard normal numbers with the shape of ``x``, any shape; default: also its dtype and device."""
     return _like(randn, x, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-@checked
+@checked_arguments
 def rand_like(x: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
-    """Uniform numbers with the shape of ``x``; default: also its dtype and device."""
+    """Numbers from the uniform distribution on [0, 1) with the shape of ``x``, any shape; default: also its dtype and
+    device."""
     return _like(rand, x, dtype=dtype, device=device, requires_grad=requires_grad)

@@ -21,28 +21,28 @@ from tinygen.operations.creation import full_like, zeros_like
 @real_operands("x")
 @operation(lambda g, y, x: g * y, keeps_output=True)
 def exp(x: Array) -> Array:
-    """``e^x``."""
+    """``e^x``, element by element."""
     return array_module(x).exp(x)
 
 
 @real_operands("x")
 @operation(lambda g, y, x: g * (y + 1), keeps_output=True)
 def expm1(x: Array) -> Array:
-    """``e^x - 1``, accurate near 0."""
+    """``e^x - 1``, element by element; accurate near 0."""
     return array_module(x).expm1(x)
 
 
 @real_operands("x")
 @operation(lambda g, x: g / x)
 def log(x: Array) -> Array:
-    """The natural logarithm."""
+    """The natural logarithm of ``x``, element by element."""
     return array_module(x).log(x)
 
 
 @real_operands("x")
 @operation(lambda g, x: g / (x + 1))
 def log1p(x: Array) -> Array:
-    """``log(1 + x)``, accurate near 0."""
+    """``log(1 + x)``, element by element; accurate near 0."""
     return array_module(x).log1p(x)
 
 
@@ -83,35 +83,36 @@ def _sqrt_vjp(g: Tensor, y: Tensor, x: Tensor) -> Tensor:
 @real_operands("x")
 @operation(_sqrt_vjp, keeps_output=True)
 def sqrt(x: Array) -> Array:
-    """The square root; its derivative at 0 is infinite (that of ``norm`` and ``std`` is 0 there)."""
+    """The square root of ``x``, element by element; its derivative at 0 is infinite (that of ``norm`` and ``std`` is 0
+    there)."""
     return array_module(x).sqrt(x)
 
 
 @real_operands("x")
 @operation(lambda g, x: g * cos(x))
 def sin(x: Array) -> Array:
-    """The sine of ``x`` radians."""
+    """The sine of ``x`` radians, element by element."""
     return array_module(x).sin(x)
 
 
 @real_operands("x")
 @operation(lambda g, x: -g * sin(x))
 def cos(x: Array) -> Array:
-    """The cosine of ``x`` radians."""
+    """The cosine of ``x`` radians, element by element."""
     return array_module(x).cos(x)
 
 
 @real_operands("x")
 @operation(lambda g, y, x: g * (1 - y * y), keeps_output=True)
 def tanh(x: Array) -> Array:
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent of ``x``, element by element."""
     return kernels.tanh(x)
 
 
 @real_operands("x")
 @operation(lambda g, y, x: g * (y * (1 - y)), keeps_output=True)
 def sigmoid(x: Array) -> Array:
-    """The logistic function ``1 / (1 + e^-x)``."""
+    """The logistic function ``1 / (1 + e^-x)``, element by element."""
     return kernels.sigmoid(x)
 
 

@@ -8,7 +8,7 @@ of the result and of the operand have changed places.
 import math
 from typing import Any
 
-from tinygen.autograd.arguments import as_tensor, checked
+from tinygen.autograd.arguments import as_tensor, checked_arguments
 from tinygen.autograd.broadcasting import broadcast_to, common_shape, sum_to
 from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor
@@ -86,7 +86,7 @@ def _einsum(*operands: Array, inputs: tuple[str, ...], output: str) -> Array:
     return array_module(*operands).einsum(f"{','.join(inputs)}->{output}", *operands)
 
 
-@checked
+@checked_arguments
 def einsum(subscripts: str, *operands: Tensor) -> Tensor:
     """The sum of products that ``subscripts`` denotes, as ``numpy.einsum``: ``"bij,bjk->bik"`` for operands of shapes
     (b, i, j) and (b, j, k). A letter that is repeated in one operand takes its diagonal, ``...`` stands for further

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygen.autograd.arguments import checked
+from tinygen.autograd.arguments import checked_arguments
 from tinygen.autograd.broadcasting import broadcast_to, sum_to
 from tinygen.autograd.operands import operands
 from tinygen.autograd.operation import operation
@@ -60,9 +60,9 @@ def _promote(x: Tensor) -> Tensor:
     return x if x.dtype == dtype else astype(x, dtype)
 
 
-@checked
+@checked_arguments
 def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The sum of the elements over ``axis``."""
+    """The sum of the elements of x, any shape, over ``axis``."""
     axes, x = _axes("sum", x, axis), _promote(x)
     if len(axes) == x.ndim and not keepdims:
         return sum_to(x, shape=())
@@ -81,18 +81,19 @@ def _count(name: str, x: Tensor, axes: tuple[int, ...]) -> int:
     return count
 
 
-@checked
+@checked_arguments
 @operands("x", widen=True)
 def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The arithmetic mean of the elements over ``axis``. Raises ``ValueError`` where there are none."""
+    """The arithmetic mean of the elements of x, any shape, over ``axis``. Raises ``ValueError`` where there are
+    none."""
     return sum(_as_floats(x), axis, keepdims) / _count("mean", x, _axes("mean", x, axis))
 
 
-@checked
+@checked_arguments
 @operands("x", widen=True)
 def var(x: Tensor, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
-    """The variance, ``sum((x - mean)^2) / (n - ddof)``, over the n elements along ``axis``. Raises ``ValueError`` for
-    n <= ddof."""
+    """The variance, ``sum((x - mean)^2) / (n - ddof)``, over the n elements of x, any shape, along ``axis``. Raises
+    ``ValueError`` for n <= ddof."""
     return _variance("var", x, axis, keepdims, ddof)
 
 
@@ -111,11 +112,11 @@ def _root(x: Tensor, p: float = 2) -> Tensor:
     return where(is_zero, 0.0, sqrt(positive) if p == 2 else positive ** (1 / p))
 
 
-@checked
+@checked_arguments
 @operands("x", widen=True)
 def std(x: Tensor, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
-    """The standard deviation, the square root of ``var``; derivative 0 where all elements are equal. Errors are those
-    of ``var``."""
+    """The standard deviation of x, any shape, the square root of ``var``; derivative 0 where all elements are equal.
+    Errors are those of ``var``."""
     return _root(_variance("std", x, axis, keepdims, ddof))
 
 
@@ -139,24 +140,25 @@ def _extreme_over(name: str, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
     return _drop(_extreme(x, name=name, axes=axes), axes, keepdims)
 
 
-@checked
+@checked_arguments
 def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The largest element over ``axis``; k equal ones get 1 / k of the gradient each. Raises ``ValueError`` if
-    there is none."""
+    """The largest element of x, any shape, over ``axis``; k equal ones get 1 / k of the gradient each. Raises
+    ``ValueError`` if there is none."""
     return _extreme_over("max", x, axis, keepdims)
 
 
-@checked
+@checked_arguments
 def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The smallest element over ``axis``; k equal ones get 1 / k of the gradient each. Raises ``ValueError`` if
-    there is none."""
+    """The smallest element of x, any shape, over ``axis``; k equal ones get 1 / k of the gradient each. Raises
+    ``ValueError`` if there is none."""
     return _extreme_over("min", x, axis, keepdims)
 
 
-@checked
+@checked_arguments
 @operands("x", widen=True)
 def prod(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The product of the elements over ``axis``, by halving: the gradient needs no division, so factors may be 0."""
+    """The product of the elements of x, any shape, over ``axis``, by halving: the gradient needs no division, so
+    factors may be 0."""
     axes = _axes("prod", x, axis)
     rest = tuple(a for a in range(x.ndim) if a not in axes)
     kept = tuple(x.shape[a] for a in rest)
@@ -174,9 +176,9 @@ def _cumsum(x: Array, axis: int) -> Array:
     return x.cumsum(axis=axis, dtype="float32").astype(x.dtype) if x.dtype == np.float16 else x.cumsum(axis=axis)
 
 
-@checked
+@checked_arguments
 def cumsum(x: Tensor, axis: int | None = None) -> Tensor:
-    """The sums of the first 1, 2, 3, ... elements along ``axis``; default: of the flattened tensor."""
+    """The sums of the first 1, 2, 3, ... elements of x, any shape, along ``axis``; default: of the flattened tensor."""
     x = _promote(x)
     if axis is None:
         return _cumsum(reshape(x, -1), axis=0)
@@ -201,11 +203,11 @@ def _log_of_sum(x: Array, axes: tuple[int, ...]) -> Array:
     return xp.where(empty, -xp.inf, xp.log(xp.where(empty, 1, total))).astype(x.dtype)
 
 
-@checked
+@checked_arguments
 @operands("x", widen=True)
 def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """``y = log sum e^x`` over ``axis``. The largest element is subtracted first, so that nothing overflows and the
-    derivative ``e^(x - y)`` has full precision for large x too."""
+    """``y = log sum e^x`` over ``axis`` of x, any shape. The largest element is subtracted first, so that nothing
+    overflows and the derivative ``e^(x - y)`` has full precision for large x too."""
     axes, x = _axes("logsumexp", x, axis), _as_floats(x)
     shift = _shift(x, axes=axes)
     return _drop(_log_of_sum(x - shift, axes=axes) + shift, axes, keepdims)
@@ -221,13 +223,15 @@ def log_softmax(x: Tensor, axis: Axis = -1, name: str = "log_softmax") -> Tensor
 _is_nonzero = nondifferentiable(lambda x: (x != 0).astype(x.dtype))
 
 
-@checked
+@checked_arguments
 @operands("x", widen=True)
 def norm(x: Tensor, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The norm, as ``numpy.linalg.norm``; default: the Euclidean norm of a vector, the Frobenius norm of a matrix.
+    """The norm of x, any shape, as ``numpy.linalg.norm``; default: the Euclidean norm of a vector, the Frobenius norm
+    of a matrix, the root of the sum of all squares otherwise.
 
-    ``ord`` over one axis, or for a vector (n,): ``(sum |x|^ord)^(1/ord)``; inf (-inf): the largest (smallest) |x|. Over
-    two axes, or for a matrix (m, n): inf (-inf): the largest (smallest) row sum of |x|; 1 (-1): column sum; ``"fro"``.
+    ``ord`` over one axis, or for a vector (n,): ``(sum |x|^ord)^(1/ord)``; inf (-inf): the largest (smallest) ``|x|``.
+    Over two axes, or for a matrix (m, n): inf (-inf): the largest (smallest) row sum of ``|x|``; 1 (-1): column sum;
+    ``"fro"``.
     The derivative at 0 is 0. Raises ``ValueError`` for another ``ord``; norms made of singular values have no gradient
     here.
     """

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from tinygen.autograd import broadcasting
-from tinygen.autograd.arguments import axis_from_front, checked, index_of
+from tinygen.autograd.arguments import axis_from_front, checked_arguments, index_of
 from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array, array_module, to_device
@@ -29,32 +29,34 @@ def _reshape(x: Array, shape: tuple[int, ...]) -> Array:
         raise ValueError(f"reshape: {x.size} elements of shape {x.shape} do not fill shape {shape}") from None
 
 
-@checked
+@checked_arguments
 def reshape(x: Tensor, *shape: Any) -> Tensor:
-    """The same elements in another ``shape``, given as numbers or as one tuple; one length may be -1: it is computed.
+    """The elements of x, any shape, in another ``shape``, given as numbers or as one tuple; one length may be -1: it is
+    computed.
 
     Raises ``ValueError`` where the numbers of elements differ.
     """
     return _reshape(x, shape=shape)
 
 
-@checked
+@checked_arguments
 def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """``x`` repeated along new leading axes and along axes of length 1 to ``shape``: a view, not a copy.
+    """``x``, any shape, repeated along new leading axes and along axes of length 1 to ``shape``: a view, not a copy.
 
     Raises ``ValueError`` where its shape does not broadcast to ``shape``.
     """
     return broadcasting.broadcast_to(x, shape=shape)
 
 
-@checked
+@checked_arguments
 def flatten(x: Tensor, start_axis: int = 0) -> Tensor:
-    """The axes from ``start_axis`` on as one axis: (N, C, H, W) -> (N, C H W) for ``start_axis`` 1."""
+    """x, any shape, with its axes from ``start_axis`` on as one axis: (N, C, H, W) -> (N, C H W) for ``start_axis``
+    1."""
     start = axis_from_front("flatten", start_axis, x.ndim) if x.ndim else 0
     return _reshape(x, shape=(*x.shape[:start], math.prod(x.shape[start:])))
 
 
-@checked
+@checked_arguments
 def squeeze(x: Tensor, axis: int | tuple[int, ...] | None = None) -> Tensor:
     """``x`` (any shape) without ``axis``, whose length must be 1, else ``ValueError``; default: without all axes of
     length 1."""
@@ -67,7 +69,7 @@ def squeeze(x: Tensor, axis: int | tuple[int, ...] | None = None) -> Tensor:
     return _reshape(x, shape=tuple(length for a, length in enumerate(x.shape) if a not in removed))
 
 
-@checked
+@checked_arguments
 def expand_dims(x: Tensor, axis: int | tuple[int, ...]) -> Tensor:
     """``x`` (any shape) with new axes of length 1 at the positions ``axis`` of the result;
     ``ValueError`` for a repeated axis."""
@@ -85,7 +87,7 @@ def _permute(x: Array, axes: tuple[int, ...]) -> Array:
     return x.transpose(axes)
 
 
-@checked
+@checked_arguments
 def transpose(x: Tensor, *axes: Any) -> Tensor:
     """``x`` (any shape) with its axes in the order ``axes``, given as numbers or as one tuple; default: reversed.
 
@@ -97,7 +99,7 @@ def transpose(x: Tensor, *axes: Any) -> Tensor:
     return _permute(x, axes=order)
 
 
-@checked
+@checked_arguments
 def swapaxes(x: Tensor, axis1: int, axis2: int) -> Tensor:
     """``x`` (any shape) with two axes exchanged."""
     order = list(range(x.ndim))
@@ -150,7 +152,7 @@ def _inside(shape: tuple[int, ...], widths: tuple[tuple[int, int], ...]) -> tupl
     return tuple(slice(before, before + n) for n, (before, _) in zip(shape, widths, strict=True))
 
 
-@checked
+@checked_arguments
 def pad(x: Tensor, pad_width: Any) -> Tensor:
     """``x`` (any shape) padded with zeros; ``pad_width``: a number, (before, after), or one such pair for each axis.
 
@@ -177,10 +179,10 @@ def _cat(*tensors: Array, axis: int) -> Array:
     return array_module(*tensors).concatenate(tensors, axis=axis)
 
 
-@checked
+@checked_arguments
 def cat(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
-    """``tensors`` concatenated along ``axis``; those of shape (0,) are left out. Raises ``ValueError`` where the
-    lengths of other axes differ, and for no tensor."""
+    """``tensors``, of one shape apart from ``axis``, concatenated along it; those of shape (0,) are left out. Raises
+    ``ValueError`` where the lengths of other axes differ, and for no tensor."""
     if not tensors:
         raise ValueError("cat: expects at least one tensor, got none")
     shape = next((x.shape for x in tensors if x.shape != (0,)), (0,))
@@ -193,7 +195,7 @@ def cat(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     return _cat(*tensors, axis=axis)
 
 
-@checked
+@checked_arguments
 def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     """``tensors`` of one shape joined along a new ``axis``. Raises ``ValueError`` where the shapes differ."""
     if not tensors:
@@ -204,7 +206,7 @@ def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     return cat([expand_dims(x, axis) for x in tensors], axis)
 
 
-@checked
+@checked_arguments
 def split(x: Tensor, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     """``x`` (any shape) split along ``axis`` into a number of equal parts, or at the given indices.
 
@@ -221,14 +223,14 @@ def split(x: Tensor, indices_or_sections: int | Sequence[int], axis: int = 0) ->
     return [getitem(x, (slice(None),) * axis + (slice(first, last),)) for first, last in pairwise(edges)]
 
 
-@checked
+@checked_arguments
 @operation(lambda g, x, dtype: astype(g, x.dtype), linear=True)
 def astype(x: Array, dtype: Any) -> Array:
     """The same values as another ``dtype``; a result that is not floating point has no gradient."""
     return x.astype(dtype)
 
 
-@checked
+@checked_arguments
 @operation(lambda g, x, device: to(g, x.device), linear=True)
 def to(x: Array, device: str) -> Array:
     """The same values on another ``device``: ``"cpu"``, ``"gpu"``, ``"gpu:1"``; the gradient is copied back."""

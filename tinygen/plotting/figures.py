@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
-from tinygen.checks import Count, Rule, ValueRange, as_array, axes, checked
+from tinygen.checks import Count, Rule, ValueRange, as_array, checked, has_axes
 from tinygen.data.dataset import BLACK_AND_WHITE
 from tinygen.files import atomic_write
 from tinygen.models.pixels import TOLERANCE
@@ -38,14 +38,14 @@ TEN_COLOURS = tuple(map(to_hex, colormaps["tab10"](range(10))))  # for classes
 INK, FAINT = "#333333", "#dddddd"
 FONT = {"family": "sans-serif", "color": INK}
 
-Pictures = Annotated[
+ImageArray = Annotated[
     np.ndarray,
     Rule(
         "an array (N, C, H, W) with C = 1 or 3, not empty",
         lambda images: images.ndim == 4 and images.shape[1] in (1, 3) and images.size > 0,
     ),
 ]
-Strips = Annotated[
+ImageRows = Annotated[
     np.ndarray,
     Rule(
         "an array (R, S, C, H, W) with C = 1 or 3, not empty",
@@ -56,7 +56,7 @@ Strips = Annotated[
 
 @checked
 def image_grid(
-    images: Pictures,
+    images: ImageArray,
     path: str | Path,
     *,
     rows: Count | None = None,
@@ -84,15 +84,16 @@ def image_grid(
 
 @checked
 def pairs_grid(
-    originals: Pictures,
-    reconstructions: Pictures,
+    originals: ImageArray,
+    reconstructions: ImageArray,
     path: str | Path,
     *,
     columns: Count | None = None,
     title: str | None = None,
     value_range: ValueRange | None = None,
 ) -> None:
-    """Draw each of ``originals`` (N, C, H, W) above its reconstruction (same shape), ``columns`` pairs in a row.
+    """Draw each of ``originals`` (N, C, H, W) above its reconstruction, of ``reconstructions`` (same shape),
+    ``columns`` pairs in a row.
 
     ``value_range``, by default that of each dtype, and errors are those of ``image_grid``; ``ValueError`` also for
     different shapes.
@@ -111,7 +112,7 @@ def pairs_grid(
 
 @checked
 def interpolation_grid(
-    images: Strips, path: str | Path, *, title: str | None = None, value_range: ValueRange | None = None
+    images: ImageRows, path: str | Path, *, title: str | None = None, value_range: ValueRange | None = None
 ) -> None:
     """Draw ``images`` (R, S, C, H, W) as R rows of S steps each, the steps of a row side by side without a gap.
 
@@ -122,7 +123,7 @@ def interpolation_grid(
 
 
 @checked
-def strips(images: Annotated[np.ndarray, axes("R, S, C, H, W")]) -> np.ndarray:
+def strips(images: Annotated[np.ndarray, has_axes("R, S, C, H, W")]) -> np.ndarray:
     """R rows of S images (R, S, C, H, W) as R wide images (R, C, H, S W), side by side without a gap."""
     rows, steps, channels, height, width = images.shape
     return images.transpose(0, 2, 3, 1, 4).reshape(rows, channels, height, steps * width)
@@ -166,7 +167,7 @@ def curves(
     axes.set_ylabel(ylabel, fontdict=FONT)
     axes.set_xlim(min(positions) - 0.5, max(positions) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
-    _dress(axes, title)
+    _style_axes(axes, title)
     write(figure, path)
 
 
@@ -221,7 +222,7 @@ def panels(parts: Sequence[Panel], path: str | Path, *, columns: Count = 2) -> N
             axes.set_ylim(bottom=0)
         if part.xticks is not None:
             axes.set_xticks(part.xticks)
-        _dress(axes, part.title)
+        _style_axes(axes, part.title)
     write(figure, path)
 
 
@@ -243,7 +244,7 @@ def fid_lines(fits: Mapping[str, Any], path: str | Path, *, title: str | None = 
 
 @checked
 def scatter(
-    points: np.ndarray, labels: Annotated[np.ndarray, axes("N")], path: str | Path, *, title: str | None = None
+    points: np.ndarray, labels: Annotated[np.ndarray, has_axes("N")], path: str | Path, *, title: str | None = None
 ) -> None:
     """Draw ``points`` (N, 2) in the plane of z_1 and z_2, coloured by ``labels`` (N,), of which at most ten differ.
 
@@ -270,7 +271,7 @@ def scatter(
     axes.set_xlabel("z\N{SUBSCRIPT ONE}", fontdict=FONT)
     axes.set_ylabel("z\N{SUBSCRIPT TWO}", fontdict=FONT)
     axes.set_aspect("equal", adjustable="datalim")
-    _dress(axes, title, markerscale=4, loc="upper right")
+    _style_axes(axes, title, markerscale=4, loc="upper right")
     write(figure, path)
 
 
@@ -285,7 +286,7 @@ def _check_curve(title: str, label: str, curve: Any) -> None:
         )
 
 
-def _dress(axes: Axes, title: str | None, **legend: Any) -> None:
+def _style_axes(axes: Axes, title: str | None, **legend: Any) -> None:
     """A faint grid, two spines, a legend without a frame, the title on the left."""
     axes.grid(color=FAINT, linewidth=0.8)
     axes.set_axisbelow(True)

@@ -1,8 +1,8 @@
-"""From a command to its experiment: what can fail fails before the long computation.
+"""From a command to its experiment: errors occur before the long computation.
 
-``conduct`` opens the run's folder, rehearses the experiment on a few images in a temporary folder, from the data to the
-report, and then runs it. Invalid options or files end the program with one sentence and exit status 2, before anything
-of an earlier run changes.
+``conduct`` opens the run's folder, makes a trial run of the experiment on a few images in a temporary folder, from the
+data to the report, and then runs it. Invalid options or files end the program with one sentence and exit status 2,
+before anything of an earlier run changes.
 """
 
 import argparse
@@ -34,13 +34,13 @@ def conduct(
     **small: Any,
 ) -> None:
     """Run ``experiment(options, run)`` in the folder ``options.out`` with the random numbers of ``options.seed``, after
-    a rehearsal; ``may_change`` names the options that may change when the run is resumed.
+    a trial run; ``may_change`` names the options that may change when the run is resumed.
 
-    The rehearsal is the same experiment for one epoch on the first ``limit`` images of each split (or steps), with the
+    The trial run is the same experiment for one epoch on the first ``limit`` images of each split (or steps), with the
     options in ``small`` in place of those given: enough for every later step, and few enough to take seconds. It
     leaves the state of the random numbers unchanged.
 
-    Ends the program with exit status 2 where the folder or the rehearsal raises an error, 130 after Ctrl-C, and 1
+    Ends the program with exit status 2 where the folder or the trial run raises an error, 130 after Ctrl-C, and 1
     where a file cannot be written later or the training diverges.
     """
     manual_seed(options.seed)
@@ -54,7 +54,7 @@ def conduct(
         )
     with interruptible(run):
         with refusing():
-            rehearse(experiment, options, limit, small, run.out)
+            trial_run(experiment, options, limit, small, run.out)
         if options.resume and not run.has_earlier:
             say(f"no earlier run in {run.out}: starting a new one")
         try:
@@ -71,7 +71,9 @@ def conduct(
             _end(1, f"{error}; {_resumable(run)}")
 
 
-def rehearse(experiment: Experiment, options: argparse.Namespace, limit: int, small: dict[str, Any], out: Path) -> None:
+def trial_run(
+    experiment: Experiment, options: argparse.Namespace, limit: int, small: dict[str, Any], out: Path
+) -> None:
     """Run the ``experiment`` at a small scale, without output, in a temporary folder.
 
     Errors are those it raises, and ``FileExistsError`` where it wrote a file whose name a foreign file in ``out`` has.

@@ -116,11 +116,11 @@ def command() -> str:
     return shlex.join(["python", *(word for word in sys.argv if word != "--resume")])
 
 
-def foreign_file(out: Path, rehearsal: Path) -> Path | None:
-    """A file in the folder ``out`` that a run with the files of ``rehearsal``, a folder, would write and that is not of
-    an earlier run; None if there is none."""
-    for folder in _run_folders(rehearsal):
-        place = out / folder.relative_to(rehearsal)
+def foreign_file(out: Path, trial_folder: Path) -> Path | None:
+    """A file in the folder ``out`` that a run with the files in ``trial_folder`` would write and that is not of an
+    earlier run; None if there is none."""
+    for folder in _run_folders(trial_folder):
+        place = out / folder.relative_to(trial_folder)
         own = _read_manifest(place)["files"] if (place / MANIFEST).exists() else []
         for name in map(str, _read_manifest(folder)["files"]):
             if name not in own and (place / name).exists():

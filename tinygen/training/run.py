@@ -211,7 +211,7 @@ class Run(RunFolder):
 
 @cache
 def versions() -> dict[str, str]:
-    """The versions of Python and of the packages that results depend on."""
+    """The versions of Python and of the packages on which results depend."""
     found = {"python_version": platform.python_version()}
     for package in ("tinygen", "numpy", "scipy"):
         try:

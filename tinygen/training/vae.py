@@ -26,7 +26,8 @@ def train_vae(
     average: ExponentialMovingAverage | None = None,
     evaluate: Callable[[], Mapping[str, float]] = dict,
 ) -> list[dict[str, float]]:
-    """Train ``model`` on the images (N, C, H, W) of ``loader``, unchanged; returns the rows of metrics, one per epoch.
+    """Train ``model`` on ``loader``, batches of images (N, C, H, W), unchanged; returns the rows of metrics, one per
+    epoch.
 
     The loss per image is -log p(x|z) + kl_weight KL(q(z|x) || p(z)), z ~ q(z|x), the negative ELBO where the weight is
     1 (other weights: Higgins et al. 2017). ``learning_rate``: a number or a function of the step, counted from 0 over

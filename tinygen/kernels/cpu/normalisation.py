@@ -34,9 +34,9 @@ def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def normalise(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, mean: np.ndarray, inv_std: np.ndarray) -> np.ndarray:
-    """``x slope + shift``."""
-    slope = weight * inv_std
-    return _affine(x, slope, bias - mean * slope)
+    """``x scale + shift``."""
+    scale = weight * inv_std
+    return _affine(x, scale, bias - mean * scale)
 
 
 def channel_sums(g: np.ndarray, x: np.ndarray, mean: np.ndarray, inv_std: np.ndarray) -> np.ndarray:
@@ -55,24 +55,24 @@ def channel_sums(g: np.ndarray, x: np.ndarray, mean: np.ndarray, inv_std: np.nda
 def normalise_grad(
     g: np.ndarray, x: np.ndarray, weight: np.ndarray, mean: np.ndarray, inv_std: np.ndarray, sums: np.ndarray
 ) -> np.ndarray:
-    """``(x slope + shift + g) factor``."""
+    """``(x scale + shift + g) factor``."""
     mean_g, mean_gy = sums * (x.shape[1] / x.size)
-    slope = -mean_gy * inv_std
-    return _affine(x, slope, -mean_g - slope * mean, g, weight * inv_std)
+    scale = -mean_gy * inv_std
+    return _affine(x, scale, -mean_g - scale * mean, g, weight * inv_std)
 
 
 def _affine(
-    x: np.ndarray, slope: np.ndarray, shift: np.ndarray, g: np.ndarray | None = None, factor: np.ndarray | None = None
+    x: np.ndarray, scale: np.ndarray, shift: np.ndarray, g: np.ndarray | None = None, factor: np.ndarray | None = None
 ) -> np.ndarray:
-    """``x slope + shift``, or ``(x slope + shift + g) factor``, in one pass: x and g (N, C, ...), all others (C,)."""
+    """``x scale + shift``, or ``(x scale + shift + g) factor``, in one pass: x and g (N, C, ...), all others (C,)."""
     terms, factors = ([] if each is None else [each] for each in (g, factor))
     y = np.empty_like(x, dtype=np.result_type(x, *terms))
     out, x, *terms = _channel_views(y, x, *terms)
-    slope, shift, *factors = _broadcastable(out, slope, shift, *factors)
+    scale, shift, *factors = _broadcastable(out, scale, shift, *factors)
 
     def block(rows: Rows) -> None:
         part = out[rows]
-        np.multiply(x[rows], slope, out=part)
+        np.multiply(x[rows], scale, out=part)
         part += shift
         for term in terms:
             part += term[rows]

@@ -151,7 +151,7 @@ def _warm_up_blas() -> None:
     """Multiply two large matrices in each thread, once per process.
 
     Before one product of about this size, small products of OpenBLAS took up to three times as long (10 instead of 36
-    GFLOP/s on the machine of docs/benchmarks.md); the cause is unknown.
+    GFLOP/s on the machine of docs/results.md); the cause is unknown.
     """
     factor = np.ones((448, 448), np.float32)
     parallel(lambda first, last: factor @ factor, threads())
@@ -161,7 +161,7 @@ def _warm_up_blas() -> None:
 def one_blas_thread() -> Iterator[None]:
     """A context in which the BLAS computes in the calling thread alone (unless ``TINYGEN_BLAS=0``).
 
-    Several threads may be inside at once; the last to leave restores the numbers of threads that the first one found.
+    Several threads may be in the context at once; the end of the last restores the numbers that the first one found.
     """
     libraries, guard = _blas(), _blas_guard
     with guard.lock:
