@@ -22,7 +22,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tinygen.autograd.arguments import checked
+from tinygen.autograd.arguments import checked_arguments
 from tinygen.autograd.engine import grad
 from tinygen.autograd.recording import grad_mode, no_grad
 from tinygen.autograd.tensor import Tensor
@@ -111,7 +111,7 @@ def velocity_from_noise(noise_network: Network, path: Path = COSINE) -> Network:
     return velocity
 
 
-@checked
+@checked_arguments
 @no_grad()
 def integrate(
     velocity: Network,
@@ -139,10 +139,10 @@ def integrate(
     return x
 
 
-@checked
+@checked_arguments
 @no_grad()
 def denoise(noise_network: Network, x: Tensor, steps: Count = 50, path: Path = COSINE, eta: float = 0.0) -> Tensor:
-    """Samples from noise x ~ N(0, I), (N, ...), by a network that estimates the noise, for a path with
+    """Samples from noise x (N, ...), itself a sample of N(0, I), by a network that estimates the noise, for a path with
     alpha^2 + sigma^2 = 1.
 
     Each step estimates data and noise of the path through x_t, and goes to the point at the next time s of the path
@@ -163,7 +163,7 @@ def denoise(noise_network: Network, x: Tensor, steps: Count = 50, path: Path = C
     return x
 
 
-@checked
+@checked_arguments
 def log_likelihood(velocity: Network, x: Tensor, steps: Count = 100) -> Tensor:
     """log p(x) in nats of points x (N, d): (N,). By the instantaneous change of variables (Chen et al. 2018, theorem 1)
     it is log N(x_0; 0, I) minus the integral over t of the divergence of v along the solution that ends in x.
