@@ -145,7 +145,5 @@ if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else NOTEBOOKS
     write(target)
     if not repository():
-        print(
-            "TINYGEN_REPOSITORY is not set: the notebooks install tinygen from this folder, so only here"
-        )
+        print("TINYGEN_REPOSITORY is not set: the notebooks install tinygen from this folder, so only here")
     print(f"{len(names())} notebooks in {target}")

@@ -20,6 +20,7 @@ SECTIONS = {  # module -> how users call it, and what it holds
     "tinygen.likelihoods": ("likelihoods", "log-likelihoods and divergences, in nats, one number per example"),
     "tinygen.models": ("models", "networks"),
     "tinygen.objectives": ("objectives", "f-divergences, GAN losses, gradient penalties"),
+    "tinygen.flows": ("flows", "flow matching and diffusion: losses, samplers, log-likelihood"),
     "tinygen.divergences": ("divergences", "divergences, exact and estimated from samples"),
     "tinygen.training": ("training", "the training loop, GANs, a run's folder"),
     "tinygen.evaluation": ("evaluation", "evaluation of models"),
@@ -36,8 +37,8 @@ Every public name, with its signature, its docstring and a link to its source. T
 ```py
 import tinygen as tg
 import tinygen.functional as F
-from tinygen import checkpoint, data, divergences, evaluation, likelihoods, models, nn, objectives, optim, plotting
-from tinygen import training
+from tinygen import checkpoint, data, divergences, evaluation, flows, likelihoods, models, nn, objectives, optim
+from tinygen import plotting, training
 ```
 """
 

@@ -22,7 +22,7 @@ LAYERS = [
     ["operations"],
     ["functional"],
     ["nn", "optim"],
-    ["likelihoods", "objectives"],
+    ["likelihoods", "objectives", "flows"],
     ["models"],
     ["training"],
     ["divergences", "evaluation", "plotting"],
@@ -42,7 +42,7 @@ ELSEWHERE = {  # module -> the part of the row that it belongs to, where that is
 WITHIN_A_ROW = {("optim", "nn")}  # (part, the other part that it imports)
 
 # These compute on arrays that may be on a GPU, so NumPy itself is used for types and shapes only.
-ANY_DEVICE = ["operations", "functional", "nn", "optim", "likelihoods", "objectives", "models"]
+ANY_DEVICE = ["operations", "functional", "nn", "optim", "likelihoods", "objectives", "flows", "models"]
 NUMPY_NAMES = {"broadcast_shapes", "dtype", "e", "finfo", "inf", "iinfo", "nan", "ndarray", "newaxis", "pi"}
 NUMPY_NAMES |= {
     "bool_",

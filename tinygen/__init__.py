@@ -10,7 +10,7 @@ The order in which to read the library:
     nn/                      modules: layers with parameters
     optim.py                 optimisers and schedules
     models/                  VAEs, generators, critics; likelihoods.py has their likelihoods
-    objectives.py            the losses of GANs
+    objectives.py            the losses of GANs; flows.py has flow matching and diffusion
     divergences/             divergences, estimated from samples and in closed form
     training/                training loops
     evaluation/              the ELBO, importance sampling, FID, interpolation
@@ -94,6 +94,7 @@ if TYPE_CHECKING:
     from tinygen import data as data
     from tinygen import divergences as divergences
     from tinygen import evaluation as evaluation
+    from tinygen import flows as flows
     from tinygen import functional as functional
     from tinygen import likelihoods as likelihoods
     from tinygen import models as models
@@ -112,7 +113,7 @@ if TYPE_CHECKING:
 __version__ = "0.3.0"
 
 _SUBPACKAGES = ["checkpoint", "data", "divergences", "evaluation", "functional", "likelihoods", "models", "nn"]
-_SUBPACKAGES += ["objectives", "optim", "plotting", "training"]
+_SUBPACKAGES += ["flows", "objectives", "optim", "plotting", "training"]
 _IN_SUBPACKAGES = {"load": "checkpoint", "save": "checkpoint", "graph_dot": "autograd.graph"}
 _IN_SUBPACKAGES |= dict.fromkeys(["gradcheck", "gradgradcheck", "GradcheckError"], "autograd.gradcheck")
 
