@@ -50,7 +50,7 @@ OWN = {
     "--game": ["chess"],
     "--count": ["0", "19", "x"],
 }
-UNTESTED = {"--resume", "--overwrite", "--output-bias", "--path-gradient"}  # no value, or any number
+UNTESTED = {"--resume", "--overwrite", "--thorough", "--output-bias", "--path-gradient"}  # no value, or any number
 UNTESTED |= {"--data-root", "--classifier", "--model", "--samples", "--save-samples", "--vae", "--wgan-gp"}  # paths
 
 
