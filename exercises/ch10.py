@@ -18,8 +18,8 @@ def interpolate(real: tg.Tensor, fake: tg.Tensor) -> tg.Tensor:
     """a real + (1 - a) fake, (N, ...), with one a ~ U[0, 1] per example; a leaf that requires a gradient.
 
     Do not call ``objectives.interpolates``. The result must not be connected to the graph of ``fake``. Hint:
-    ``tg.rand`` with a shape that broadcasts for any number of axes, then ``detach``. Section "One interpolation
-    coefficient per example".
+    ``tg.rand`` with a shape that broadcasts for any number of axes, then ``detach`` and ``requires_grad = True``.
+    Section "One interpolation coefficient per example".
     """
     raise NotImplementedError
 

@@ -23,7 +23,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 import tinygen as tg
-from drawings.style import BLUE, FAINT, GREEN, INK, ORANGE, PINK, new_figure
+from drawings.style import BLUE, DARK, FAINT, GREEN, INK, ORANGE, PINK, new_figure
 from tinygen import data, objectives
 from tinygen.models import MLP
 from tinygen.objectives import GAMES
@@ -72,7 +72,9 @@ def pairs() -> Figure:
             axes.plot(*zip(x, y, strict=True), color=FAINT, linewidth=0.8)
         axes.plot(*real.T, "o", color=BLUE, markersize=4, label="real")
         axes.plot(*fake.T, "o", color=ORANGE, markersize=4, label="generated")
-        axes.text(0, 0, r"$\|\nabla T\| = 0$", color=INK, fontsize=10, ha="center", va="center")
+        light = {"boxstyle": "round,pad=0.3", "facecolor": "#ffffff", "edgecolor": FAINT, "linewidth": 0.8}
+        label = axes.text(0, 0, r"$\|\nabla T\| = 0$", color=DARK, fontsize=10, ha="center", va="center", bbox=light)
+        label.set_zorder(5)
         axes.set(aspect="equal", xlim=(-2.2, 2.2), ylim=(-2.2, 2.2), xticks=[], yticks=[])
         axes.set_title(title, fontsize=10)
         axes.spines[:].set_visible(False)
