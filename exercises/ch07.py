@@ -52,8 +52,8 @@ def neyman():
     """An ``FDivergence`` for Neyman's divergence, the integral of (p - q)^2 / p, so f(u) = (1 - u)^2 / u.
 
     Derive f*(t), which is defined for t < 1, by setting the derivative of u t - f(u) to 0. Use the activation
-    g(v) = 1 - e^-v, and give f*(g(v)) in closed form. ``optimum`` is the v with g(v) = f'(u) as a function of log u.
-    All five are functions of tensors, element by element, with ``tg.exp``, ``tg.sqrt`` and the like.
+    g(v) = 1 - e^-v, and give f*(g(v)) in closed form. ``optimal_output`` is the v with g(v) = f'(u) as a function of
+    log u. All five are functions of tensors, element by element, with ``tg.exp``, ``tg.sqrt`` and the like.
 
     Hint: check f* with exercise 1. Section "f-divergences" and the docstring of ``FDivergence``.
     """

@@ -27,7 +27,7 @@ def test_1_conjugates_of_the_table():
     u, t = np.linspace(1e-6, 40, 200_001), np.array([-1.5, -0.4, 0.1])
     for row in F_DIVERGENCES.values():
         inside = row.activation(tg.tensor(t)).numpy()
-        found = ch07.conjugate(lambda u, row=row: row.generator(tg.tensor(u)).numpy(), inside, u)
+        found = ch07.conjugate(lambda u, row=row: row.f(tg.tensor(u)).numpy(), inside, u)
         assert found.shape == t.shape
         assert np.allclose(found, row.conjugate(tg.tensor(inside)).numpy(), atol=1e-4)
 
@@ -79,12 +79,12 @@ def test_4_conjugate_activation_and_optimum():
     assert np.allclose(t, 1 - np.exp(-v.numpy()))
     u = np.linspace(1e-4, 30, 300_001)
     on_grid = (u * t[:, None] - (1 - u) ** 2 / u).max(axis=1)
-    assert np.allclose(row.generator(tg.tensor(u)).numpy(), (1 - u) ** 2 / u)
+    assert np.allclose(row.f(tg.tensor(u)).numpy(), (1 - u) ** 2 / u)
     assert np.allclose(row.conjugate(tg.tensor(t)).numpy(), on_grid, atol=1e-5)
     assert np.allclose(row.conjugate_of_activation(v).numpy(), on_grid, atol=1e-5)
     ratio = tg.tensor(np.array([0.4, 1.0, 3.0]), requires_grad=True)
-    (gradient,) = tg.grad(row.generator(ratio).sum(), ratio)
-    assert np.allclose(row.activation(row.optimum(tg.log(ratio.detach()))).numpy(), gradient.numpy())
+    (gradient,) = tg.grad(row.f(ratio).sum(), ratio)
+    assert np.allclose(row.activation(row.optimal_output(tg.log(ratio.detach()))).numpy(), gradient.numpy())
 
 
 def test_4_bound_is_tight_at_the_optimum_only():
@@ -92,7 +92,7 @@ def test_4_bound_is_tight_at_the_optimum_only():
     inside = np.abs(X) < 8
     x, p, q = X[inside], P.pdf(X[inside]), Q.pdf(X[inside])
     p, q = q, p  # the second has the lighter tails, so the divergence is finite
-    v = row.optimum(tg.tensor(np.log(p / q)))
+    v = row.optimal_output(tg.tensor(np.log(p / q)))
 
     def bound(v):
         on_p, on_q = row.activation(v).numpy(), row.conjugate_of_activation(v).numpy()

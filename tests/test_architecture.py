@@ -70,7 +70,7 @@ MORE_NUMPY_NAMES = {  # file -> further names, for what it makes or is given on 
 SIZES = {
     "engine": (["autograd/operation.py", "autograd/engine.py"], 160),
     "shell": (["autograd/tensor.py"], 200),
-    "operations and functional": (["operations", "functional"], 1200),
+    "operations and functional": (["operations", "functional"], 1300),
 }
 LEEWAY = 1.15
 

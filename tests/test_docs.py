@@ -15,18 +15,18 @@ import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import code_lines
 import numpy as np
 import pytest
+from operations import cases
 from PIL import Image
 
 import tinygen as tg
-import tinygen.functional as F  # defines its operations before those of a page
-from tinygen import nn
 from tinygen.autograd.operation import REGISTRY
+from tinygen.nn import stateless  # defines all operations before those of a page
 from tinygen.objectives import Game
 from tinygen.operations import elementwise
 
@@ -265,29 +265,45 @@ def test_a_shape_is_stated_after_the_name_of_the_argument(text, is_stated):
     assert shape_is_stated("x", text) == is_stated
 
 
-def test_an_operation_is_added_in_ten_lines(restored):
+def test_an_operation_is_added_in_ten_lines(restored, monkeypatch):
     """The example of CONTRIBUTING.md, in the file where it belongs, is an operation with right second derivatives."""
     page = ROOT / "CONTRIBUTING.md"
     section = re.search(r"^## How to add an operation.*?(?=^## )", page.read_text(encoding="utf-8"), re.M | re.S)[0]
-    (code,) = (textwrap.dedent(m[3]) for m in FENCE.finditer(section))
-    assert len(code.splitlines()) + len(re.findall(r"^\d+\. ", section, re.MULTILINE)) <= 10
+    code, row = (textwrap.dedent(m[3]) for m in FENCE.finditer(section))
+    exports = 1
+    assert len(code.splitlines()) + exports + len(row.splitlines()) <= 10
 
+    (name,) = re.findall(r"^def (\w+)", code, re.MULTILINE)
+    REGISTRY.pop(name, None)  # the library has the operation where someone follows the page literally
     there = dict(vars(elementwise))
     exec(compile(code, str(page), "exec"), there)
-    (name,) = there.keys() - vars(elementwise).keys()
     x = tg.tensor([-2.0, 0.0, 0.3], dtype="float64", requires_grad=True)
     assert name in REGISTRY
     assert np.array_equal(there[name](x).numpy(), getattr(np, name)(x.numpy()))
     assert tg.gradgradcheck(there[name], x)
+    assert there[name](tg.tensor([1, 2])).dtype == "float32"
+    (case,) = case_of(row, {"tg": SimpleNamespace(**{name: there[name]})}, monkeypatch)
+    assert case.covers == f"tg.{name}"
+    assert tg.gradgradcheck(case.function, case.tensors())
 
 
-def test_a_layer_and_an_objective_are_added_as_contributing_shows():
-    layer, objective = [code for _, code, _ in blocks(ROOT / "CONTRIBUTING.md")][1:]
-    added = {"tg": tg, "F": F, "nn": nn, "Game": Game, "GAMES": {}}
+def case_of(row: str, names: dict, monkeypatch: pytest.MonkeyPatch) -> list[cases.Case]:
+    """The cases that ``row`` adds to the table of tests/operations/cases.py, which is left as it is."""
+    monkeypatch.setattr(cases, "CASES", [])
+    exec(row, {**vars(cases), **names})
+    return cases.CASES
+
+
+def test_a_layer_and_an_objective_are_added_as_contributing_shows(monkeypatch):
+    layer, row, objective = [code for language, code, _ in blocks(ROOT / "CONTRIBUTING.md") if language][2:]
+    added = {**vars(stateless), "split": tg.split, "Game": Game, "GAMES": {}}
     exec(layer, added)
     x = tg.randn(2, 6, 3, dtype="float64", requires_grad=True)
     assert added["GLU"]()(x).shape == (2, 3, 3)
     assert tg.gradgradcheck(added["GLU"](), x)
+    (case,) = case_of(row, {"nn": SimpleNamespace(GLU=added["GLU"])}, monkeypatch)
+    assert case.covers == "nn.GLU"
+    assert tg.gradgradcheck(case.function, case.tensors())
     exec(objective, added)
     (game,) = added["GAMES"].values()
     real, fake = tg.full((4, 1), 1.0), tg.full((4, 1), 0.0)

@@ -64,7 +64,7 @@ def on_a_line():
 @pytest.mark.parametrize("name", F_DIVERGENCES)
 def test_the_generator_gives_the_divergence_of_gaussians(name):
     x, _, q, log_ratio = on_a_line()
-    found = integrate.simpson(q * F_DIVERGENCES[name].generator(tg.exp(log_ratio)).numpy(), x=x)
+    found = integrate.simpson(q * F_DIVERGENCES[name].f(tg.exp(log_ratio)).numpy(), x=x)
     assert found == pytest.approx(closed_form(name), abs=1e-9)
 
 
@@ -76,7 +76,7 @@ def test_the_bound_is_tight_at_the_optimum_and_below_beside_it(name):
         on_p, on_q = row.activation(v).numpy(), row.conjugate_of_activation(v).numpy()
         return integrate.simpson(p * on_p - q * on_q, x=x)
 
-    best = row.optimum(log_ratio)
+    best = row.optimal_output(log_ratio)
     assert bound(best) == pytest.approx(closed_form(name), abs=1e-9)
     for other in (best * 0.9, best + 0.1, best + 0.1 * tg.sin(tg.tensor(x))):
         assert bound(other) < closed_form(name) - 1e-5
@@ -87,7 +87,7 @@ def test_the_conjugate_is_the_largest_u_t_less_f_of_u(row):
     v = tg.linspace(-1.5, 0.9, 9, dtype="float64")
     t = row.activation(v)
     u = tg.exp(tg.linspace(-12, 12, 200_001, dtype="float64"))
-    largest = [float((u * each - row.generator(u)).numpy().max()) for each in t.numpy()]
+    largest = [float((u * each - row.f(u)).numpy().max()) for each in t.numpy()]
     assert row.conjugate(t).numpy() == pytest.approx(largest, abs=1e-6)
     assert row.conjugate_of_activation(v).numpy() == pytest.approx(largest, abs=1e-6)
 
@@ -95,13 +95,13 @@ def test_the_conjugate_is_the_largest_u_t_less_f_of_u(row):
 @every_divergence
 def test_the_optimum_is_where_the_activation_is_the_slope_of_f(row):
     u = tg.tensor(np.array([0.2, 0.7, 1.0, 3.0]), requires_grad=True)
-    (slope,) = tg.grad(row.generator(u).sum(), u)
-    assert row.activation(row.optimum(tg.log(u))).numpy() == pytest.approx(slope.numpy(), abs=1e-12)
+    (slope,) = tg.grad(row.f(u).sum(), u)
+    assert row.activation(row.optimal_output(tg.log(u))).numpy() == pytest.approx(slope.numpy(), abs=1e-12)
 
 
 @every_divergence
 def test_equal_outputs_at_the_optimum_of_equal_distributions_give_0(row):
-    v = row.optimum(tg.zeros(7, 1))
+    v = row.optimal_output(tg.zeros(7, 1))
     assert row.bound(v, v).item() == pytest.approx(0, abs=1e-7)
 
 

@@ -1,10 +1,12 @@
 """Objectives for divergence estimation and for GANs: a table of f-divergences, and a table of adversarial games.
 
-For any function T of samples of two distributions p and q, these are lower bounds on a divergence between p and q, and
-equal to it for the optimal T:
+Two divergences between distributions p and q as maxima over functions T of a sample:
 
     D_f(p || q) = max_T  E_p[T(x)] - E_q[f*(T(y))]             (Nowozin et al. 2016, eq. 4)
     W_1(p, q)   = max_T  E_p[T(x)] - E_q[T(y)],  T 1-Lipschitz                  (Kantorovich and Rubinstein)
+
+where f*(t) = max_u u t - f(u) is the convex conjugate of f. For every function T the expression after max_T is at most
+the divergence, and the largest equals it.
 
 To estimate a divergence, train T, the critic. To learn a distribution p, train the critic and a generator, whose
 samples have the distribution q, against each other: a game.
@@ -46,15 +48,15 @@ class FDivergence:
 
     The output v of the network may be any number. The ``activation`` g maps it into the domain of the ``conjugate``
     ``f*(t) = max_u u t - f(u)``; ``conjugate_of_activation`` is f*(g(v)) in a form without cancellation or overflow.
-    ``optimum`` is the optimal v as a function of log p(x) / q(x): there g(v) = f'(p / q), and the bound is tight. All
-    are functions of tensors of any shape, element by element.
+    ``optimal_output`` is the optimal v as a function of log p(x) / q(x): there g(v) = f'(p / q), and the bound is
+    tight. All are functions of tensors of any shape, element by element.
     """
 
-    generator: Elementwise
+    f: Elementwise
     activation: Elementwise
     conjugate: Elementwise
     conjugate_of_activation: Elementwise
-    optimum: Elementwise
+    optimal_output: Elementwise
 
     def bound(self, on_p: Tensor, on_q: Tensor) -> Tensor:
         """``E_p[g(v)] - E_q[f*(g(v))]`` from the outputs v (N, 1) on samples of p and of q: one number, in
@@ -66,44 +68,44 @@ class FDivergence:
 F_DIVERGENCES = {  # Nowozin et al. 2016, tables 1, 2 and 5
     # the integral of p log p / q
     "kullback_leibler": FDivergence(
-        generator=lambda u: u * log(u),
+        f=lambda u: u * log(u),
         activation=lambda v: v,
         conjugate=lambda t: exp(t - 1),
         conjugate_of_activation=lambda v: exp(v - 1),
-        optimum=lambda log_ratio: log_ratio + 1,
+        optimal_output=lambda log_ratio: log_ratio + 1,
     ),
     # the integral of q log q / p
     "reverse_kullback_leibler": FDivergence(
-        generator=lambda u: -log(u),
+        f=lambda u: -log(u),
         activation=lambda v: -exp(-v),
         conjugate=lambda t: -1 - log(-t),
         conjugate_of_activation=lambda v: v - 1,
-        optimum=lambda log_ratio: log_ratio,
+        optimal_output=lambda log_ratio: log_ratio,
     ),
     # the integral of (p - q)^2 / q
     "pearson": FDivergence(
-        generator=lambda u: (u - 1) ** 2,
+        f=lambda u: (u - 1) ** 2,
         activation=lambda v: v,
         conjugate=lambda t: t * t / 4 + t,
         conjugate_of_activation=lambda v: v * v / 4 + v,
-        optimum=lambda log_ratio: 2 * expm1(log_ratio),
+        optimal_output=lambda log_ratio: 2 * expm1(log_ratio),
     ),
     # the integral of (sqrt p - sqrt q)^2: the bound is 2 - E_p[e^-v] - E_q[e^v]
     "squared_hellinger": FDivergence(
-        generator=lambda u: (sqrt(u) - 1) ** 2,
+        f=lambda u: (sqrt(u) - 1) ** 2,
         activation=lambda v: -expm1(-v),
         conjugate=lambda t: t / (1 - t),
         conjugate_of_activation=expm1,
-        optimum=lambda log_ratio: log_ratio / 2,
+        optimal_output=lambda log_ratio: log_ratio / 2,
     ),
     # (KL(p || m) + KL(q || m)) / 2 with m = (p + q) / 2 (half of the paper's row): the bound is
     # log 2 + E_p[log D] / 2 + E_q[log(1 - D)] / 2 of the discriminator D = sigmoid(v)
     "jensen_shannon": FDivergence(
-        generator=lambda u: (u * log(u) - (u + 1) * log((u + 1) / 2)) / 2,
+        f=lambda u: (u * log(u) - (u + 1) * log((u + 1) / 2)) / 2,
         activation=lambda v: (LOG_2 + log_sigmoid(v)) / 2,
         conjugate=lambda t: -log(2 - exp(2 * t)) / 2,
         conjugate_of_activation=lambda v: (softplus(v) - LOG_2) / 2,
-        optimum=lambda log_ratio: log_ratio,
+        optimal_output=lambda log_ratio: log_ratio,
     ),
 }
 
@@ -214,7 +216,7 @@ class NoisyLabels:
 
     Labels of real examples below 1 are one-sided label smoothing (Salimans et al. 2016, section 3.4):
     ``NoisyLabels(usual=(0.9, 0.9), share_flipped=0.0)``. The loss of a score whose label is above 1 has no minimum, so
-    the ``mean`` of all labels must be below 1; where q has no mass the optimal D is this mean.
+    the ``mean`` of all labels must be below 1; where q(x) = 0 the optimal D is this mean.
 
     Raises ``ValueError`` for an interval whose ends are not finite or not in order, a ``share_flipped`` outside [0, 1],
     and a mean outside (0, 1).
@@ -277,7 +279,7 @@ class Game:
 
     def critic_terms(self, critic: Critic, real: Tensor, fake: Tensor) -> CriticTerms:
         """The critic's loss and its terms; real and fake (N, ...)."""
-        real, fake = _examples("critic_terms", "real", real), _examples("critic_terms", "fake", fake)
+        real, fake = _examples("critic_loss", "real", real), _examples("critic_loss", "fake", fake)
         if self.norm_penalty is None:
             real_scores, fake_scores = (_scores("critic_loss", critic, each) for each in (real, fake))
         else:  # this critic has no batch normalisation, so one call serves both

@@ -60,12 +60,12 @@ class Optimizer:
     """The base class of the optimisers: the parameters ``params``, of any shape, the learning rate ``lr``, and a state
     to save.
 
-    ``slots`` names the arrays that an optimiser keeps for each parameter; they are zero until its first gradient.
+    ``state_names`` names the arrays that an optimiser keeps for each parameter; they are zero until its first gradient.
     Raises ``ValueError`` for no parameters and for one that is given twice, ``TypeError`` where none requires
     gradients.
     """
 
-    slots: tuple[str, ...] = ()
+    state_names: tuple[str, ...] = ()
     lr = _Number()
 
     def __init__(self, params: Iterable[Tensor], lr: float) -> None:
@@ -92,13 +92,13 @@ class Optimizer:
         with_grad = [(i, parameter, g) for i, parameter in enumerate(self.params) if (g := parameter.grad) is not None]
         for i, parameter, g in with_grad:
             _check_shape("step", "gradient", g.shape, parameter)
-            for slot, array in self.state[i].items():
-                _check_shape("step", slot, array.shape, parameter)
+            for name, array in self.state[i].items():
+                _check_shape("step", name, array.shape, parameter)
         updates = []
         for i, parameter, g in with_grad:
             data, state = parameter.data, self.state[i]
             if not state:
-                state.update({slot: array_module(data).zeros_like(data) for slot in self.slots})
+                state.update({name: array_module(data).zeros_like(data) for name in self.state_names})
             self.steps[i] += 1
             updates.append((data, g.data, state, self.steps[i]))
         for (_, parameter, _), array in zip(with_grad, self.update_all(updates), strict=True):
@@ -119,7 +119,7 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """The state needed to resume: learning rate, step counts, and arrays."""
-        arrays = [{slot: to_device(array, "cpu").copy() for slot, array in state.items()} for state in self.state]
+        arrays = [{name: to_device(array, "cpu").copy() for name, array in state.items()} for state in self.state]
         return {"lr": self.lr, "steps": list(self.steps), "state": arrays}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -128,34 +128,34 @@ class Optimizer:
         Raises, and changes nothing, ``TypeError`` or ``KeyError`` where ``state`` is not an optimiser state, and
         ``ValueError`` where it belongs to a different optimiser.
         """
-        steps, arrays = self._own(state_of("an optimiser", state, ("lr", "state", "steps")))
+        steps, arrays = self._checked_copy(state_of("an optimiser", state, ("lr", "state", "steps")))
         self.lr = state["lr"]
         self.steps, self.state = steps, arrays
 
-    def _own(self, state: Mapping[str, Any]) -> tuple[list[int], list[dict[str, Array]]]:
+    def _checked_copy(self, state: Mapping[str, Any]) -> tuple[list[int], list[dict[str, Array]]]:
         """The steps of ``state`` and copies of its arrays, on the devices of their parameters."""
         steps = list(whole_numbers("load_state_dict", "steps", state["steps"], minimum=0))
         if not len(steps) == len(state["state"]) == len(self.params):
             raise ValueError(f"load_state_dict: state of {len(steps)} parameters, expected {len(self.params)}")
-        own: list[dict[str, Array]] = []
+        copies: list[dict[str, Array]] = []
         for index, (parameter, kept) in enumerate(zip(self.params, state["state"], strict=True)):
-            if set(kept) != set(self.slots) and (kept or steps[index] > 0):
-                name = type(self).__name__
-                raise ValueError(f"load_state_dict: state of {sorted(kept)}, {name} expects {sorted(self.slots)}")
-            named = {slot: f"{slot} of parameter {index}" for slot in kept}
-            arrays = {slot: copied(f"load_state_dict, {named[slot]}", array) for slot, array in kept.items()}
-            for slot, array in arrays.items():
+            if set(kept) != set(self.state_names) and (kept or steps[index] > 0):
+                expected = f"{type(self).__name__} expects {sorted(self.state_names)}"
+                raise ValueError(f"load_state_dict: state of {sorted(kept)}, {expected}")
+            named = {name: f"{name} of parameter {index}" for name in kept}
+            arrays = {name: copied(f"load_state_dict, {named[name]}", array) for name, array in kept.items()}
+            for name, array in arrays.items():
                 if array.shape != parameter.shape:
                     raise ValueError(
-                        f"load_state_dict: {named[slot]} has shape {array.shape}, expected {parameter.shape}"
+                        f"load_state_dict: {named[name]} has shape {array.shape}, expected {parameter.shape}"
                     )
-            own.append({slot: copy_like(array, parameter.data) for slot, array in arrays.items()})
-        return steps, own
+            copies.append({name: copy_like(array, parameter.data) for name, array in arrays.items()})
+        return steps, copies
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent: v <- momentum v + g; parameter <- parameter - lr v (initially v = g), as in PyTorch
-    (Sutskever et al. 2013, with the learning rate outside of v).
+    """Stochastic gradient descent: v <- momentum v + g; parameter <- parameter - lr v (v = 0 before the first step), as
+    in PyTorch (Sutskever et al. 2013, with the learning rate outside of v).
 
     ``params`` have any shape; ``weight_decay`` adds that multiple of the parameter to g. Raises ``TypeError`` or
     ``ValueError`` for options that are not numbers from 0.
@@ -167,7 +167,7 @@ class SGD(Optimizer):
     def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
         super().__init__(params, lr)
         self.momentum, self.weight_decay = momentum, weight_decay
-        self.slots = ("velocity",) if momentum else ()
+        self.state_names = ("velocity",) if momentum else ()
 
     def update(self, parameter: Array, gradient: Array, state: dict[str, Array], step: int) -> Array:
         """``parameter - lr v``; the velocity v, of the parameter's shape, changes in ``state``."""
@@ -184,7 +184,7 @@ class RMSprop(Optimizer):
     """s <- alpha s + (1 - alpha) g^2; parameter <- parameter - lr g / (sqrt(s) + eps) (Tieleman and Hinton 2012),
     for ``params`` of any shape."""
 
-    slots = ("mean_square",)
+    state_names = ("mean_square",)
     alpha, eps = _Number(below=1), _Number()
 
     @checked_arguments
@@ -201,14 +201,14 @@ class RMSprop(Optimizer):
 
 class Adam(Optimizer):
     """m <- beta1 m + (1 - beta1) g; v <- beta2 v + (1 - beta2) g^2;
-    parameter <- parameter - lr m^ / (sqrt(v^) + eps) with m^ = m / (1 - beta1^t), v^ = v / (1 - beta2^t)
+    parameter <- parameter - lr m_hat / (sqrt(v_hat) + eps) with m_hat = m / (1 - beta1^t), v_hat = v / (1 - beta2^t)
     (Kingma and Ba 2015, algorithm 1), for ``params`` of any shape. ``weight_decay`` adds that multiple of the parameter
     to g (L2 regularisation, not decoupled as in AdamW).
 
     Raises ``TypeError`` or ``ValueError`` for ``betas`` that are not two numbers in [0, 1).
     """
 
-    slots = ("first_moment", "second_moment")
+    state_names = ("first_moment", "second_moment")
     eps, weight_decay = _Number(), _Number()
 
     @checked_arguments
@@ -243,7 +243,7 @@ class Adam(Optimizer):
         return adam_update(arrays, rates, self.betas, self.weight_decay)
 
     def _rates(self, t: int) -> tuple[float, float]:
-        """a and e with lr m^ / (sqrt(v^) + eps) = a m / (sqrt(v) + e)."""
+        """a and e with lr m_hat / (sqrt(v_hat) + eps) = a m / (sqrt(v) + e)."""
         correction1, correction2 = 1 - self.betas[0] ** t, (1 - self.betas[1] ** t) ** 0.5
         return self.lr * correction2 / correction1, self.eps * correction2
 

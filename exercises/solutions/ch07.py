@@ -30,11 +30,11 @@ def wasserstein_1d(x, y):
 
 def neyman():
     return FDivergence(
-        generator=lambda u: (1 - u) ** 2 / u,
+        f=lambda u: (1 - u) ** 2 / u,
         activation=lambda v: -tg.expm1(-v),
         conjugate=lambda t: 2 - 2 * tg.sqrt(1 - t),
         conjugate_of_activation=lambda v: -2 * tg.expm1(-v / 2),
-        optimum=lambda log_ratio: 2 * log_ratio,
+        optimal_output=lambda log_ratio: 2 * log_ratio,
     )
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from tinygen.kernels import pooling
 from tinygen.kernels.cpu import parallel
-from tinygen.kernels.cpu import pooling as cpu
 from tinygen.kernels.windows import Geometry
 
 # size, kernel, stride, padding, ceil_mode
@@ -93,7 +92,7 @@ def test_mean_is_the_same_however_many_threads_share_the_channels(window, thread
     x, g = images(3, 5, *size).astype("float32"), images(3, 5, *rest[-1]).astype("float32")
     divisors = pooling.avg_pool2d_divisors(size, *rest, True)
     expected = pooling.avg_pool2d(x, *rest, divisors), pooling.avg_pool2d_adjoint(g, size, *rest, divisors)
-    monkeypatch.setattr(cpu, "PARALLEL_MIN_PIXELS", 0)
+    monkeypatch.setattr(pooling, "PARALLEL_MIN_PIXELS", 0)
     monkeypatch.setattr(parallel, "threads", lambda: threads)
     y, back = pooling.avg_pool2d(x, *rest, divisors), pooling.avg_pool2d_adjoint(g, size, *rest, divisors)
     assert y.dtype == back.dtype == np.float32

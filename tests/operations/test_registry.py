@@ -156,6 +156,21 @@ def test_float32_stays_float32_in_value_and_derivatives(case):
             np.testing.assert_allclose(single.numpy() / scale, double.numpy() / scale, atol=1e-5 * 20**order)
 
 
+REAL_FUNCTIONS = [  # the public element-wise functions of one real number
+    name
+    for name, member in public_callables().items()
+    if getattr(member, "__module__", "") in ("tinygen.operations.elementwise", "tinygen.functional.activations")
+    and [p.default is p.empty for p in inspect.signature(member).parameters.values()].count(True) == 1
+]
+
+
+@pytest.mark.parametrize("kind", ["int64", "bool"])
+@pytest.mark.parametrize("name", REAL_FUNCTIONS)
+def test_functions_of_real_numbers_give_float32_for_integers_and_truth_values(name, kind):
+    """An operation without ``@real_operands`` gives NumPy's float64 or float16."""
+    assert public_callables()[name](tg.ones(2, 3).astype(kind)).dtype == "float32"
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_same_on_a_gpu(case, gpu):
     found = gradients(case, case.tensors(device=gpu))

@@ -1,8 +1,10 @@
 """The arguments of operations: inputs and options are separated, and operands converted to tensors of one device.
 
 The first arguments of an operation are its inputs, to which gradients flow; the others are options (an axis, a stride).
-Operands may be tensors, numbers, arrays and lists. A number stays a number, so that ``x * 2.5`` has the dtype of ``x``;
-the others become tensors. Operands on different devices raise an error: data are not copied between devices implicitly.
+An operand is what the caller passes for an input: a tensor, a number, an array or a list. An input is what the
+operation receives: a number stays a number, so that ``x * 2.5`` has the dtype of ``x``; the others become tensors, of
+which the function ``forward`` receives the arrays. Operands on different devices raise an error: data are not copied
+between devices implicitly.
 """
 
 import functools
@@ -62,8 +64,8 @@ def one_or_more(function: str, argument: str, value: Any, kind: Any = Tensor) ->
 
 
 def operand(function: str, argument: str, value: Any, device: str | None = None, dtype: np.dtype | None = None) -> Any:
-    """``value`` as an operand: numbers as Python's own, which do not change the dtype of the result, else a tensor, by
-    ``as_tensor``."""
+    """The operand ``value`` as an input: numbers as Python's own, which do not change the dtype of the result, else a
+    tensor, by ``as_tensor``."""
     if isinstance(value, _NUMBERS + (np.generic,)) and getattr(value, "dtype", np.dtype(bool)).kind in "biuf":
         if isinstance(value, np.bool_):
             return bool(value)
@@ -71,7 +73,7 @@ def operand(function: str, argument: str, value: Any, device: str | None = None,
     return as_tensor(function, argument, value, device, dtype)
 
 
-def bare(function: str, value: Any) -> Any:
+def array_or_number(function: str, value: Any) -> Any:
     """The array of an operand, or the number itself."""
     if not is_array(value) or value.dtype.kind not in "biuf":
         value = operand(function, "an operand", value)
@@ -110,16 +112,17 @@ def axis_from_front(function: str, axis: int, ndim: int) -> int:
 
 
 class Arguments:
-    """The arguments of the operation ``value``: a number of ``inputs`` (``variadic``: any number), then options.
+    """The arguments of the operation that ``forward`` computes: a number of ``inputs`` (``variadic``: any number), then
+    options.
 
     ``prepare(name, inputs) -> inputs`` is applied to the inputs first, for instance to broadcast them.
     """
 
     def __init__(
-        self, value: Callable[..., Any], inputs: int, variadic: bool, prepare: Callable[[str, Args], Args] | None
+        self, forward: Callable[..., Any], inputs: int, variadic: bool, prepare: Callable[[str, Args], Args] | None
     ) -> None:
-        self.operation, self.variadic, self.prepare = value.__name__.lstrip("_"), variadic, prepare
-        self.signature = inspect.signature(value)
+        self.operation, self.variadic, self.prepare = forward.__name__.lstrip("_"), variadic, prepare
+        self.signature = inspect.signature(forward)
         names = list(self.signature.parameters)
         self.inputs, self.options = names[:inputs], names[inputs:]
         self.optional = {name for name in self.inputs if _may_be_none(self.signature.parameters[name])}
@@ -131,7 +134,7 @@ class Arguments:
         return f"{self.inputs[0]}[{index}]" if self.variadic else self.inputs[index]
 
     def bind(self, args: Args, options: Options) -> tuple[Args, Options]:
-        """The inputs as operands, and the options with their defaults."""
+        """The inputs, made of the operands, and the options with their defaults."""
         if self.variadic or len(args) == len(self.inputs):
             options = {**self.defaults, **options} if self.options else options
         else:
@@ -142,26 +145,27 @@ class Arguments:
         for name, option in options.items():
             if isinstance(option, np.generic):
                 options[name] = option.item()
-        inputs = self._tensors(args)
+        inputs = self._operands(args)
         return inputs if self.prepare is None else self.prepare(self.operation, inputs), options
 
-    def computed(self, value: Callable[..., Any], arrays: Args, options: Options) -> Any:
-        """``value`` of the arrays, with underflows as 0; NumPy's errors are raised with the name of the operation."""
+    def compute(self, forward: Callable[..., Any], arrays: Args, options: Options) -> Any:
+        """``forward`` of the arrays, with underflows as 0 (see backend.py, Underflow); NumPy's errors are raised with
+        the name of the operation."""
         try:
-            return value(*arrays, **options)
+            return forward(*arrays, **options)
         except FloatingPointError:
             with underflow_ignored():
-                return value(*arrays, **options)
+                return forward(*arrays, **options)
         except (TypeError, ValueError, OverflowError) as error:
             if str(error).startswith(f"{self.operation}:"):
                 raise
             kind = next(kind for kind in (TypeError, ValueError, OverflowError) if isinstance(error, kind))
             raise kind(f"{self.operation}: {error}") from error
 
-    def _tensors(self, inputs: Args) -> Args:
-        """Operands as tensors of one device; numbers and None unchanged."""
+    def _operands(self, given: Args) -> Args:
+        """The operands ``given`` as inputs: tensors of one device; numbers and None unchanged."""
         first = None
-        for index, x in enumerate(inputs):
+        for index, x in enumerate(given):
             if isinstance(x, Tensor):
                 if first is None:
                     first = x.data
@@ -171,14 +175,14 @@ class Arguments:
                         f"another on {device_of(first)}; move one with .to(device)"
                     )
             elif type(x) not in _NUMBERS and not (x is None and self.name(index) in self.optional):
-                beside = None if hasattr(x, "dtype") else next((y for y in inputs if isinstance(y, Tensor)), None)
+                beside = None if hasattr(x, "dtype") else next((y for y in given if isinstance(y, Tensor)), None)
                 placement = (None, None) if beside is None else (beside.device, beside.dtype)
                 made = operand(self.operation, self.name(index), x, *placement)
-                return self._tensors((*inputs[:index], made, *inputs[index + 1 :]))
-        return inputs if first is not None else (as_tensor(self.operation, self.name(0), inputs[0]), *inputs[1:])
+                return self._operands((*given[:index], made, *given[index + 1 :]))
+        return given if first is not None else (as_tensor(self.operation, self.name(0), given[0]), *given[1:])
 
 
-def of_tensors(signature: inspect.Signature, inputs: Iterable[str]) -> inspect.Signature:
+def tensor_signature(signature: inspect.Signature, inputs: Iterable[str]) -> inspect.Signature:
     """The signature of a function of arrays, as that of a function of tensors: its arguments ``inputs``, its result."""
     kinds = {p.name: Tensor | None if _may_be_none(p) else Tensor for p in signature.parameters.values()}
     parameters = [p.replace(annotation=kinds[p.name]) if p.name in inputs else p for p in signature.parameters.values()]
@@ -197,6 +201,8 @@ def _bound(function: str, signature: inspect.Signature, args: Args, options: Opt
         raise TypeError(f"{function}: {error}") from None
 
 
+# ``checks.checked`` converts arguments annotated as Tensor or Sequence[Tensor] by these functions. Arguments with
+# another annotation that contains Tensor, such as Tensor | float, are not checked.
 checks.CONVERSIONS |= {frozenset({Tensor}): as_tensor, frozenset({Sequence[Tensor]}): as_tensors}
 checks.UNCHECKED.append(Tensor)
 # For functions of tensors: their own errors are named too, and underflow is left to the operations.

@@ -15,61 +15,64 @@ from typing import overload
 
 from tinygen.autograd.arguments import checked_arguments, one_or_more
 from tinygen.autograd.broadcasting import add
-from tinygen.autograd.operation import GradTarget, Node
+from tinygen.autograd.operation import GradKey, Node
 from tinygen.autograd.recording import grad_mode
 from tinygen.autograd.tensor import Tensor, Tensors, Vectors
 from tinygen.backend import array_module, copy_like
 from tinygen.validation import described
 
-Targets = set[GradTarget]
-Gradients = dict[GradTarget, Tensor | None]  # None: a gradient of zeros, as of a step function
+Keys = set[GradKey]
+Gradients = dict[GradKey, Tensor | None]  # None: a gradient of zeros, as of a step function
 
 
-def _topological_order(roots: list[GradTarget], wanted: Targets | None) -> tuple[list[Node], Targets]:
-    """The nodes on the paths between ``roots`` and ``wanted`` (None: every leaf), each after its parents; and the
-    targets whose gradients are needed: those nodes and the wanted ones.
+def _topological_order(roots: list[GradKey], wanted: Keys | None) -> tuple[list[Node], Keys]:
+    """The nodes on the paths between ``roots`` and ``wanted`` (None: every leaf), each after its parents; and the keys
+    whose gradients are needed: those nodes and the wanted ones.
 
     Depth-first search with an explicit stack, since a graph may be deeper than Python's recursion limit. A node is
     pushed twice: to visit its parents, and after them to be appended to the order.
     """
     order: list[Node] = []
-    visited: Targets = set()
-    needed = visited if wanted is None else set(wanted)  # without ``wanted`` every path ends in a leaf
-    stack: list[tuple[GradTarget, bool]] = [(root, False) for root in roots]
+    visited: Keys = set()
+    needed = visited if wanted is None else set(wanted)  # without ``wanted`` all: the same set, filled below
+    stack: list[tuple[GradKey, bool]] = [(root, False) for root in roots]
     while stack:
-        target, parents_done = stack.pop()
+        key, parents_done = stack.pop()
         if parents_done:
-            if not needed.isdisjoint(target.parents.values()):
-                needed.add(target)
-                order.append(target)
-        elif target not in visited:
-            visited.add(target)
-            if isinstance(target, Node):
-                if not target.inputs:
+            if not needed.isdisjoint(key.parents.values()):
+                needed.add(key)
+                order.append(key)
+        elif key not in visited:
+            visited.add(key)
+            if isinstance(key, Node):
+                if not key.inputs:
                     raise RuntimeError(
-                        f"{target.operation.label}: its graph was freed by an earlier backward(); "
+                        f"{key.operation.label}: its graph was freed by an earlier backward(); "
                         "compute the result again, or use tg.grad, which keeps the graph"
                     )
-                stack.append((target, True))
-                stack.extend([(parent, False) for parent in target.parents.values()])
+                stack.append((key, True))
+                stack.extend([(parent, False) for parent in key.parents.values()])
     return order, needed
 
 
-def _backward_pass(seeds: list[tuple[Tensor, Tensor]], wanted: Targets | None, create_graph: bool) -> Gradients:
-    """The gradients of the sum of <output, seed> over ``seeds`` with respect to ``wanted``. None: with respect to every
-    leaf, and the graph is freed as the pass proceeds."""
+def _backward_pass(seeds: list[tuple[Tensor, Tensor]], wanted: Keys | None, create_graph: bool) -> Gradients:
+    """The gradients with respect to ``wanted`` of the sum of output * seed over all elements of all ``seeds``; a seed
+    is the gradient that a pass starts from. None: with respect to every leaf, and the graph is freed as the pass
+    proceeds.
+    """
     gradients: Gradients = {}
 
-    def accumulate(target: GradTarget, gradient: Tensor | None) -> None:
-        present = gradients.get(target)  # None stands for 0, so it is left out of the sum
-        gradients[target] = gradient if present is None else present if gradient is None else add(present, gradient)
+    def accumulate(key: GradKey, gradient: Tensor | None) -> None:
+        present = gradients.get(key)  # None stands for 0, so it is left out of the sum
+        gradients[key] = gradient if present is None else present if gradient is None else add(present, gradient)
 
     with grad_mode(create_graph):
-        order, needed = _topological_order([output.grad_target for output, _ in seeds if output.requires_grad], wanted)
+        order, needed = _topological_order([output.grad_key for output, _ in seeds if output.requires_grad], wanted)
         for output, seed in seeds:
-            accumulate(output.grad_target, seed)
+            accumulate(output.grad_key, seed)
         while order:
             node = order.pop()
+            # A wanted gradient is kept; others are freed.
             gradient = gradients[node] if wanted and node in wanted else gradients.pop(node)
             node.check_unchanged()
             options = node.vjp_options(gradient)
@@ -138,11 +141,11 @@ def grad(
         if not x.requires_grad:
             raise ValueError(f"grad: inputs[{index}] does not require gradients (requires_grad is False)")
     seeds = [(output, _seed("grad", output, seed)) for output, seed in zip(ys, vs, strict=True)]
-    gradients = _backward_pass(seeds, {x.grad_target for x in xs}, create_graph)
+    gradients = _backward_pass(seeds, {x.grad_key for x in xs}, create_graph)
     for index, x in enumerate(xs):
-        if x.grad_target not in gradients and not allow_unused:
+        if x.grad_key not in gradients and not allow_unused:
             raise ValueError(f"grad: the outputs do not depend on inputs[{index}]; allow_unused=True gives None for it")
-    return tuple([_or_zeros(gradients[x.grad_target], x) if x.grad_target in gradients else None for x in xs])
+    return tuple([_or_zeros(gradients[x.grad_key], x) if x.grad_key in gradients else None for x in xs])
 
 
 def backward(output: Tensor, gradient: Tensor | None = None) -> None:

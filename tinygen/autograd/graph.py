@@ -7,7 +7,7 @@ text in the DOT language: ``dot -Tsvg graph.dot -o graph.svg``.
 from typing import Any
 
 from tinygen.autograd.arguments import checked_arguments
-from tinygen.autograd.operation import GradTarget, Node
+from tinygen.autograd.operation import GradKey, Node
 from tinygen.autograd.tensor import Tensor
 from tinygen.validation import described
 
@@ -28,14 +28,14 @@ def graph_dot(tensor: Tensor, names: dict[str, Tensor] | None = None) -> str:
     """
     if not isinstance(names, dict | None) or not all(isinstance(x, Tensor) for x in (names or {}).values()):
         raise TypeError(f"graph_dot: names must be a dict of name -> tensor, got {described(names)}")
-    called: dict[Any, str] = {x.grad_target: name for name, x in (names or {}).items()}
+    called: dict[Any, str] = {x.grad_key: name for name, x in (names or {}).items()}
     numbers: dict[Any, int] = {}
     lines = []
-    for target in _in_order(tensor):
-        numbers[target] = len(numbers)
-        lines.append(f"  n{numbers[target]} [{_describe(target, called.get(target))}];")
-        if isinstance(target, Node):
-            lines += [f"  n{numbers[x.grad_target]} -> n{numbers[target]};" for x in _tensors(target)]
+    for key in _in_order(tensor):
+        numbers[key] = len(numbers)
+        lines.append(f"  n{numbers[key]} [{_describe(key, called.get(key))}];")
+        if isinstance(key, Node):
+            lines += [f"  n{numbers[x.grad_key]} -> n{numbers[key]};" for x in _tensors(key)]
     return "\n".join(["digraph {", "  rankdir=LR;", *lines, "}", ""])
 
 
@@ -43,29 +43,29 @@ def _tensors(node: Node) -> list[Tensor]:
     return [x for x in node.inputs if isinstance(x, Tensor)]
 
 
-def _in_order(tensor: Tensor) -> list[GradTarget]:
+def _in_order(tensor: Tensor) -> list[GradKey]:
     """Nodes and leaves of the graph of ``tensor`` in topological order, without recursion."""
-    order: dict[GradTarget, None] = {}
-    stack: list[tuple[GradTarget, bool]] = [(tensor.grad_target, False)]
+    order: dict[GradKey, None] = {}
+    stack: list[tuple[GradKey, bool]] = [(tensor.grad_key, False)]
     opened = set()
     while stack:
-        target, is_open = stack.pop()
-        if is_open or isinstance(target, Tensor):
-            order.setdefault(target)
-        elif target not in opened:
-            opened.add(target)
-            stack.append((target, True))
-            stack += [(x.grad_target, False) for x in reversed(_tensors(target))]
+        key, is_open = stack.pop()
+        if is_open or isinstance(key, Tensor):
+            order.setdefault(key)
+        elif key not in opened:
+            opened.add(key)
+            stack.append((key, True))
+            stack += [(x.grad_key, False) for x in reversed(_tensors(key))]
     return list(order)
 
 
-def _describe(target: GradTarget, name: str | None) -> str:
+def _describe(key: GradKey, name: str | None) -> str:
     """The label and style of a node."""
-    if isinstance(target, Node):
-        kind, title = "operation", target.operation.name.lstrip("_")
+    if isinstance(key, Node):
+        kind, title = "operation", key.operation.name.lstrip("_")
         title = f"{name} = {title}" if name else title
     else:
-        kind = "leaf" if target.requires_grad else "constant"
+        kind = "leaf" if key.requires_grad else "constant"
         title = name or kind
-    label = f"{title}\n{target.shape}".replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    label = f"{title}\n{key.shape}".replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'label="{label}", {_STYLES[kind]}'

@@ -25,17 +25,17 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
-from tinygen.autograd.arguments import Args, Arguments, Options, of_tensors
+from tinygen.autograd.arguments import Args, Arguments, Options, tensor_signature
 from tinygen.autograd.recording import is_recording, make_read_only, make_view_read_only
 from tinygen.autograd.tensor import Decorator, Parameters, Tensor
 from tinygen.backend import Array, without_underflow
 
-GradTarget = Any  # the key under which a tensor's gradient is added up: its node or, for a leaf, the tensor itself
+GradKey = Any  # the key of a tensor's gradient in a dictionary: its node or, for a leaf, the tensor itself
 REGISTRY: dict[str, Operation] = {}  # every operation by name
 
 
 class Node:
-    """One application of an operation: its inputs and options, and ``parents``, index of an input -> ``GradTarget``,
+    """One application of an operation: its inputs and options, and ``parents``, index of an input -> ``GradKey``,
     for the inputs that require gradients."""
 
     __slots__ = ("__weakref__", "arrays", "inputs", "operation", "options", "output", "parents", "shape")
@@ -107,11 +107,11 @@ class Operation:
     def __call__(self, args: Args, options: Options) -> Tensor:
         inputs, options = self.arguments.bind(args, options)
         arrays = tuple([x.data if isinstance(x, Tensor) else x for x in inputs])
-        output = Tensor(self.arguments.computed(self.forward, arrays, options))
+        output = Tensor(self.arguments.compute(self.forward, arrays, options))
         if output.data.base is not None:
             make_view_read_only(output.data)
         if is_recording() and output.data.dtype.kind == "f":  # only floating-point tensors have gradients
-            parents = {i: x.grad_target for i, x in enumerate(inputs) if isinstance(x, Tensor) and x._requires_grad}
+            parents = {i: x.grad_key for i, x in enumerate(inputs) if isinstance(x, Tensor) and x._requires_grad}
             if parents:
                 output.node = Node(self, inputs, parents, arrays, options, output.data)
                 output._requires_grad = True
@@ -132,8 +132,8 @@ def operation(*vjps: Callable[..., Tensor] | None, **further: Any) -> Decorator:
     * ``variadic``: the operation takes any number of inputs, and its one VJP their index after ``g``;
     * ``prepare(name, inputs) -> inputs``: applied to the inputs first, for instance to broadcast them;
     * ``shared(g, *inputs, **options)``: intermediate arrays for several VJPs, computed once per node and backward pass
-      and passed to each VJP as the option ``shared``. They are outside the graph, so the derivatives of the VJPs must
-      take their dependence on g and the inputs into account.
+      and passed to each VJP as the option ``shared``. They are outside the graph. The VJPs that use them are
+      operations whose own VJPs include the derivative of ``shared`` (``operations/normalisation.py``).
 
     Raises ``ValueError`` if an operation of the same name exists.
     """
@@ -148,7 +148,7 @@ def operation(*vjps: Callable[..., Tensor] | None, **further: Any) -> Decorator:
         def function(*args: Parameters.args, **options: Parameters.kwargs) -> Tensor:
             return made(args, options)
 
-        vars(function)["__signature__"] = of_tensors(made.arguments.signature, made.arguments.inputs)
+        vars(function)["__signature__"] = tensor_signature(made.arguments.signature, made.arguments.inputs)
         return function
 
     return decorate

@@ -83,7 +83,7 @@ class Tensor(Operators):
         self._requires_grad = wanted
 
     @property
-    def grad_target(self) -> Node | Tensor:
+    def grad_key(self) -> Node | Tensor:
         """The key of its gradient in a backward pass: the node that made it or, for a leaf, the tensor itself."""
         return self.node or self
 

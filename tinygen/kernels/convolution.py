@@ -24,13 +24,14 @@ from tinygen.kernels.dispatch import fast_on_cpu, recompute_if_nonfinite
 from tinygen.kernels.windows import Geometry, Pair, output_size, tap_pairs
 
 
-def _is_dense(first: Array, second: Array, *rest: Any) -> bool:
+def _has_cpu_version(first: Array, second: Array, *rest: Any) -> bool:
     """Whether the CPU version takes the case: no dilation, one group, something to compute."""
     return rest[-1].dilation == (1, 1) and rest[-1].groups == 1 and first.size > 0 and second.size > 0
 
 
+# An infinite weight, times padding, is a NaN: it is seen in w, and in each image of y, which has all weights' products.
 @recompute_if_nonfinite(lambda y, x, w, *_: [_smaller(w, y[:1])], exact=by_taps.conv2d)
-@fast_on_cpu(cpu.conv2d, when=_is_dense)
+@fast_on_cpu(cpu.conv2d, when=_has_cpu_version)
 def conv2d(x: Array, w: Array, bias: Array | None, geometry: Geometry) -> Array:
     """x (N, C, H, W), w (O, C / groups, kh, kw), bias (O,) or None -> (N, O, H_out, W_out)."""
     (N, _, *size), (O, _, *kernel_size), groups = x.shape, w.shape, geometry.groups
@@ -40,8 +41,9 @@ def conv2d(x: Array, w: Array, bias: Array | None, geometry: Geometry) -> Array:
     return y if bias is None else y + bias.reshape(-1, 1, 1)
 
 
+# The same with x in place of y: the CPU version may pad g. The reference version multiplies no padding.
 @recompute_if_nonfinite(lambda x, g, w, *_: [_smaller(w, x[:1])])
-@fast_on_cpu(cpu.conv2d_input_grad, when=_is_dense)
+@fast_on_cpu(cpu.conv2d_input_grad, when=_has_cpu_version)
 def conv2d_input_grad(g: Array, w: Array, bias: Array | None, size: Pair, geometry: Geometry) -> Array:
     """g (N, O, H_out, W_out), w (O, C / groups, kh, kw), bias (C,) or None -> (N, C, H, W) with size = (H, W)."""
     (N, O, *output), (_, C, *kernel_size), groups = g.shape, w.shape, geometry.groups
@@ -51,8 +53,9 @@ def conv2d_input_grad(g: Array, w: Array, bias: Array | None, size: Pair, geomet
     return x if bias is None else x + bias.reshape(-1, 1, 1)
 
 
+# x is padded, on a CPU sometimes g: an infinite g reaches all input channels of w, an infinite x all output channels.
 @recompute_if_nonfinite(lambda w, *_: [w[:1], w[:, :1]], exact=by_taps.conv2d_weight_grad)
-@fast_on_cpu(cpu.conv2d_weight_grad, when=_is_dense)
+@fast_on_cpu(cpu.conv2d_weight_grad, when=_has_cpu_version)
 def conv2d_weight_grad(x: Array, g: Array, kernel_size: Pair, geometry: Geometry) -> Array:
     """x (N, C, H, W), g (N, O, H_out, W_out) -> (O, C / groups, kh, kw)."""
     columns = im2col(x, kernel_size, geometry)

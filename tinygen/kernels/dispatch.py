@@ -48,8 +48,8 @@ def _is_on_cpu(operand: Any) -> bool:
 def recompute_if_nonfinite(
     examined: Callable[..., Sequence[Array]], exact: Kernel | None = None
 ) -> Callable[[Any], Kernel]:
-    """Decorate a kernel: where a NumPy result may hold a NaN too many, it is that of ``exact`` (default: the kernel's
-    reference version) with the same arguments.
+    """Decorate a kernel: where a NumPy result may hold a NaN from 0 times infinity in the padding, which the sum
+    without padding does not have, the result is that of ``exact`` (default: the kernel's reference version).
 
     ``examined(result, *arguments)`` are small arrays one of which shows every infinite element of the factors that are
     multiplied with padding: an infinite weight reaches the same pixels of every image, so the weights or the first

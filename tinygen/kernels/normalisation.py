@@ -38,8 +38,8 @@ def channel_sums(g: Array, x: Array, mean: Array, inv_std: Array) -> Array:
 def normalise_grad(g: Array, x: Array, weight: Array, mean: Array, inv_std: Array, sums: Array) -> Array:
     """``weight inv_std (g - mean(g) - x_hat mean(g x_hat))``: g and x (N, C, ...), weight, mean and inv_std (C,), sums
     (2, C) from ``channel_sums`` -> (N, C, ...)."""
-    mean_g, mean_gy = sums * (x.shape[1] / x.size)
-    gain = mean_gy * inv_std
+    mean_g, mean_g_x_hat = sums * (x.shape[1] / x.size)
+    gain = mean_g_x_hat * inv_std
     return _column(weight * inv_std, x) * (g - x * _column(gain, x) - _column(mean_g - gain * mean, x))
 
 

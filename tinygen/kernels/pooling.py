@@ -5,14 +5,18 @@ element the pairs inside the image form a regular grid, so pooling is a short su
 """
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tinygen.backend import Array, array_module
+from tinygen.backend import Array, array_module, is_numpy
+from tinygen.kernels.cpu import layout
 from tinygen.kernels.cpu import pooling as cpu
-from tinygen.kernels.cpu.pooling import empty_images, for_channels
+from tinygen.kernels.cpu.parallel import parallel
 from tinygen.kernels.dispatch import fast_on_cpu
 from tinygen.kernels.windows import Geometry, Pair, tap_pairs
+
+PARALLEL_MIN_PIXELS = 100_000  # elements above which two threads of a CPU were measured to be faster than one
 
 
 def pool_output_size(size: Pair, kernel_size: Pair, geometry: Geometry, ceil_mode: bool) -> Pair:
@@ -26,6 +30,16 @@ def pool_output_size(size: Pair, kernel_size: Pair, geometry: Geometry, ceil_mod
         return count - 1 if starts_too_late else count
 
     return along(0), along(1)
+
+
+def _empty_images(shape: Sequence[int], like: Array) -> Array:
+    """Uninitialised images of ``shape`` (N, C, H, W), with the array module and dtype of ``like``."""
+    return (layout.empty_images if is_numpy(like) else array_module(like).empty)(shape, like.dtype)
+
+
+def _for_channels(work: Callable[[int, int], None], x: Array) -> None:
+    """Call ``work(first, last)`` on ranges of channels of x (N, C, H, W), on a CPU in all threads."""
+    parallel(work, x.shape[1], when=is_numpy(x) and x.size >= PARALLEL_MIN_PIXELS)
 
 
 # The mean ------------------------------------------------------------------------------------------------------------
@@ -52,7 +66,7 @@ def avg_pool2d(
     x: Array, kernel_size: Pair, geometry: Geometry, output_size: Pair, divisors: float | np.ndarray
 ) -> Array:
     """x (N, C, H, W) -> (N, C, H_out, W_out): the sum over each window, divided by ``divisors``."""
-    y = empty_images((*x.shape[:2], *output_size), x)
+    y = _empty_images((*x.shape[:2], *output_size), x)
     divisors = array_module(x).asarray(divisors, dtype=x.dtype)
     elements = [(out, into) for _, _, out, into in tap_pairs(x.shape[2:], output_size, kernel_size, geometry)]
     assigns = elements[0][0] == (..., slice(0, output_size[0]), slice(0, output_size[1]))  # to every output pixel
@@ -64,7 +78,7 @@ def avg_pool2d(
             part_y[out] += part_x[into]
         part_y /= divisors
 
-    for_channels(work, x)
+    _for_channels(work, x)
     return y
 
 
@@ -72,7 +86,7 @@ def avg_pool2d_adjoint(
     g: Array, size: Pair, kernel_size: Pair, geometry: Geometry, output_size: Pair, divisors: float | np.ndarray
 ) -> Array:
     """g (N, C, H_out, W_out) -> (N, C, H, W): each value, divided, is added to all pixels of its window."""
-    x = empty_images((*g.shape[:2], *size), g)
+    x = _empty_images((*g.shape[:2], *size), g)
     divisors = array_module(g).asarray(divisors, dtype=g.dtype)
     covered = tuple([s * n for s, n in zip(geometry.stride, output_size, strict=True)])
     tiled = geometry[:2] == (kernel_size, (0, 0)) and size == covered  # every pixel is in exactly one window
@@ -87,7 +101,7 @@ def avg_pool2d_adjoint(
             else:
                 part_x[into] += part_g[out]
 
-    for_channels(work, g)
+    _for_channels(work, g)
     return x
 
 
@@ -100,14 +114,13 @@ def max_pool2d_indices(x: Array, kernel_size: Pair, geometry: Geometry, output_s
     Among equal values it is the first in reading order; NaN counts as larger than any number; padding never is the
     maximum (-1 for a window of padding only).
     """
-    xp = array_module(x)
-    size = x.shape[2:]
+    xp, size = array_module(x), x.shape[2:]
     positions = xp.arange(math.prod(size)).reshape(size)
-    indices = empty_images((*x.shape[:2], *output_size), positions)
+    indices = _empty_images((*x.shape[:2], *output_size), positions)
 
     def work(first: int, last: int) -> None:
         part_x, chosen = x[:, first:last], indices[:, first:last]
-        best = empty_images(chosen.shape, x)
+        best = _empty_images(chosen.shape, x)
         best[...], chosen[...] = 0, -1
         for _, _, out, into in tap_pairs(size, output_size, kernel_size, geometry):
             value, old, index = part_x[into], best[out], chosen[out]
@@ -115,7 +128,7 @@ def max_pool2d_indices(x: Array, kernel_size: Pair, geometry: Geometry, output_s
             best[out] = xp.where(larger, value, old)
             chosen[out] = xp.where(larger, positions[into], index)
 
-    for_channels(work, x)
+    _for_channels(work, x)
     return indices
 
 

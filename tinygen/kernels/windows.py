@@ -30,9 +30,9 @@ def output_size(
 def taps(
     size: int, output_size: int, kernel_size: int, stride: int, padding: int, dilation: int = 1
 ) -> list[tuple[slice, slice]]:
-    """For each kernel element along one axis the pair (output pixels, input pixels) that it connects: input pixel
-    stride r + dilation tap - padding to output pixel r. Padding is left out; both slices are empty for an element that
-    covers nothing else."""
+    """For each element of a kernel along one axis, a tap, the pair (output pixels, input pixels) that it connects:
+    input pixel stride r + dilation tap - padding to output pixel r. Padding is left out; both slices are empty for a
+    tap that covers nothing else."""
     pairs = []
     for tap in range(kernel_size):
         offset = dilation * tap - padding
@@ -46,8 +46,8 @@ def taps(
 def tap_pairs(
     size: Sequence[int], output: Sequence[int], kernel_size: Sequence[int], geometry: Geometry
 ) -> Iterator[tuple[int, int, tuple[Any, ...], tuple[Any, ...]]]:
-    """For each element (i, j) of the kernel the index of the output pixels that it contributes to, and that of the
-    input pixels that it multiplies, of arrays that end in (rows, columns)."""
+    """For each tap, the element (i, j) of the kernel, the index of the output pixels that it contributes to, and that
+    of the input pixels that it multiplies, of arrays that end in (rows, columns)."""
     rows, columns = (taps(size[a], output[a], kernel_size[a], *(pair[a] for pair in geometry[:3])) for a in (0, 1))
     for i, (row_out, row_in) in enumerate(rows):
         for j, (column_out, column_in) in enumerate(columns):

@@ -34,7 +34,10 @@ def multiply(x: Array, y: Array) -> Array:
     return x * y
 
 
-@elementwise(lambda g, x, y: g / y, lambda g, x, y: -g * (x / y / y))
+@elementwise(
+    lambda g, x, y: g / y,
+    lambda g, x, y: -g * (x / y / y),  # the quotient rule, -g x / y^2; y * y could overflow
+)
 def divide(x: Array, y: Array) -> Array:
     """``x / y``, element by element."""
     return x / y

@@ -8,7 +8,7 @@ import inspect
 import operator
 from collections.abc import Callable
 
-from tinygen.autograd.arguments import bare, checked_arguments, of_tensors
+from tinygen.autograd.arguments import array_or_number, checked_arguments, tensor_signature
 from tinygen.autograd.tensor import Parameters, Tensor
 from tinygen.backend import Array, array_module, without_underflow
 
@@ -23,7 +23,7 @@ def nondifferentiable(value: Callable[Parameters, Array]) -> Callable[Parameters
 
     @functools.wraps(value)
     def function(*args: Parameters.args, **options: Parameters.kwargs) -> Tensor:
-        arrays = [bare(name, x) for x in args]
+        arrays = [array_or_number(name, x) for x in args]
         try:
             return Tensor(without_underflow(value, *arrays, **options))
         except TypeError:
@@ -35,7 +35,7 @@ def nondifferentiable(value: Callable[Parameters, Array]) -> Callable[Parameters
     if inspect.isfunction(value):
         signature = inspect.signature(value)
         operands = [p.name for p in signature.parameters.values() if p.annotation is Array]
-        vars(function)["__signature__"] = of_tensors(signature, operands)
+        vars(function)["__signature__"] = tensor_signature(signature, operands)
     return function
 
 

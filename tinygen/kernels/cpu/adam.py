@@ -1,4 +1,4 @@
-"""The update of Adam on a CPU: all parameters in one call to the threads, without temporary arrays."""
+"""Appendix: the update of Adam on a CPU: all parameters in one call to the threads, without temporary arrays."""
 
 import numpy as np
 
@@ -33,7 +33,7 @@ def adam_update(
 
 
 def _update(arrays: list[np.ndarray], rate: Pair, betas: Pair, weight_decay: float) -> None:
-    """Fill ``new``, and change m and v, in ten passes through one block."""
+    """Fill ``new``, and change m and v, in twelve passes through one block, with weight decay in fourteen."""
     (new, m, v, p, g), (a, e), (b1, b2) = arrays, rate, betas
     if weight_decay:
         g = g + weight_decay * p

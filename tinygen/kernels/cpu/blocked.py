@@ -1,4 +1,4 @@
-"""Element-wise work in blocks that fit the processor's cache, shared by the threads.
+"""Appendix: element-wise work in blocks that fit the processor's cache, shared by the threads.
 
 An array of megabytes does not fit the cache, so NumPy's ``a * b + c`` reads it from main memory once per step. Here
 each thread takes a part of the arrays, and does all steps on one block before the next. Smaller blocks would fit a

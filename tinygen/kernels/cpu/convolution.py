@@ -5,11 +5,14 @@
     conv2d_weight_grad     row_gemm;                  im2col for few channels
     all three              full_window for a kernel as large as its image
 
-The GEMMs of ``mec`` have as many rows as the result has channels, those of ``row_gemm`` kw times that number: the first
-is faster where there are many, the second where there are few. At stride 1 either can compute both maps, since the
-roles of input and output can be exchanged: conv2d(x, w) is the adjoint of a convolution whose kernel is w rotated by
-180 degrees with its channels exchanged, and whose padding is kh - 1 - p. So ``mec`` computes the maps to more channels,
-and ``row_gemm`` those to as many or fewer: 0.3 to 1.1 times the time of the other algorithm.
+At a stride above 1, apart from few channels, conv2d is mec and conv2d_input_grad row_gemm whatever the channels.
+
+The GEMMs (general matrix multiplications) of ``mec`` have as many rows as the result has channels, those of
+``row_gemm`` kw times that number: the first is faster where there are many, the second where there are few. At stride 1
+either can compute both maps, since the roles of input and output can be exchanged: conv2d(x, w) is the adjoint of a
+convolution whose kernel is w rotated by 180 degrees with its channels exchanged, and whose padding is kh - 1 - p. So
+``mec`` computes the maps to more channels, and ``row_gemm`` those to as many or fewer: 0.3 to 1.1 times the time of the
+other algorithm.
 """
 
 from collections.abc import Sequence

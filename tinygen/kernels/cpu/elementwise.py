@@ -1,4 +1,4 @@
-"""Activation functions on a CPU, all steps on one block of memory before the next block (``blocked``).
+"""Appendix: activation functions on a CPU, all steps on one block of memory before the next block (``blocked``).
 
 ``where`` costs ten times an addition where the processor predicts the sign of an element wrongly, so these versions
 choose by ``clip`` and ``maximum`` (``clip`` with two numbers is faster than ``maximum`` with one). ``expm1`` and
@@ -46,7 +46,7 @@ def elu_derivative(out: np.ndarray, g: np.ndarray, y: np.ndarray, alpha: float) 
 
 @blocked()
 def sigmoid(y: np.ndarray, x: np.ndarray) -> None:
-    """max(e^-|x|, [x >= 0]) / (1 + e^-|x|)."""
+    """max(e^-|x|, [x >= 0]) / (1 + e^-|x|), where [...] is 1 where true, else 0."""
     tail = exp_neg_abs(x)
     np.maximum(tail, (x >= 0).astype(x.dtype), out=y)
     tail += 1
@@ -112,7 +112,7 @@ def leaky_relu(y: np.ndarray, x: np.ndarray, slope: float) -> None:
 
 @blocked(PARALLEL_MIN_CHEAP)
 def leaky_relu_derivative(out: np.ndarray, g: np.ndarray, x: np.ndarray, slope: float) -> None:
-    """For 0 <= slope <= 1 and one dtype, g max(slope, [not x <= 0])."""
+    """For 0 <= slope <= 1 and one dtype, g max(slope, [not x <= 0]), where [...] is 1 where true, else 0."""
     passes = x <= 0
     np.logical_not(passes, out=passes)
     if slope:

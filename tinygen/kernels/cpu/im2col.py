@@ -1,12 +1,13 @@
 """Appendix: convolution of images with few channels, by im2col in blocks (Chellapilla, Puri and Simard 2006).
 
-With few channels the GEMMs of the other algorithms have a short side, and are slow. Here the window of each output
-pixel is copied into a column of kh kw C elements. With the batch innermost the columns of output row r are a matrix
-L[r] (kh kw C, W_out N), and with the kernel as a matrix K (O, kh kw C)
+With few channels the matrix products (GEMMs) of the other algorithms have a short side, and are slow. Here the window
+of each output pixel is copied into a column of kh kw C elements. With the batch innermost the columns of output row r
+are a matrix L[r] (kh kw C, W_out N). With the kernel as a matrix K (O, kh kw C), rows Y[r] (O, W_out N) of the output
+and G[r] of its gradient, and the gradients dK and dL of kernel and columns
 
-    conv2d                 Y[r]  =  K @ L[r]
-    conv2d_weight_grad     K     =  sum over r of  Y[r] @ L[r]^T
-    conv2d_input_grad      L[r]  =  K^T @ Y[r],  and each element is added to the pixel that it was copied from
+    conv2d                 Y[r]   =  K @ L[r]
+    conv2d_weight_grad     dK     =  sum over r of  G[r] @ L[r]^T
+    conv2d_input_grad      dL[r]  =  K^T @ G[r],  and each element is added to the pixel that it was copied from
 
 The threads share out the output rows, in blocks that fit the cache; in conv2d_input_grad, the images.
 """

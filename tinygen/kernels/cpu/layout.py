@@ -1,4 +1,4 @@
-"""Memory order of images and convolution kernels on a CPU.
+"""Appendix: memory order of images and convolution kernels on a CPU.
 
 Images of shape (N, C, H, W) are stored as (H, C, W, N), the batch innermost: element-wise work on a pixel runs over N
 adjacent numbers, and any range of image rows is a matrix without a copy. Kernels of shape (O, C, kh, kw) are stored as
@@ -30,6 +30,12 @@ def to_hcwn(x: Array) -> Array:
 def as_nchw(x: Array) -> Array:
     """x (H, C, W, N) -> (N, C, H, W), a view."""
     return x.transpose(3, 1, 0, 2)
+
+
+def empty_images(shape: Sequence[int], dtype: np.dtype) -> Array:
+    """Uninitialised images of ``shape`` (N, C, H, W) stored as (H, C, W, N)."""
+    N, C, H, W = shape
+    return as_nchw(np.empty((H, C, W, N), dtype))
 
 
 def match_layout(x: Array, like: Array) -> Array:

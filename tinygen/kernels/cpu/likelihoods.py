@@ -1,4 +1,4 @@
-"""The Bernoulli log-likelihood on a CPU, with an eighth of the logarithms.
+"""Appendix: the Bernoulli log-likelihood on a CPU, with an eighth of the logarithms if 8 divides the number of columns.
 
 A logarithm costs as much as twenty multiplications, and a sum of logarithms is the logarithm of a product. Each factor
 here, 1 + e^-|l|, is in [1, 2], so a product of eight does not overflow.

@@ -1,4 +1,4 @@
-"""The thresholds of the C library's allocator."""
+"""Appendix: the thresholds of the C library's allocator."""
 
 import ctypes
 import os

@@ -1,4 +1,4 @@
-"""Appendix: convolution by compact lowering (MEC: Cho and Brand 2017, arXiv 1706.06873).
+"""Appendix: convolution by compact lowering (MEC, memory-efficient convolution: Cho and Brand 2017, arXiv 1706.06873).
 
 im2col copies each pixel into kh kw columns. Compact lowering copies along the width only: row h of the image becomes a
 matrix L[h] (kw C, W_out N), for each column j of the kernel the pixels that it multiplies. The rows of a window lie one
@@ -6,7 +6,7 @@ behind another in L, so they are a matrix (kh kw C, W_out N) without a further c
 
     Y[r]  =  K @ L[s r - p : s r - p + kh]
 
-where K (O, kh kw C) is the kernel in its order in memory. L ends at the upper and lower edge of the image, and K is cut
+where K (O, kh kw C) is the kernel in its order in memory. L ends at the top and bottom edge of the image, and K is cut
 to fit, so that padding above and below is not multiplied. Padding on the left and right is: L holds its zeros.
 """
 
@@ -35,12 +35,12 @@ def conv2d(x: Array, w: Array, bias: Array | None, geometry: Geometry) -> Array:
             tops = {r: stride * r - padding for r in range(start, min(start + block, end))}
             inside = {r: (min(max(top, 0), H), min(max(top + kh, 0), H)) for r, top in tops.items()}  # rows of x
             base = inside[start][0]
-            lowered = np.empty((max(under for _, under in inside.values()) - base, kw, C, W_out, N), x.dtype)
+            lowered = np.empty((max(bottom for _, bottom in inside.values()) - base, kw, C, W_out, N), x.dtype)
             lower(x_rows[base : base + len(lowered)], lowered.swapaxes(0, 1), geometry)
-            for r, (upper, under) in inside.items():
+            for r, (top, bottom) in inside.items():
                 pixels = slice(N * max(0, first - r * W_out), N * min(W_out, last - r * W_out))
-                weights = kernel[:, (upper - tops[r]) * kw * C : (under - tops[r]) * kw * C]
-                window = lowered[upper - base : under - base].reshape(-1, W_out * N)[:, pixels]
+                weights = kernel[:, (top - tops[r]) * kw * C : (bottom - tops[r]) * kw * C]
+                window = lowered[top - base : bottom - base].reshape(-1, W_out * N)[:, pixels]
                 np.matmul(weights, window, out=y[r, :, pixels])
                 if bias is not None:
                     y[r, :, pixels] += bias[:, None]

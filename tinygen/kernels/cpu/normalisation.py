@@ -1,4 +1,4 @@
-"""Batch normalisation on a CPU: few passes through memory, in blocks that fit the cache.
+"""Appendix: batch normalisation on a CPU: few passes through memory, in blocks that fit the cache.
 
 Whatever memory order a dense batch (N, C, ...) has, the axes before the channels' are adjacent in it, and so are those
 after. All functions compute on views (outer, C, inner), in which a channel is a set of contiguous rows.
@@ -23,18 +23,19 @@ def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The variance is mean(x^2) - mean(x)^2, from one pass through memory, unless the difference loses two or more of
     float32's seven digits; then it is computed from distances to the mean."""
     (view,), count = _channel_views(x), x.size // x.shape[1]
-    mean, square = _sum_rows(lambda rows: _sums((view[rows], None), (view[rows], view[rows])), view) / count
+    sums = _sum_over_blocks(lambda rows: _channel_products((view[rows], None), (view[rows], view[rows])), view)
+    mean, square = sums / count
     variance = square - mean * mean
     mean = mean.astype(x.dtype)
     if not (variance * FAR_FROM_ZERO**2 >= square).all():
         centre = mean[:, None]
-        sums = _sum_rows(lambda rows: _sums((d := view[rows] - centre, d)), view, PARALLEL_MIN_CHEAP)
+        sums = _sum_over_blocks(lambda rows: _channel_products((d := view[rows] - centre, d)), view, PARALLEL_MIN_CHEAP)
         variance = sums[0] / count
     return mean, variance.astype(x.dtype)
 
 
 def normalise(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, mean: np.ndarray, inv_std: np.ndarray) -> np.ndarray:
-    """``x scale + shift``."""
+    """``x scale + shift`` with scale = weight inv_std and shift = bias - mean scale."""
     scale = weight * inv_std
     return _affine(x, scale, bias - mean * scale)
 
@@ -43,11 +44,13 @@ def channel_sums(g: np.ndarray, x: np.ndarray, mean: np.ndarray, inv_std: np.nda
     """``sum(g x_hat) = inv_std (sum(g x) - mean sum(g))``, or from x - mean if that difference loses digits."""
     x, g = _channel_views(x, g)
     if (abs(mean) * inv_std < FAR_FROM_ZERO).all():
-        sums = _sum_rows(lambda rows: _sums((g[rows], None), (x[rows], g[rows])), x)
+        sums = _sum_over_blocks(lambda rows: _channel_products((g[rows], None), (x[rows], g[rows])), x)
         sums[1] -= mean * sums[0]
     else:
         centre = mean[:, None]
-        sums = _sum_rows(lambda rows: _sums((g[rows], None), (x[rows] - centre, g[rows])), x, PARALLEL_MIN_CHEAP)
+        sums = _sum_over_blocks(
+            lambda rows: _channel_products((g[rows], None), (x[rows] - centre, g[rows])), x, PARALLEL_MIN_CHEAP
+        )
     sums[1] *= inv_std
     return sums
 
@@ -55,16 +58,18 @@ def channel_sums(g: np.ndarray, x: np.ndarray, mean: np.ndarray, inv_std: np.nda
 def normalise_grad(
     g: np.ndarray, x: np.ndarray, weight: np.ndarray, mean: np.ndarray, inv_std: np.ndarray, sums: np.ndarray
 ) -> np.ndarray:
-    """``(x scale + shift + g) factor``."""
-    mean_g, mean_gy = sums * (x.shape[1] / x.size)
-    scale = -mean_gy * inv_std
+    """``(x scale + shift + g) factor`` with scale = -mean(g x_hat) inv_std, shift = -mean(g) - mean scale and
+    factor = weight inv_std."""
+    mean_g, mean_g_x_hat = sums * (x.shape[1] / x.size)
+    scale = -mean_g_x_hat * inv_std
     return _affine(x, scale, -mean_g - scale * mean, g, weight * inv_std)
 
 
 def _affine(
     x: np.ndarray, scale: np.ndarray, shift: np.ndarray, g: np.ndarray | None = None, factor: np.ndarray | None = None
 ) -> np.ndarray:
-    """``x scale + shift``, or ``(x scale + shift + g) factor``, in one pass: x and g (N, C, ...), all others (C,)."""
+    """``x scale + shift``, an affine map of each channel, or with g and factor ``(x scale + shift + g) factor``, in one
+    pass through memory: x and g (N, C, ...), all others (C,)."""
     terms, factors = ([] if each is None else [each] for each in (g, factor))
     y = np.empty_like(x, dtype=np.result_type(x, *terms))
     out, x, *terms = _channel_views(y, x, *terms)
@@ -98,7 +103,7 @@ def _broadcastable(x: np.ndarray, *statistics: np.ndarray) -> list[np.ndarray]:
     return [each.astype(x.dtype)[:, None] for each in statistics]
 
 
-def _sums(*pairs: tuple[np.ndarray, np.ndarray | None]) -> np.ndarray:
+def _channel_products(*pairs: tuple[np.ndarray, np.ndarray | None]) -> np.ndarray:
     """For each of ``pairs``, x and y (outer, C, inner), the sum of x y over each channel (y None: of x): (pairs, C).
     The rows' sums are added up in double precision."""
     first = pairs[0][0]
@@ -108,7 +113,9 @@ def _sums(*pairs: tuple[np.ndarray, np.ndarray | None]) -> np.ndarray:
     return np.add.reduce(rows, axis=1, dtype=np.float64)
 
 
-def _sum_rows(function: Callable[[Rows], np.ndarray], x: np.ndarray, min_size: int = PARALLEL_MIN_SUMS) -> np.ndarray:
+def _sum_over_blocks(
+    function: Callable[[Rows], np.ndarray], x: np.ndarray, min_size: int = PARALLEL_MIN_SUMS
+) -> np.ndarray:
     """The sum of ``function(rows)`` over blocks of rows of x (outer, C, inner)."""
     parts: dict[int, np.ndarray] = {}
 

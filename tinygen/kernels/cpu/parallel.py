@@ -1,4 +1,4 @@
-"""A pool of threads for the CPU kernels, and the number of threads of the BLAS.
+"""Appendix: a pool of threads for the CPU kernels, and the number of threads of the BLAS.
 
 NumPy releases Python's global lock while it computes, so threads share the work on one array: ``parallel`` splits a
 loop into one slice per core. The BLAS has threads of its own, which stay busy for tens of milliseconds after a matrix

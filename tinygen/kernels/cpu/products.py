@@ -1,4 +1,4 @@
-"""Matrix products on a CPU, shared by the threads."""
+"""Appendix: matrix products on a CPU, shared by the threads."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Resampling on a CPU: matrix products with the batch innermost, (H, C, W, N)."""
+"""Appendix: resampling on a CPU: matrix products with the batch innermost, (H, C, W, N)."""
 
 import numpy as np
 

@@ -1,17 +1,19 @@
-"""Appendix: the adjoints of a convolution by GEMMs over rows (after kn2row: Vasudevan, Anderson and Gregg 2017, arXiv
-1704.04428).
+"""Appendix: the adjoints of a convolution by matrix products over rows (GEMM, general matrix multiplication; after
+kn2row: Vasudevan, Anderson and Gregg 2017, arXiv 1704.04428).
 
-conv2d_input_grad. The output rows whose windows cover row h of the image lie one behind another in memory, a matrix
-Y[r0 : r1] ((r1 - r0) O, W_out N). The rows of the kernel that connect them with row h are, in reverse order, a matrix
+K is the kernel, G the gradient of the output, dK that of the kernel, L the lowered image of ``mec``.
+
+conv2d_input_grad. The rows of G whose windows cover row h of the image lie one behind another in memory, a matrix
+G[r0 : r1] ((r1 - r0) O, W_out N). The rows of the kernel that connect them with row h are, in reverse order, a matrix
 ((r1 - r0) O, kw C). The product holds what each column j of the kernel contributes to row h:
 
-    columns (kw C, W_out N)  =  K[rows]^T @ Y[r0 : r1]
+    columns (kw C, W_out N)  =  K[rows]^T @ G[r0 : r1]
 
-With a stride s the pixels f, f + s, f + 2 s, ... of the row, a phase, get contributions from every s-th column of the
+With a stride s the pixels f, f + s, f + 2 s, ... of the row, phase f, get contributions from every s-th column of the
 kernel only, and with a stride between rows from every s-th row (polyphase decomposition). Each phase is a sum of
 slices of the columns.
 
-conv2d_weight_grad. For each row i of the kernel one GEMM sums over all pixels: K[i] = Y @ L[i]^T, where L[i] (kw C,
+conv2d_weight_grad. For each row i of the kernel one GEMM sums over all pixels: dK[i] = G @ L[i]^T, where L[i] (kw C,
 pixels) holds the image rows s r + i - p, lowered as in ``mec``. The lowered rows of one remainder modulo s lie one
 behind another, so L[i] is a slice of them.
 """
@@ -35,13 +37,15 @@ def conv2d_input_grad(g: Array, w: Array, bias: Array | None, size: Pair, geomet
     kernels = [np.ascontiguousarray(by_row[i::row_stride][::-1]) for i in range(row_stride)]  # by remainder of the row
     bias_terms = [] if bias is None else [bias[:, None, None]]
 
-    # Invariant: ``columns`` is zero on both sides of the W_out output pixels, where the windows of phases extend.
-    halo = max(0, -((padding - kw + 1) // stride))  # pixels on the left
+    # The slices that are added up may begin before the W_out output pixels and end after them. So ``columns`` is wider:
+    # ``halo`` pixels on the left, and others on the right, which stay zero.
+    halo = max(0, -((padding - kw + 1) // stride))
     width = halo + max(W_out, (W - 1 + padding) // stride + 1)
     phases = []  # for each: its pixels; (j, window in columns[j]) for each column j of the kernel
-    for f in range(min(stride, W)):
-        starts = {j: halo + (f + padding - j) // stride for j in range((f + padding) % stride, kw, stride)}
-        phases.append((slice(f, None, stride), [(j, slice(a, a - (f - W) // stride)) for j, a in starts.items()]))
+    for phase in range(min(stride, W)):
+        starts = {j: halo + (phase + padding - j) // stride for j in range((phase + padding) % stride, kw, stride)}
+        windows = [(j, slice(start, start - (phase - W) // stride)) for j, start in starts.items()]
+        phases.append((slice(phase, None, stride), windows))
 
     def work(first: int, last: int) -> None:
         columns = np.zeros((kw, C, width, N), x.dtype)
@@ -49,10 +53,10 @@ def conv2d_input_grad(g: Array, w: Array, bias: Array | None, size: Pair, geomet
         for h in range(first, last):
             quotient, remainder = divmod(h + row_padding, row_stride)
             r0 = quotient - len(kernels[remainder]) + 1  # may be outside, like the row after the last
-            upper = max(r0, 0)
-            under = max(upper, min(quotient + 1, H_out))
-            weights = kernels[remainder][upper - r0 : under - r0].reshape(-1, kw * C)
-            np.matmul(weights.T, rows[upper:under].reshape(-1, W_out * N), out=interior)
+            top = max(r0, 0)
+            bottom = max(top, min(quotient + 1, H_out))
+            weights = kernels[remainder][top - r0 : bottom - r0].reshape(-1, kw * C)
+            np.matmul(weights.T, rows[top:bottom].reshape(-1, W_out * N), out=interior)
             for pixels, windows in phases:
                 add_up([columns[j][:, window] for j, window in windows] + bias_terms, x[h][:, pixels])
 
@@ -77,9 +81,9 @@ def conv2d_weight_grad(x: Array, g: Array, kernel_size: Pair, geometry: Geometry
 
     def work(first: int, last: int) -> None:
         lowered = np.empty((stride, kw, last - first, -(-H // stride), W_out, N), x.dtype)
-        for f in range(min(stride, H)):
-            part = rows[first:last, f::stride]
-            lower(part, lowered[f, :, :, : part.shape[1]], geometry)
+        for phase in range(min(stride, H)):
+            part = rows[first:last, phase::stride]
+            lower(part, lowered[phase, :, :, : part.shape[1]], geometry)
         for i, (out, into) in enumerate(taps(H, H_out, kh, stride, geometry.padding[0])):
             start = into.start // stride
             pixels = lowered[into.start % stride, :, :, start : start + out.stop - out.start]
