@@ -62,7 +62,7 @@ def on_a_line():
 
 
 @pytest.mark.parametrize("name", F_DIVERGENCES)
-def test_the_generator_gives_the_divergence_of_gaussians(name):
+def test_f_gives_the_divergence_of_gaussians(name):
     x, _, q, log_ratio = on_a_line()
     found = integrate.simpson(q * F_DIVERGENCES[name].f(tg.exp(log_ratio)).numpy(), x=x)
     assert found == pytest.approx(closed_form(name), abs=1e-9)
