@@ -54,7 +54,7 @@ def layer_name(layer: Callable) -> str:
         return f"Conv2d {layer.in_channels}-{layer.out_channels} k{layer.kernel_size[0]}"
     if isinstance(layer, nn.Linear):
         return f"Linear {layer.in_features}-{layer.out_features}"
-    return type(layer).__name__ if isinstance(layer, nn.Module) else "sample of z" if layer.__name__ == "draw" else "loss"
+    return type(layer).__name__ if isinstance(layer, nn.Module) else "sample z" if layer.__name__ == "draw" else "loss"
 
 
 def build(name: str) -> Callable[[], float]:
