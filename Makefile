@@ -1,6 +1,6 @@
 # Each target goes from a bare clone to its result; all that has to be there is a Python from 3.10 to 3.13.
 #
-#   make vae    train the convolutional VAE on the embedded digits: figures, numbers and a report in runs/vae
+#   make vae    train the convolutional VAE on the synthetic digits: figures, numbers and a report in runs/vae
 #   make test   the whole test suite
 #   make lint   style and types
 #   make exercises   which of the book's exercises are solved

@@ -1,7 +1,7 @@
 """DCGAN on digits of 64 x 64 pixels, with soft and noisy labels, and interpolations between samples.
 
     python examples/dcgan_mnist.py                                          MNIST, narrow networks, for two cores
-    python examples/dcgan_mnist.py --data strokes                           embedded digits, no download
+    python examples/dcgan_mnist.py --data strokes                           synthetic digits, no download
     python examples/dcgan_mnist.py --device gpu --width 128 --epochs 40     the paper's networks
 
 The generator maps 100 latent variables to an image by four transposed convolutions, the discriminator classifies real

@@ -4,7 +4,7 @@
     python examples/gan_fashion_mnist.py --game wasserstein-gp          one of them
     python examples/gan_fashion_mnist.py --resume                       continue; a finished one is only evaluated again
     python examples/gan_fashion_mnist.py --steps 90000 --width 64 --device gpu          as long as published runs
-    python examples/gan_fashion_mnist.py --data strokes --limit 2000    embedded digits, no download, minutes
+    python examples/gan_fashion_mnist.py --data strokes --limit 2000    synthetic digits, no download, minutes
 
 A generator of three transposed convolutions maps 128 latent variables to images of 28 x 28; the critic has three
 convolutions. All GANs start from the same weights, none depends on which others are trained, and each uses as many real

@@ -1,7 +1,7 @@
 """Semi-supervised learning with the model M1 (Kingma et al. 2014): a VAE's latents as features of few labelled images.
 
     python examples/semi_supervised_m1.py                     Fashion-MNIST
-    python examples/semi_supervised_m1.py --data strokes      the embedded digits, no download
+    python examples/semi_supervised_m1.py --data strokes      the synthetic digits, no download
     python examples/semi_supervised_m1.py --kl-weight 1       the ELBO itself as objective, as published
 
 A VAE whose encoder and decoder have two hidden layers of 600 softplus units and which has 50 latent variables is

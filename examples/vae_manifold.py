@@ -1,7 +1,7 @@
 """The latent plane of a VAE of digits, and its ELBO compared with that of a VAE with 20 latent variables.
 
     python examples/vae_manifold.py                     the fixed binarised MNIST, 40 epochs for each model
-    python examples/vae_manifold.py --data strokes      the embedded digits, no download
+    python examples/vae_manifold.py --data strokes      the synthetic digits, no download
 
 Two VAEs with one hidden layer of 500 units in encoder and decoder, as in Kingma and Welling (2014), with ReLU in place
 of their tanh, and with 2 and with 20 latent variables: their ELBOs epoch by epoch, samples after the first epoch, half

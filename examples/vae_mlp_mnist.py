@@ -1,7 +1,7 @@
 """A VAE of two multilayer perceptrons, trained on digits.
 
     python examples/vae_mlp_mnist.py                      the fixed binarised MNIST, 20 epochs
-    python examples/vae_mlp_mnist.py --data strokes       the embedded digits, no download
+    python examples/vae_mlp_mnist.py --data strokes       the synthetic digits, no download
     python examples/vae_mlp_mnist.py --no-path-gradient   the gradient with higher variance
     python examples/vae_mlp_mnist.py --schedule cosine --learning-rate 1e-3
 

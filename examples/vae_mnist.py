@@ -2,7 +2,7 @@
 
     python examples/vae_mnist.py                        the fixed binarised MNIST, the better recipe, 20 epochs
     python examples/vae_mnist.py --recipe plain         Adam at 3e-4 throughout, as in the assignment
-    python examples/vae_mnist.py --data strokes         the embedded digits, no download
+    python examples/vae_mnist.py --data strokes         the synthetic digits, no download
     python examples/vae_mnist.py --device gpu           on a GPU, unchanged
 
 The model is that of IFT6135 (2019), assignment 3, problem 2: 100 latent variables, decoded into the probabilities of

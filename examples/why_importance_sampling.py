@@ -1,7 +1,7 @@
 """Importance sampling of log p(x): why samples of a VAE's prior do not suffice.
 
     python examples/why_importance_sampling.py                      the fixed binarised MNIST
-    python examples/why_importance_sampling.py --data strokes       the embedded digits, no download
+    python examples/why_importance_sampling.py --data strokes       the synthetic digits, no download
 
 p(x) is the mean of p(x|z) over the prior, so the mean over samples z of the prior is an unbiased estimate. But p(x|z)
 is negligible for nearly all z of the prior, more so in more dimensions. The encoder q(z|x) proposes z with a high

@@ -71,7 +71,7 @@ def cupy_like(driver: int, available: bool) -> SimpleNamespace:
 @pytest.mark.parametrize(
     ("cupy", "message"),
     [
-        (ImportError("no cupy"), r"CuPy is not installed; install tinygen\[gpu-cuda13\] or tinygen\[gpu-cuda12\]"),
+        (ImportError("no cupy"), r"CuPy is not installed; pip install cupy-cuda13x\[ctk\] or cupy-cuda12x\[ctk\]"),
         (cupy_like(0, False), "CuPy is installed, but NVIDIA's driver is not"),
         (cupy_like(13000, False), "they find no GPU"),
     ],

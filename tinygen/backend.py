@@ -62,8 +62,8 @@ def _cupy() -> ModuleType:
         cupy = importlib.import_module("cupy")
     except ImportError as error:
         raise DeviceError(
-            "no GPU: CuPy is not installed; install tinygen[gpu-cuda13] or tinygen[gpu-cuda12] "
-            "(cupy-cuda13x[ctk] or cupy-cuda12x[ctk], which need only NVIDIA's driver)"
+            "no GPU: CuPy is not installed; pip install cupy-cuda13x[ctk] or cupy-cuda12x[ctk] "
+            "(the extras gpu-cuda13 and gpu-cuda12 of tinygen), which need only NVIDIA's driver"
         ) from error
     if cupy.cuda.runtime.driverGetVersion() == 0:
         raise DeviceError("no GPU: CuPy is installed, but NVIDIA's driver is not")

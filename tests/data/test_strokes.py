@@ -1,4 +1,4 @@
-"""The embedded digits: reproducible, balanced, whole, like handwriting, and neither noise nor ten stamps."""
+"""The synthetic digits: reproducible, balanced, whole, like handwriting, and neither noise nor ten stamps."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The examples of VAEs of MLPs, at a small scale, on embedded digits: their files and results, and exact resume."""
+"""The examples of VAEs of MLPs, at a small scale, on synthetic digits: their files and results, and exact resume."""
 
 import csv
 import json
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def example(monkeypatch, tmp_path, load_example):
-    """Run an example on a few embedded digits with some of its constants changed; returns its output folder."""
+    """Run an example on a few synthetic digits with some of its constants changed; returns its output folder."""
 
     def run(name, out, *options, epochs=2, limit=40, **constants):
         module = load_example(name)
