@@ -21,13 +21,14 @@ from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor, tensor
 from tinygen.backend import Array, array_module, is_numpy
 from tinygen.checks import Count, Finite, checked, require
-from tinygen.likelihoods import kl_gaussian_standard, log_likelihood_normal
+from tinygen.functional.activations import softmax
+from tinygen.likelihoods import kl_gaussian_standard, log_likelihood_normal, log_mean_exp
 from tinygen.models.mlp import MLP
 from tinygen.models.pixels import BernoulliPixels, PixelDistribution, PixelRange, check_pixels
 from tinygen.models.placement import placement
 from tinygen.operations.creation import full_like, randn, randn_like, zeros_like
 from tinygen.operations.elementwise import exp
-from tinygen.operations.shaping import reshape, split
+from tinygen.operations.shaping import broadcast_to, expand_dims, reshape, split
 from tinygen.validation import shown
 
 
@@ -39,6 +40,18 @@ from tinygen.validation import shown
 def reparametrise(mean: Array, logvar: Array, noise: Array) -> Array:
     """``z = mean + e^(logvar/2) noise``: a sample of N(mean, e^logvar) if ``noise`` is a sample of N(0, I)."""
     return mean + array_module(logvar).exp(logvar * 0.5) * noise
+
+
+@operation(lambda g, x, scale: g * scale[0])
+def gradient_scaled(x: Array, scale: list[Tensor]) -> Array:
+    """``x``, whose gradient the backward pass multiplies by ``scale[0]``, a tensor that broadcasts to the shape of x.
+    The list may be filled after this call, for instance with a function of the result."""
+    return x
+
+
+def repeated(x: Tensor, K: int) -> Tensor:
+    """Each row of x (N, ...) K times in succession: (N K, ...)."""
+    return reshape(broadcast_to(expand_dims(x, 1), (len(x), K, *x.shape[1:])), (len(x) * K, *x.shape[1:]))
 
 
 class VAE(nn.Module):
@@ -101,10 +114,7 @@ class VAE(nn.Module):
         Raises ``ValueError`` where ``x`` (N, C, H, W) holds NaN or values outside ``pixel_range``; not checked on a
         GPU, where the check would synchronise with the host.
         """
-        if not isinstance(x, Tensor):
-            x = as_images(type(self).__name__, self, x)
-        elif is_numpy(x.data):
-            check_pixels(type(self).__name__, x.data, self.pixel_range)
+        x = self._images(x)
         mean, logvar = self.encode(x)
         z = self.sample_latent(mean, logvar)
         log_likelihood = self.log_likelihood(self.decode(z), x)
@@ -117,6 +127,37 @@ class VAE(nn.Module):
         """A one-sample estimate of the ELBO of each image: (N, C, H, W) -> (N,), nats."""
         log_likelihood, kl = self.elbo_terms(x)
         return log_likelihood - kl
+
+    @checked
+    def iwae(self, x: Any, num_samples: Count, *, path_gradient: bool = False) -> Tensor:
+        """The K-sample bound ``log 1/K sum_k w_k`` of the importance-weighted autoencoder, w_k = p(x|z_k) p(z_k) /
+        q(z_k|x), for K = ``num_samples`` samples z_k ~ q(z|x) (Burda et al. 2016, eq. 8): images x (N, C, H, W) ->
+        (N,), nats.
+
+        Its expectation is at most log p(x), does not fall with K, and is the ELBO for K = 1. With ``path_gradient`` the
+        encoder's gradient is doubly reparametrised (DReG; Tucker et al. 2019): through the samples alone,
+        ``sum_k v_k^2 d log w_k/dz_k dz_k/dphi`` for the normalised weights v. Its expectation is the same, and its
+        signal-to-noise ratio rises with K, whereas that of the plain gradient falls. The decoder's gradient is
+        unchanged, ``sum_k v_k d log w_k/dtheta``. Raises ``ValueError`` as ``elbo_terms`` does.
+        """
+        x, K = self._images(x), num_samples
+        mean, logvar = (repeated(each, K) for each in self.encode(x))  # (N K, L): the encoder runs once per image
+        z, weights = self.sample_latent(mean, logvar), []
+        if path_gradient:  # the bound's gradient has one factor v_k, the operation multiplies it by the second
+            z, mean, logvar = gradient_scaled(z, weights), mean.detach(), logvar.detach()
+        origin = zeros_like(z)
+        log_joint = self.log_likelihood(self.decode(z), repeated(x, K)) + log_likelihood_normal(origin, origin, z)
+        log_weights = reshape(log_joint - log_likelihood_normal(mean, logvar, z), (len(x), K))
+        weights.append(reshape(softmax(log_weights.detach(), axis=1), (-1, 1)))
+        return log_mean_exp(log_weights)
+
+    def _images(self, x: Any) -> Tensor:
+        """``x`` as images (N, C, H, W), their pixels checked except on a GPU."""
+        if not isinstance(x, Tensor):
+            return as_images(type(self).__name__, self, x)
+        if is_numpy(x.data):
+            check_pixels(type(self).__name__, x.data, self.pixel_range)
+        return x
 
     @checked
     def sample(self, n: Count) -> Tensor:

@@ -1,7 +1,8 @@
-"""Training a VAE: gradient ascent on the ELBO, with one sample of q(z|x) per image."""
+"""Training a VAE: gradient ascent on the ELBO, with one sample of q(z|x) per image, or on the K-sample bound."""
 
 from collections.abc import Callable, Mapping
 
+from tinygen.autograd.tensor import Tensor
 from tinygen.checks import Count, Finite, checked
 from tinygen.data.loader import Batch
 from tinygen.models import VAE
@@ -21,6 +22,7 @@ def train_vae(
     *,
     epochs: Count,
     learning_rate: Callable[[int], float] | float | None = None,
+    num_samples: Count | None = None,
     path_gradient: bool = False,
     kl_weight: Finite = 1.0,
     average: ExponentialMovingAverage | None = None,
@@ -30,31 +32,43 @@ def train_vae(
     epoch.
 
     The loss per image is -log p(x|z) + kl_weight KL(q(z|x) || p(z)), z ~ q(z|x), the negative ELBO where the weight is
-    1 (other weights: Higgins et al. 2017). ``learning_rate``: a number or a function of the step, counted from 0 over
-    all epochs (default: the optimiser's); ``path_gradient`` is that of ``VAE.elbo_terms``; ``average``, if given, is
-    updated after each step. The metrics, in nats per image: ``train_elbo``, whatever the weight, ``train_kl``, and
-    those of ``evaluate()``; the sum of the first two is the reconstruction term E[log p(x|z)].
+    1 (other weights: Higgins et al. 2017); with ``num_samples`` it is the negative bound ``VAE.iwae`` of that many
+    samples. ``path_gradient`` is that of ``VAE.elbo_terms`` and ``VAE.iwae``. ``learning_rate``: a number or a function
+    of the step, counted from 0 over all epochs (default: the optimiser's); ``average``, if given, is updated after each
+    step. The metrics, in nats per image: ``train_elbo``, whatever the weight, and ``train_kl``, whose sum is the
+    reconstruction term E[log p(x|z)]; or ``train_iwae``; and those of ``evaluate()``.
 
     Raises ``ValueError`` where a batch's images have another shape than the model's, or are outside its
-    ``pixel_range``, and where ``optimizer`` or ``average`` is of another model.
+    ``pixel_range``, where ``optimizer`` or ``average`` is of another model, and for ``num_samples`` together with a
+    ``kl_weight`` other than 1.
     """
     check_owned("train_vae", "optimizer", optimizer, model)
     if average is not None and average.module is not model:
         raise ValueError("train_vae: average must be the moving average of the model, it is another module's")
 
-    def step(batch: Batch, index: int) -> dict[str, float]:
-        if learning_rate is not None:
-            optimizer.lr = learning_rate(index) if callable(learning_rate) else learning_rate
-        x = as_images("train_vae", model, batch[0])
+    if num_samples is not None and kl_weight != 1.0:
+        raise ValueError(f"train_vae: kl_weight must be 1 where num_samples is given, got {kl_weight}")
+
+    def objective(x: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """The loss and the metrics of a batch."""
+        if num_samples is not None:
+            bound = mean(model.iwae(x, num_samples, path_gradient=path_gradient))
+            return -bound, {"train_iwae": bound.item()}
         log_likelihood, kl = model.elbo_terms(x, path_gradient=path_gradient)
         negative_elbo = mean(kl - log_likelihood)
         loss = negative_elbo if kl_weight == 1.0 else negative_elbo + mean(kl) * (kl_weight - 1.0)
+        return loss, {"train_elbo": -negative_elbo.item(), "train_kl": kl.numpy().mean()}
+
+    def step(batch: Batch, index: int) -> dict[str, float]:
+        if learning_rate is not None:
+            optimizer.lr = learning_rate(index) if callable(learning_rate) else learning_rate
+        loss, metrics = objective(as_images("train_vae", model, batch[0]))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         if average is not None:
             average.update()
-        return {"train_elbo": -negative_elbo.item(), "train_kl": kl.numpy().mean()}
+        return metrics
 
     parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer}
     if average is not None:
