@@ -108,6 +108,10 @@ CASES = {  # a right call of each: the function -> its arguments, or a function 
     ToyVAE().sample: {"n": 2},
     ToyVAE().elbo: {"x": COINS},
     ToyVAE().elbo_terms: {"x": COINS},
+    ToyVAE().iwae: {"x": COINS, "num_samples": 2},
+    models.MADE: {"inputs": 2, "hidden": (3,), "activation": tg.nn.ELU, "order": [1, 0]},
+    models.MADE(2).sample: {"n": 2},
+    models.MADE(2).log_likelihood: {"x": np.eye(2)},
     objectives.Game: {
         **GAME,
         "penalty_weight": 1.0,

@@ -19,7 +19,7 @@ from tinygen.autograd import broadcasting
 from tinygen.autograd.tensor import Tensor
 from tinygen.kernels.normalisation import channel_sums, moments
 from tinygen.kernels.windows import Geometry
-from tinygen.models.vae import reparametrise
+from tinygen.models.vae import gradient_scaled, reparametrise
 from tinygen.operations import convolution, elementwise, pooling, shaping
 from tinygen.operations.normalisation import channel_dot, channel_sum, normalise_grad
 
@@ -454,6 +454,7 @@ case(
     lambda *four: likelihoods.kl_gaussian_gaussian_mc(*four, num_samples=3),
     *(normal(2, 2) for _ in range(4)),
 )
+case("a gradient, scaled", lambda x: gradient_scaled(x, [tg.ones_like(x)]), normal(2, 3))  # by 1: that of the value
 case("likelihoods.log_mean_exp", likelihoods.log_mean_exp, normal(2, 3))
 case("likelihoods.log_mean_exp", likelihoods.log_mean_exp, normal(2, 3) - 2000)
 
