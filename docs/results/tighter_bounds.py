@@ -3,9 +3,9 @@
 
 A VAE of MLPs (784-200-200-2x50 and back, tanh) is trained on the fixed binarised MNIST for 4 epochs, by Adam with a
 cosine schedule, on the K-sample bound for each K of COUNTS, with the plain and with the doubly reparametrised gradient
-of the encoder; then on the ELBO, evaluated with the last and with averaged weights, at a constant rate and with the
-schedule. Seed 0; about a quarter of an hour of one core; what the file holds is not computed again. All figures are of the 10,000 validation images, in nats per
-image.
+of the encoder; and on the ELBO, evaluated with the last and with averaged weights, at a constant rate and with the
+schedule. Seed 0; about a quarter of an hour of one core. What the file holds already is not computed again. All figures
+are of the 10,000 validation images, in nats per image.
 """
 
 import itertools

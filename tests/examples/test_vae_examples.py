@@ -1,9 +1,11 @@
-"""The examples of VAEs of MLPs, at a small scale, on synthetic digits: their files and results, and exact resume."""
+"""The examples of VAEs and of MADE, on a few synthetic digits: their files and results, and exact resume."""
 
 import csv
 import json
 
 import pytest
+
+KINDS = ("elbo", "log_likelihood", "log_likelihood_standard_error")
 
 
 @pytest.fixture
@@ -101,3 +103,32 @@ def test_m1_writes_every_fit_and_the_mean_accuracies(example, pixels):
         assert results[f"{view}_50_labels_standard_error"] == pytest.approx(abs(found[0] - found[1]) / 2)
     assert results["pixels_50_labels"] > 25  # ten classes
     assert {"accuracy.png", "samples.png", "curves.png"} <= names_of(out)
+
+
+def test_the_importance_weighted_vae_is_evaluated_with_averaged_and_with_the_last_weights(example):
+    own = ["--objective", "iwae", "--num-samples", 3, "--average", 0.9, "--importance-samples", 2]
+    own += ["--schedule", "constant"]  # a cosine depends on the number of epochs
+    whole = example("vae_mnist", "whole", *own)
+    results = results_of(whole)
+    names = {f"{split}{last}_{what}" for split in ("valid", "test") for last in ("", "_last") for what in KINDS}
+    assert names <= results.keys()
+    with open(whole / "metrics.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0].keys() == {"epoch", "train_iwae", "valid_elbo", "valid_elbo_averaged"}
+    assert all(row["valid_elbo"] != row["valid_elbo_averaged"] for row in rows)
+    example("vae_mnist", "parts", *own, epochs=1)
+    parts = example("vae_mnist", "parts", *own, "--resume")
+    for name in ("metrics.csv", "checkpoint.h5"):
+        assert (parts / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_made_measures_both_splits_and_samples_the_same_images_when_it_is_resumed(example):
+    own = ["--hidden", 12, 9]
+    whole = example("made_mnist", "whole", *own, SAMPLES=3, WARMUP=2)
+    results, samples = results_of(whole), (whole / "samples.png").read_bytes()
+    for split in ("valid", "test"):
+        assert -600 < results[f"{split}_log_likelihood"] < -100
+        assert results[f"{split}_log_likelihood_standard_error"] > 0
+    again = example("made_mnist", "whole", *own, "--resume", SAMPLES=3, WARMUP=2)
+    assert results_of(again) | {"minutes": 0} == results | {"minutes": 0}
+    assert (again / "samples.png").read_bytes() == samples

@@ -49,6 +49,10 @@ OWN = {
     "--variance": ["two"],
     "--game": ["chess"],
     "--count": ["0", "19", "x"],
+    "--objective": ["vae"],
+    "--num-samples": ["0", "-1", "1.5", "x"],
+    "--average": ["1", "-0.1", "nan"],
+    "--hidden": ["0", "-1", "1.5", "x"],
 }
 UNTESTED = {"--resume", "--overwrite", "--thorough", "--output-bias", "--path-gradient"}  # no value, or any number
 UNTESTED |= {"--data-root", "--classifier", "--model", "--samples", "--save-samples", "--vae", "--wgan-gp"}  # paths

@@ -46,6 +46,25 @@ def test_it_equals_an_explicit_loop(images, path_gradient, seeded):
     np.testing.assert_allclose([[row["train_elbo"], row["train_kl"]] for row in rows], means, rtol=1e-6)
 
 
+@pytest.mark.parametrize("path_gradient", [False, True])
+def test_with_a_number_of_samples_it_maximises_their_bound(images, path_gradient, seeded):
+    model, rows = trained(images, num_samples=4, path_gradient=path_gradient)
+    tg.manual_seed(0)
+    other = ToyVAE(latent_size=2)
+    optimizer, bounds = Adam(other.parameters(), lr=0.05), []
+    for _ in range(3):
+        for batch, _ in DataLoader(Dataset(images), 8, shuffle=True):
+            loss = -tg.mean(other.iwae(tg.tensor(batch, dtype="float32"), 4, path_gradient=path_gradient))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            bounds.append(-loss.item())
+    np.testing.assert_equal(model.state_dict(), other.state_dict())
+    np.testing.assert_allclose([row["train_iwae"] for row in rows], np.reshape(bounds, (3, 5)).mean(axis=1), rtol=1e-6)
+    with pytest.raises(ValueError, match="train_vae: kl_weight must be 1 where num_samples is given, got 2"):
+        trained(images, num_samples=4, kl_weight=2.0)
+
+
 def test_training_raises_the_bound_on_other_images(images, seeded):
     model, rows = trained(images[:32], epochs=20)
     untrained, _ = trained(images[:32], epochs=1, lr=1e-9)
