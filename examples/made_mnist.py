@@ -101,8 +101,14 @@ def fit(
         with average.applied():
             return {"valid_log_likelihood": log_likelihoods(model, valid_set).mean()}
 
-    parts = {"model": model, "optimizer": optimizer, "average": average}
-    train(run, loader, step, epochs=options.epochs, parts=parts, evaluate=evaluate)
+    train(
+        run,
+        loader,
+        step,
+        epochs=options.epochs,
+        parts={"model": model, "optimizer": optimizer, "average": average},
+        evaluate=evaluate,
+    )
 
 
 def flat(images: np.ndarray) -> np.ndarray:

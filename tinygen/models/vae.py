@@ -138,11 +138,13 @@ class VAE(nn.Module):
         encoder's gradient is doubly reparametrised (DReG; Tucker et al. 2019): through the samples alone,
         ``sum_k v_k^2 d log w_k/dz_k dz_k/dphi`` for the normalised weights v. Its expectation is the same, and its
         signal-to-noise ratio rises with K, whereas that of the plain gradient falls. The decoder's gradient is
-        unchanged, ``sum_k v_k d log w_k/dtheta``. Raises ``ValueError`` as ``elbo_terms`` does.
+        unchanged, ``sum_k v_k d log w_k/dtheta``; second derivatives are not those of the bound. Raises ``ValueError``
+        as ``elbo_terms`` does.
         """
         x, K = self._images(x), num_samples
         mean, logvar = (repeated(each, K) for each in self.encode(x))  # (N K, L): the encoder runs once per image
-        z, weights = self.sample_latent(mean, logvar), []
+        z = self.sample_latent(mean, logvar)
+        weights: list[Tensor] = []
         if path_gradient:  # the bound's gradient has one factor v_k, the operation multiplies it by the second
             z, mean, logvar = gradient_scaled(z, weights), mean.detach(), logvar.detach()
         origin = zeros_like(z)
