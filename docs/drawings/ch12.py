@@ -1,5 +1,5 @@
-"""Figures of chapter 12, tighter bounds. Those of digits are drawn from ``results/tighter-bounds.json``, which
-``python docs/results/tighter_bounds.py`` writes."""
+"""Figures of chapter 12, tighter bounds; ``python docs/results/averaged_weights.py`` writes what ``averaged_weights``
+draws."""
 
 import json
 import math
@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import tinygen as tg
-from drawings.style import BLUE, FAINT, GREEN, INK, ORANGE, new_figure
+from drawings.style import BLUE, FAINT, INK, ORANGE, new_figure
 from tinygen import likelihoods, models
 
-RESULTS = Path(__file__).parents[1] / "results" / "tighter-bounds.json"
+RESULTS = Path(__file__).parents[1] / "results" / "averaged-weights.json"
 RHO, NARROW, WIDE = 0.9, 0.19, 1.434  # the correlation of the posterior; the variances of q for K = 1 and infinity
 PRECISION = np.linalg.inv([[1, RHO], [RHO, 1]])
 
@@ -124,44 +124,25 @@ def draw_matrix(axes: Axes, values: np.ndarray) -> None:
     axes.invert_yaxis()
 
 
-def digits() -> Figure:
-    """On digits: log p(x) and the ELBO against K; signal-to-noise ratios; last and averaged weights."""
+def averaged_weights() -> Figure:
+    """The validation ELBO with the last and with averaged weights, at a constant rate and with a cosine schedule."""
     found = json.loads(RESULTS.read_text())
-    figure, (left, middle, right) = new_figure(11.0, 3.5, 3)
-    for path_gradient, marker, colour in ((False, "s", ORANGE), (True, "o", BLUE)):
-        name = "DReG" if path_gradient else "plain"
-        rows = sorted(
-            (row for row in found["objectives"] if row["path_gradient"] == path_gradient), key=lambda row: row["K"]
-        )
-        K = [row["K"] for row in rows]
-        left.plot(K, [row["log_likelihood"] for row in rows], f"{marker}-", color=colour, label=rf"$\log p(x)$, {name}")
-        left.plot(K, [row["elbo"] for row in rows], f"{marker}:", color=colour, label=f"ELBO, {name}")
-        of = [row for row in found["signal_to_noise"] if row["path_gradient"] == path_gradient]
-        middle.plot(
-            [row["K"] for row in of], [row["ratio"] for row in of], f"{marker}-", color=colour, label=name, markersize=5
-        )
-        left.set(xlabel="samples $K$ of the objective", ylabel="nats per image", xticks=K, xticklabels=K)
-    left.set_xscale("log")
-    left.set_xticks(K, labels=K)
-    left.minorticks_off()
-    counts = [row["K"] for row in of]
-    middle.set_xscale("log", base=2)
-    middle.set_yscale("log")
-    middle.set_xticks(counts, labels=counts)
-    middle.set(xlabel="$K$", ylabel="signal-to-noise ratio")
-    for name, colour in (("constant", ORANGE), ("cosine", GREEN)):
-        for key, line in (("last", ":"), ("averaged", "-")):
-            values = found["averages"][name][key]
-            label = f"{name} rate, {key} weights"
-            right.plot(range(1, len(values) + 1), values, line, color=colour, marker="o", markersize=4, label=label)
-    right.set(xlabel="epoch", ylabel="ELBO, nats per image", xticks=range(1, len(values) + 1))
-    for axes in (left, middle, right):
-        axes.legend(fontsize=8)
+    figure, panels = new_figure(8.4, 3.2, 2, sharey=True)
+    for axes, name in zip(panels, ("constant", "cosine"), strict=True):
+        for key, colour, marker in (("last", ORANGE, "s"), ("averaged", BLUE, "o")):
+            values = found[name][key]
+            epochs = range(1, len(values) + 1)
+            axes.plot(epochs, values, marker=marker, markersize=5, color=colour, label=f"{key} weights")
+        axes.set(xlabel="epoch", xticks=epochs)
+        axes.set_title({"constant": "constant learning rate", "cosine": "cosine schedule"}[name], fontsize=10)
+    panels[0].set_ylabel("validation ELBO, nats")
+    panels[0].legend(fontsize=9, loc="lower right")
     return figure
 
 
 FIGURES = {
     "tighter-bounds.png": tighter_bounds,
     "learned-q.png": learned_q,
+    "averaged-weights.png": averaged_weights,
     "made-masks.png": masks,
 }
