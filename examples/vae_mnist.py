@@ -78,9 +78,7 @@ def arguments() -> argparse.Namespace:
     add("--path-gradient", action=switch, help="a lower-variance gradient of the encoder")
     add("--objective", choices=("elbo", "iwae"), default="elbo", help="the bound to maximise (%(default)s)")
     add("--num-samples", type=whole(1), default=5, metavar="K", help="samples of the bound iwae (%(default)s)")
-    add(
-        "--average", type=real(0, 1), metavar="X", help="evaluate averaged weights, with this decay (default: the last)"
-    )
+    add("--average", type=real(0, 1), metavar="X", help="evaluate weights averaged with this decay")
     likelihood_arguments(parser)
     options = parser.parse_args()
     for name, value in vars(RECIPES[options.recipe]).items():
