@@ -40,13 +40,13 @@ def arguments() -> argparse.Namespace:
         TITLE,
         data="strokes",
         datasets=("strokes", "binarized-mnist", "mnist", "fashion-mnist"),
-        epochs=10,
+        epochs=20,
         batch_size=100,
         learning_rate=2e-3,
         out="runs/made_mnist",
     )
     widths = "units of each hidden layer (%(default)s)"
-    parser.add_argument("--hidden", type=whole(1), nargs="+", default=[2000], metavar="N", help=widths)
+    parser.add_argument("--hidden", type=whole(1), nargs="+", default=[1000], metavar="N", help=widths)
     return parser.parse_args()
 
 

@@ -13,7 +13,7 @@ import tinygen as tg
 from drawings.style import BLUE, FAINT, INK, ORANGE, new_figure
 from tinygen import likelihoods, models
 
-RESULTS = Path(__file__).parents[1] / "results" / "averaged-weights.json"
+RESULTS = Path(__file__).parents[1] / "results"
 RHO, NARROW, WIDE = 0.9, 0.19, 1.434  # the correlation of the posterior; the variances of q for K = 1 and infinity
 PRECISION = np.linalg.inv([[1, RHO], [RHO, 1]])
 
@@ -63,7 +63,7 @@ def tighter_bounds() -> Figure:
         found.T, (ORANGE, BLUE), ("plain gradient", "doubly reparametrised"), (-0.5, 0.5), strict=True
     ):
         right.plot(counts, values, "o-", color=colour, markersize=4, label=label)
-        line = values[-1] * (np.array(counts[2:]) / counts[-1]) ** slope
+        line = values[-3] * (np.array(counts[2:]) / counts[-3]) ** slope
         right.plot(counts[2:], line, color=INK, linewidth=1, linestyle=":")
     right.set_xscale("log", base=2)
     right.set_yscale("log")
@@ -126,7 +126,7 @@ def draw_matrix(axes: Axes, values: np.ndarray) -> None:
 
 def averaged_weights() -> Figure:
     """The validation ELBO with the last and with averaged weights, at a constant rate and with a cosine schedule."""
-    found = json.loads(RESULTS.read_text())
+    found = json.loads((RESULTS / "averaged-weights.json").read_text())
     figure, panels = new_figure(8.4, 3.2, 2, sharey=True)
     for axes, name in zip(panels, ("constant", "cosine"), strict=True):
         for key, colour, marker in (("last", ORANGE, "s"), ("averaged", BLUE, "o")):
@@ -140,9 +140,20 @@ def averaged_weights() -> Figure:
     return figure
 
 
+def made_samples() -> Figure:
+    """Stored samples of a MADE, forty binary images."""
+    bits = np.unpackbits(np.load(RESULTS / "made-samples.npz")["bits"], axis=1)[:, :784]
+    rows = bits.reshape(4, 10, 28, 28).transpose(0, 2, 1, 3).reshape(4 * 28, 10 * 28)
+    figure, (axes,) = new_figure(7.0, 2.8)
+    axes.imshow(rows, cmap="gray", interpolation="nearest")
+    axes.axis("off")
+    return figure
+
+
 FIGURES = {
     "tighter-bounds.png": tighter_bounds,
     "learned-q.png": learned_q,
     "averaged-weights.png": averaged_weights,
     "made-masks.png": masks,
+    "made-samples.png": made_samples,
 }
