@@ -1,4 +1,5 @@
-"""Batch normalisation (Ioffe and Szegedy 2015): each channel is given mean 0 and variance 1 over the batch.
+"""Normalisation to mean 0 and variance 1: of each channel over the batch (batch normalisation, Ioffe and Szegedy 2015),
+or of groups of channels in each example (group normalisation, Wu and He 2018).
 
 y = weight (x - mean) / sqrt(variance + eps) + bias
 """
@@ -7,12 +8,16 @@ from typing import Any
 
 from tinygen.autograd.operands import as_tensors, real_operands
 from tinygen.autograd.tensor import Tensor
-from tinygen.backend import Array, without_underflow
+from tinygen.backend import Array, is_numpy, without_underflow
 from tinygen.kernels.normalisation import moments
 from tinygen.operations.creation import ones, zeros_like
+from tinygen.operations.group_normalisation import pixel_affine, pixel_moments
 from tinygen.operations.normalisation import normalise
-from tinygen.operations.shaping import reshape
-from tinygen.validation import described, number_from, truth_value
+from tinygen.operations.reductions import mean as mean_over
+from tinygen.operations.shaping import broadcast_to, reshape, stack
+from tinygen.validation import described, number_from, truth_value, whole_number
+
+FAR_FROM_ZERO = 8  # standard deviations: for a mean beyond, mean(x^2) - mean(x)^2 loses two digits
 
 
 @real_operands("x", "weight", "bias")
@@ -63,6 +68,45 @@ def batch_norm(
         _update(running_mean, mean, momentum)
         _update(running_var, variance * (count / (count - 1)), momentum)
     return normalise(x, weight, bias, eps=eps, mean=mean, inv_std=(variance + eps) ** -0.5)
+
+
+@real_operands("x", "weight", "bias")
+def group_norm(
+    x: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """``weight (x - mean) / sqrt(variance + eps) + bias`` with mean and variance over ``num_groups`` groups of adjacent
+    channels of each example, and weight and bias per channel: x (N, C, ...); ``weight`` and ``bias`` (C,) or None.
+
+    Training and evaluation are the same, and the examples of a batch independent. Raises ``ValueError`` for shapes that
+    do not fit, for a number of groups that does not divide C, and for a group of a single value, whose variance is 0.
+    """
+    groups, eps = whole_number("group_norm", "num_groups", num_groups, 1), number_from("group_norm", "eps", eps, 0)
+    if x.ndim < 2 or x.shape[1] % groups:
+        raise ValueError(f"group_norm: expects (N, C, ...), C a multiple of num_groups ({groups}), got shape {x.shape}")
+    N, C = x.shape[:2]
+    for name, given in {"weight": weight, "bias": bias}.items():
+        if given is not None and given.shape != (C,):
+            raise ValueError(f"group_norm: {name} must have shape ({C},), got {given.shape} (x {x.shape})")
+    if not x.size:
+        return x
+    if x.size == N * groups:
+        raise ValueError(f"group_norm: expects more than one value per group, got shape {x.shape}, {groups} groups")
+    square, mean = _group_moments(x, groups)
+    if not is_numpy(x.data) or (mean.data**2 > FAR_FROM_ZERO**2 * (square.data - mean.data**2)).any():
+        centre = reshape(broadcast_to(mean.detach(), (N, groups, C // groups)), (N, C))
+        x = x - reshape(centre, (N, C, *(1,) * (x.ndim - 2)))
+        square, mean = _group_moments(x, groups)
+    scale = (square - mean**2 + eps) ** -0.5 * (1 if weight is None else reshape(weight, (groups, -1)))
+    shift = (0 if bias is None else reshape(bias, (groups, -1))) - mean * scale
+    coefficients = [broadcast_to(each, (N, groups, C // groups)) for each in (scale, shift)]
+    return pixel_affine(x, reshape(stack(coefficients), (2, N, C)))
+
+
+def _group_moments(x: Tensor, groups: int) -> Tensor:
+    """The means of x^2 and x over each group: x (N, C, ...) -> (2, N, G, 1)."""
+    N, C = x.shape[:2]
+    means = mean_over(reshape(pixel_moments(x), (2, N, groups, -1)), -1, keepdims=True)
+    return means * (N * C / x.size)
 
 
 def _statistic(name: str, running: Any, x: Tensor, training: bool) -> Tensor | None:
