@@ -131,7 +131,7 @@ def silu(x: Array) -> Array:
 
 @operation(lambda h, g, x, y: silu_vjp(h, x, y=y), _silu_vjp_in_x)
 def silu_vjp(g: Array, x: Array, y: Array) -> Array:
-    """``g`` times the derivative of ``silu`` at ``x``, where its value is ``y``: ``s + y (1 - s)`` with the sigmoid s."""
+    """``g`` times the derivative of ``silu`` at ``x``, where its value is ``y``: ``s + y (1 - s)``, s the sigmoid."""
     return kernels.silu_derivative(g, x, y)
 
 
