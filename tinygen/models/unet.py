@@ -23,7 +23,7 @@ from tinygen.operations.creation import arange, full, randn, zeros_like
 from tinygen.operations.elementwise import cos, exp, sin
 from tinygen.operations.shaping import cat, reshape, split
 
-GROUPS = 8  # of channels, in every normalisation
+GROUPS = 8  # of channels in a normalisation, or fewer where 8 does not divide the channels
 
 
 class ResidualBlock(nn.Module):
@@ -32,9 +32,9 @@ class ResidualBlock(nn.Module):
 
     @checked
     def __init__(self, inputs: Count, outputs: Count, embedding: Count) -> None:
-        self.norm1, self.conv1 = nn.GroupNorm(GROUPS, inputs), nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.norm1, self.conv1 = _norm(inputs), nn.Conv2d(inputs, outputs, 3, padding=1)
         self.embed = nn.Linear(embedding, outputs)
-        self.norm2, self.conv2 = nn.GroupNorm(GROUPS, outputs), _zero(nn.Conv2d(outputs, outputs, 3, padding=1))
+        self.norm2, self.conv2 = _norm(outputs), _zero(nn.Conv2d(outputs, outputs, 3, padding=1))
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else None
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
@@ -46,8 +46,8 @@ class ResidualBlock(nn.Module):
 class UNet(nn.Module):
     """Images (N, channels, side, side), times and classes (N,) -> (N, channels, side, side), initially 0.
 
-    ``widths`` are the channels of the levels, multiples of 8; each level but the first halves the side by average
-    pooling. ``classes`` is the number of classes. Raises ``ValueError`` for a width that is no multiple of 8.
+    ``widths`` are the channels of the levels; each level but the first halves the side by average pooling. ``classes``
+    is the number of classes, ``embedding`` the length of the vectors to which time and class are mapped.
     """
 
     @checked
@@ -62,7 +62,7 @@ class UNet(nn.Module):
         self.down = nn.ModuleList([ResidualBlock(before, after, embedding) for before, after in steps])
         self.middle = ResidualBlock(widths[-1], widths[-1], embedding)
         self.up = nn.ModuleList([ResidualBlock(2 * after, before, embedding) for before, after in steps[::-1]])
-        self.norm, self.last = nn.GroupNorm(GROUPS, widths[0]), _zero(nn.Conv2d(widths[0], channels, 3, padding=1))
+        self.norm, self.last = _norm(widths[0]), _zero(nn.Conv2d(widths[0], channels, 3, padding=1))
 
     def forward(self, x: Tensor, t: Tensor, labels: Any = None) -> Tensor:
         """Images (N, C, side, side), times (N,) in [0, 1] -> (N, C, side, side). ``labels`` (N,), from 0 to
@@ -111,6 +111,10 @@ def time_embedding(t: Tensor, size: int) -> Tensor:
     exponents = arange(size // 2, dtype=t.dtype, device=t.device) / (size // 2)
     angles = reshape(1000 * t, (-1, 1)) * exp(-math.log(1e4) * exponents)
     return cat([sin(angles), cos(angles)], axis=1)
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(math.gcd(GROUPS, channels), channels)
 
 
 def _zero(layer: nn.Conv2d) -> nn.Conv2d:
