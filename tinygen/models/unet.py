@@ -10,20 +10,23 @@ class means "any class", so that one network gives the conditional and the uncon
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from tinygen import functional as F
 from tinygen import nn
 from tinygen.autograd.tensor import Tensor, tensor
-from tinygen.checks import Count, NonNegative, checked, require
+from tinygen.checks import Count, NonNegative, Rule, checked, require
 from tinygen.flows import Network
 from tinygen.operations.creation import arange, full, randn, zeros_like
 from tinygen.operations.elementwise import cos, exp, sin
 from tinygen.operations.shaping import cat, reshape, split
 
-GROUPS = 8  # of channels in a normalisation, or fewer where 8 does not divide the channels
+GROUPS, MIN_CHANNELS = 8, 4  # in a normalisation; in a group of one channel it would remove what an embedding adds
+
+Widths = Annotated[Sequence[Count], Rule("whole numbers from 1, one per level", len)]
+Even = Annotated[int, Rule("an even number from 2", lambda n: n >= 2 and n % 2 == 0)]
 
 
 class ResidualBlock(nn.Module):
@@ -52,7 +55,7 @@ class UNet(nn.Module):
 
     @checked
     def __init__(
-        self, channels: Count = 1, widths: Sequence[Count] = (32, 64, 128), classes: Count = 10, embedding: Count = 128
+        self, channels: Count = 1, widths: Widths = (32, 64, 128), classes: Count = 10, embedding: Even = 128
     ) -> None:
         self.classes, self.embedding = classes, embedding
         steps = list(pairwise([widths[0], *widths]))  # the channels before and after each level
@@ -81,6 +84,7 @@ class UNet(nn.Module):
             h = F.upsample_nearest2d(h, scale_factor=2) if levels else h
         return self.last(F.silu(self.norm(h)))
 
+    @checked
     def guided(self, labels: Any, weight: NonNegative) -> Network:
         """The network of x and t for ``labels`` (N,), with classifier-free guidance (Ho and Salimans 2022, eq. 6):
         ``(1 + weight) v(x, t, label) - weight v(x, t)``. Weight 0: the conditional network."""
@@ -114,7 +118,7 @@ def time_embedding(t: Tensor, size: int) -> Tensor:
 
 
 def _norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(math.gcd(GROUPS, channels), channels)
+    return nn.GroupNorm(math.gcd(GROUPS, channels, max(1, channels // MIN_CHANNELS)), channels)
 
 
 def _zero(layer: nn.Conv2d) -> nn.Conv2d:
