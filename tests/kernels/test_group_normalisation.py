@@ -21,23 +21,17 @@ def orders(shape):
 @pytest.mark.parametrize("shape", [(1, 3, 5, 2), (4, 1, 2, 3), (6, 4, 9, 8)], ids=str)
 def test_the_fast_kernels_compute_what_the_references_compute(shape, monkeypatch):
     g = NUMBERS.normal(size=shape).astype("float32")
-    coefficients = NUMBERS.normal(size=(2, *shape[:2])).astype("float32")
+    scale, shift, factor = NUMBERS.normal(size=(3, *shape[:2])).astype("float32")
     for min_size in (cpu.PARALLEL_MIN_CHEAP, 0):
         monkeypatch.setattr(cpu, "PARALLEL_MIN_CHEAP", min_size)
         for x in orders(shape):
-            for given in (coefficients, coefficients[:1]):
-                found, expected = kernels.pixel_affine(x, given), kernels.pixel_affine.reference(x, given)
+            for given in ((x, scale, shift), (x, scale, shift, g, factor)):
+                found, expected = kernels.pixel_affine(*given), kernels.pixel_affine.reference(*given)
                 assert found.dtype == np.float32
-                np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
-            found = kernels.pixel_sums(x, g)
-            assert found.dtype == np.float32
-            np.testing.assert_allclose(found, kernels.pixel_sums.reference(x, g), rtol=1e-4, atol=1e-5)
-
-
-def test_single_and_double_precision_give_double():
-    x, coefficients = np.ones((2, 3, 2, 2), "float32"), np.ones((2, 2, 3))
-    assert kernels.pixel_affine(x, coefficients).dtype == np.float64
-    assert kernels.pixel_sums(x, x.astype(float)).dtype == np.float64
+                np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+            found = kernels.pixel_sums(g, x)
+            assert found.dtype == np.float64
+            np.testing.assert_allclose(found, kernels.pixel_sums.reference(g, x), rtol=1e-4, atol=1e-5)
 
 
 def test_sums_of_many_pixels_keep_their_digits():

@@ -8,16 +8,13 @@ from typing import Any
 
 from tinygen.autograd.operands import as_tensors, real_operands
 from tinygen.autograd.tensor import Tensor
-from tinygen.backend import Array, is_numpy, without_underflow
+from tinygen.backend import Array, without_underflow
+from tinygen.kernels import group_normalisation
 from tinygen.kernels.normalisation import moments
 from tinygen.operations.creation import ones, zeros_like
-from tinygen.operations.group_normalisation import pixel_affine, pixel_moments
 from tinygen.operations.normalisation import normalise
-from tinygen.operations.reductions import mean as mean_over
-from tinygen.operations.shaping import broadcast_to, reshape, stack
+from tinygen.operations.shaping import reshape
 from tinygen.validation import described, number_from, truth_value, whole_number
-
-FAR_FROM_ZERO = 8  # standard deviations: for a mean beyond, mean(x^2) - mean(x)^2 loses two digits
 
 
 @real_operands("x", "weight", "bias")
@@ -91,22 +88,10 @@ def group_norm(
         return x
     if x.size == N * groups:
         raise ValueError(f"group_norm: expects more than one value per group, got shape {x.shape}, {groups} groups")
-    square, mean = _group_moments(x, groups)
-    if not is_numpy(x.data) or (mean.data**2 > FAR_FROM_ZERO**2 * (square.data - mean.data**2)).any():
-        centre = reshape(broadcast_to(mean.detach(), (N, groups, C // groups)), (N, C))
-        x = x - reshape(centre, (N, C, *(1,) * (x.ndim - 2)))
-        square, mean = _group_moments(x, groups)
-    scale = (square - mean**2 + eps) ** -0.5 * (1 if weight is None else reshape(weight, (groups, -1)))
-    shift = (0 if bias is None else reshape(bias, (groups, -1))) - mean * scale
-    coefficients = [broadcast_to(each, (N, groups, C // groups)) for each in (scale, shift)]
-    return pixel_affine(x, reshape(stack(coefficients), (2, N, C)))
-
-
-def _group_moments(x: Tensor, groups: int) -> Tensor:
-    """The means of x^2 and x over each group: x (N, C, ...) -> (2, N, G, 1)."""
-    N, C = x.shape[:2]
-    means = mean_over(reshape(pixel_moments(x), (2, N, groups, -1)), -1, keepdims=True)
-    return means * (N * C / x.size)
+    weight = ones(C, dtype=x.dtype, device=x.device) if weight is None else weight
+    bias = zeros_like(weight) if bias is None else bias
+    mean, variance = without_underflow(group_normalisation.moments, x.data, groups)
+    return normalise(x, weight, bias, eps=eps, mean=mean, inv_std=(variance + eps) ** -0.5)
 
 
 def _statistic(name: str, running: Any, x: Tensor, training: bool) -> Tensor | None:
