@@ -52,7 +52,7 @@ def arguments() -> argparse.Namespace:
     add("--steps", type=whole(1), metavar="N", help="training steps, in place of --epochs")
     add("--digit", type=whole(0), choices=range(CLASSES), metavar="N", help="class of the samples in the figures (all)")
     add("--guidance", type=real(0), default=0.0, metavar="W", help="weight of classifier-free guidance (%(default)s)")
-    add("--solver-steps", type=whole(1), default=20, metavar="N", help="steps from noise to sample (%(default)s)")
+    add("--sampling-steps", type=whole(1), default=20, metavar="N", help="steps from noise to sample (%(default)s)")
     add("--draws", type=whole(2), metavar="N", help="number of samples that are scored (as many as test images)")
     return parser.parse_args()
 
@@ -60,8 +60,8 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Parse the options and run the experiment."""
     options = arguments()
-    may_change = (*MAY_CHANGE, "steps", "digit", "guidance", "solver_steps")
-    small = {"limit": max(32, options.batch_size), "steps": 1, "solver_steps": 1, "draws": 32}
+    may_change = (*MAY_CHANGE, "steps", "digit", "guidance", "sampling_steps")
+    small = {"limit": max(32, options.batch_size), "steps": 1, "sampling_steps": 1, "draws": 32}
     conduct(experiment, options, may_change=may_change, **small)
 
 
@@ -92,7 +92,7 @@ class Flow:
 
     def __init__(self, options: argparse.Namespace, train_set: data.Dataset) -> None:
         self.shape, self.has_labels = train_set.images.shape[1:], train_set.labels is not None
-        self.path, self.solver_steps = options.path, options.solver_steps
+        self.path, self.sampling_steps = options.path, options.sampling_steps
         widths = [options.width, 2 * options.width, 4 * options.width]
         self.network = UNet(self.shape[0], widths, CLASSES).to(options.device)
         self.optimizer = Adam(self.network.parameters(), options.learning_rate, (0.9, 0.99))
@@ -120,7 +120,7 @@ class Flow:
         """An image of each class in ``labels`` (N,): uint8 (N, C, H, W)."""
         batches = [labels[first : first + BATCH] for first in range(0, len(labels), BATCH)]
         return np.concatenate(
-            [as_images(self.integrate(self.noise(len(each)), each, guidance, self.solver_steps)) for each in batches]
+            [as_images(self.integrate(self.noise(len(each)), each, guidance, self.sampling_steps)) for each in batches]
         )
 
 
@@ -158,7 +158,7 @@ def fit(options: argparse.Namespace, run: Run, flow: Flow, train_set: data.Datas
     def evaluate() -> dict[str, float]:
         done = (len(run.rows) + 1) * interval
         with flow.average.applied():
-            snapshots[done] = as_images(flow.integrate(noise, labels, 0.0, math.ceil(options.solver_steps / 2)))
+            snapshots[done] = as_images(flow.integrate(noise, labels, 0.0, math.ceil(options.sampling_steps / 2)))
         plotting.image_grid(snapshots[done], run.progress_figure("row"), columns=10)
         return {"steps": done}
 
@@ -171,7 +171,7 @@ def draw(options: argparse.Namespace, run: Run, flow: Flow, snapshots: Snapshots
     """A hundred samples, their path from noise, samples during training, and the loss."""
     classes = range(CLASSES) if options.digit is None else [options.digit]
     labels = np.repeat(classes, 100 // len(classes)) if flow.has_labels else None
-    x, steps = flow.noise(100), options.solver_steps
+    x, steps = flow.noise(100), options.sampling_steps
     frames = [as_images(x)]
     for k in range(steps):
         x = flow.integrate(x, labels, options.guidance, 1, start=k / steps, end=(k + 1) / steps)

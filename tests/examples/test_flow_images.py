@@ -13,7 +13,7 @@ from tinygen.models import DigitClassifier
 from tinygen.training import Run
 
 VARYING = ("results.json", "report.html", "run.json", ".lock")  # the time, the command, the process
-SMALL = ["--limit", 40, "--batch-size", 4, "--width", 2, "--solver-steps", 2, "--draws", 24, "--steps", 4]
+SMALL = ["--limit", 40, "--batch-size", 4, "--width", 2, "--sampling-steps", 2, "--draws", 24, "--steps", 4]
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*images for 128 features")
 

@@ -49,10 +49,10 @@ OWN = {
     "--variance": ["two"],
     "--game": ["chess"],
     "--count": ["0", "19", "x"],
-    "--path": ["spiral"],
+    "--path": ["curved"],
     "--digit": ["-1", "10", "x"],
     "--guidance": ["-1", "nan", "inf"],
-    "--solver-steps": ["0", "x"],
+    "--sampling-steps": ["0", "x"],
 }
 UNTESTED = {"--resume", "--overwrite", "--thorough", "--output-bias", "--path-gradient"}  # no value, or any number
 UNTESTED |= {"--data-root", "--classifier", "--model", "--samples", "--save-samples", "--vae", "--wgan-gp"}  # paths
