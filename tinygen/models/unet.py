@@ -104,7 +104,8 @@ class UNet(nn.Module):
             return full((len(x),), self.classes, dtype="int64", device=x.device)
         if not isinstance(labels, Tensor):
             labels = require("UNet", "labels", labels, np.ndarray)
-            if labels.shape != (len(x),) or not np.isin(labels, range(self.classes + 1)).all():
+            whole = (labels % 1 == 0) & (labels >= 0) & (labels <= self.classes)
+            if labels.shape != (len(x),) or not whole.all():
                 raise ValueError(f"UNet: labels must be {len(x)} whole numbers from 0 to {self.classes}")
         return tensor(labels, dtype="int64", device=x.device)
 
