@@ -97,7 +97,7 @@ class Flow:
         self.network = UNet(self.shape[0], widths, CLASSES).to(options.device)
         self.optimizer = Adam(self.network.parameters(), options.learning_rate, (0.9, 0.99))
         self.average = ExponentialMovingAverage(self.network, 0.999)
-        self.parts = {"network": self.network, "optimizer": self.optimizer, "average": self.average}
+        self.parts: dict[str, Any] = {"network": self.network, "optimizer": self.optimizer, "average": self.average}
 
     def loss(self, x: tg.Tensor, labels: np.ndarray | None) -> tg.Tensor:
         """The loss of images x (N, C, H, W), for a tenth of which the labels (N,) are withheld."""
