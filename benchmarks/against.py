@@ -35,6 +35,8 @@ STEPS: dict[str, tuple[str, tuple]] = {
     "WGAN-GP, width 32": ("gan_steps", (2,)),
     "WGAN-GP, width 64": ("gan_steps", (3,)),
     "DCGAN, width 16": ("gan_steps", (4,)),
+    "U-Net, width 16": ("unet_step", (0,)),
+    "U-Net, width 32": ("unet_step", (1,)),
     "perceptrons, 784-300-300-100": ("mlp_vae_step", (0,)),
     "perceptrons, 784-500-2": ("mlp_vae_step", (1,)),
     "perceptrons, 784-500-20": ("mlp_vae_step", (2,)),

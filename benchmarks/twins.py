@@ -441,3 +441,79 @@ def gan_step(
         return first + last
 
     return step
+
+
+class ResidualBlock(nn.Module):
+    """The twin of ``models.unet.ResidualBlock``."""
+
+    def __init__(self, inputs: int, outputs: int, embedding: int) -> None:
+        super().__init__()
+        self.norm1, self.conv1 = group_norm(inputs), nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.embed = nn.Linear(embedding, outputs)
+        self.norm2, self.conv2 = group_norm(outputs), nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+
+    def forward(self, x: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
+        """x (N, inputs, H, W), embedding (N, embedding) -> (N, outputs, H, W)."""
+        h = self.conv1(F.silu(self.norm1(x))) + self.embed(embedding)[:, :, None, None]
+        return self.conv2(F.silu(self.norm2(h))) + self.skip(x)
+
+
+class UNet(nn.Module):
+    """The twin of ``models.UNet``."""
+
+    def __init__(self, channels: int, widths: Sequence[int], classes: int = 10, embedding: int = 128) -> None:
+        super().__init__()
+        steps = list(pairwise([widths[0], *widths]))
+        self.of_time = nn.Sequential(nn.Linear(embedding, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
+        self.of_class = nn.Parameter(torch.empty(classes + 1, embedding))
+        self.first = nn.Conv2d(channels, widths[0], 3, padding=1)
+        self.down = nn.ModuleList(ResidualBlock(before, after, embedding) for before, after in steps)
+        self.middle = ResidualBlock(widths[-1], widths[-1], embedding)
+        self.up = nn.ModuleList(ResidualBlock(2 * after, before, embedding) for before, after in reversed(steps))
+        self.norm, self.last = group_norm(widths[0]), nn.Conv2d(widths[0], channels, 3, padding=1)
+        self.register_buffer(
+            "frequencies", 1000 * 1e4 ** (-2 * torch.arange(embedding // 2) / embedding), persistent=False
+        )
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """(N, C, side, side), (N,), (N,) -> (N, C, side, side)."""
+        angles = t[:, None] * self.frequencies
+        times = self.of_time(torch.cat([angles.sin(), angles.cos()], dim=1))
+        embedding = F.silu(times + self.of_class[labels])
+        h, levels = self.first(x), []
+        for level, block in enumerate(self.down):
+            h = block(F.avg_pool2d(h, 2) if level else h, embedding)
+            levels.append(h)
+        h = self.middle(h, embedding)
+        for block in self.up:
+            h = block(torch.cat([h, levels.pop()], dim=1), embedding)
+            h = F.interpolate(h, scale_factor=2) if levels else h
+        return self.last(F.silu(self.norm(h)))
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """The normalisation of the U-Net."""
+    return nn.GroupNorm(math.gcd(8, channels, max(1, channels // 4)), channels)
+
+
+def flow_step(network: nn.Module, peer: Peer) -> Callable[..., float]:
+    """One step of flow matching on straight paths, by Adam at 1e-3: ``step(batch, labels, noise=None, t=None)`` -> the
+    loss."""
+    optimizer, device = adam(network, 1e-3), device_of(network)
+
+    def loss(x: torch.Tensor, labels: torch.Tensor, noise: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        column = t[:, None, None, None]
+        return F.mse_loss(network(column * x + (1 - column) * noise, t, labels), x - noise)
+
+    loss = prepared(loss, peer)
+
+    def step(
+        batch: np.ndarray, labels: np.ndarray, noise: np.ndarray | None = None, t: np.ndarray | None = None
+    ) -> float:
+        x = images(batch, peer, device)
+        drawn = torch.randn_like(x) if noise is None else images(noise, peer, device)
+        times = torch.rand(len(x), device=device) if t is None else torch.from_numpy(t).to(device)
+        return optimise(loss(x, torch.from_numpy(labels).to(device), drawn, times), optimizer)
+
+    return step

@@ -99,6 +99,8 @@ CASES = {  # a right call of each: the function -> its arguments, or a function 
     models.GreyCritic: {"width": 2, "normalised": True},
     models.DCGANGenerator: {"latent_size": 2, "width": 2},
     models.DCGANCritic: {"width": 2},
+    models.UNet: {"channels": 1, "widths": (2, 4), "classes": 3, "embedding": 4},
+    models.UNet(1, (2,), 3, 4).guided: {"labels": np.array([0, 3]), "weight": 1.0},
     models.GaussianPixels: {"variance": 1.0, "learned": True},
     models.BernoulliPixels: {},
     models.DigitClassifier: {},

@@ -216,7 +216,15 @@ def test_a_classifier_with_noise_and_normalisation_trains_along_the_same_losses(
 
     def train(device):
         layers = [nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout2d(0.3)]
-        layers += [nn.Flatten(), nn.Dropout(0.4), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.Linear(8, 4)]
+        layers += [
+            nn.Flatten(),
+            nn.Dropout(0.4),
+            nn.Linear(64, 8),
+            nn.BatchNorm1d(8),
+            nn.SiLU(),
+            nn.GroupNorm(2, 8),
+            nn.Linear(8, 4),
+        ]
         model = nn.Sequential(*layers).to(device).astype("float64")
         optimizer = optim.RMSprop(model.parameters())
         losses = []

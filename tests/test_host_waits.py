@@ -45,7 +45,7 @@ def test_a_double_backprop_step_waits_for_nothing(waits):
 
 def test_noise_normalisation_and_pooling_wait_for_nothing(waits):
     layers = [nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.MaxPool2d(2), nn.Dropout2d(), nn.Flatten(), nn.Dropout()]
-    layers += [nn.Linear(36, 8), nn.BatchNorm1d(8), nn.Softplus()]
+    layers += [nn.Linear(36, 8), nn.BatchNorm1d(8), nn.GroupNorm(2, 8), nn.SiLU(), nn.Softplus()]
     model = nn.Sequential(*layers).to("gpu")
     tg.sum(model(tg.randn(2, 3, 8, 8, device="gpu"))).backward()
     assert not waits

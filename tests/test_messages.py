@@ -73,7 +73,9 @@ FITTING: dict[str, Callable[[], Any]] = {  # parameter -> an argument that fits,
     "modules": lambda: [nn.ELU()],
     "n": lambda: 2,
     "num": lambda: 3,
+    "num_channels": lambda: 2,
     "num_features": lambda: 2,
+    "num_groups": lambda: 1,
     "operands": lambda: tg.ones(2, 2),
     "out_channels": lambda: 2,
     "out_features": lambda: 2,
@@ -178,7 +180,7 @@ def test_a_wrong_argument_of_a_module_is_refused(name):
     assert faults(f"Module.{name}", iter(calls)) == []
 
 
-@pytest.mark.parametrize("layer", [nn.BatchNorm1d(3), nn.BatchNorm2d(3), nn.Unflatten(1, (1, 3))])
+@pytest.mark.parametrize("layer", [nn.BatchNorm1d(3), nn.BatchNorm2d(3), nn.GroupNorm(1, 3), nn.Unflatten(1, (1, 3))])
 def test_what_is_no_tensor_is_refused_by_the_layer(layer):
     calls = [(kind, lambda make=make: layer(make())) for kind, make in WRONG.items()]
     assert faults(type(layer).__name__, iter(calls), says="a") == []

@@ -32,6 +32,7 @@ CASES: dict[str, Callable[[], object]] = {
     "softmax": lambda: F.softmax(leaf(np.float32([[0, -200]]))).sum().backward(),
     "sigmoid": lambda: F.sigmoid(leaf(LOW)).sum().backward(),
     "elu": lambda: F.elu(leaf(LOW)).sum().backward(),
+    "silu": lambda: F.silu(leaf(LOW)).sum().backward(),
     "softplus": lambda: F.softplus(leaf(LOW)).sum().backward(),
     "maximum": lambda: tg.maximum(leaf(TINY), TINY).sum().backward(),
     "cross entropy": lambda: F.cross_entropy(leaf(LOW * np.float32([0, 1, 1])), np.array([0, 0, 0, 0])).backward(),

@@ -53,6 +53,10 @@ OWN = {
     "--num-samples": ["0", "-1", "1.5", "x"],
     "--average": ["1", "-0.1", "nan"],
     "--hidden": ["0", "-1", "1.5", "x"],
+    "--path": ["curved"],
+    "--digit": ["-1", "10", "x"],
+    "--guidance": ["-1", "nan", "inf"],
+    "--sampling-steps": ["0", "x"],
 }
 UNTESTED = {"--resume", "--overwrite", "--thorough", "--output-bias", "--path-gradient"}  # no value, or any number
 UNTESTED |= {"--data-root", "--classifier", "--model", "--samples", "--save-samples", "--vae", "--wgan-gp"}  # paths
@@ -135,6 +139,8 @@ COLOUR = ["classify_svhn", "vae_svhn", "wgan_gp_svhn"]
         ("gan_fashion_mnist", ["--data", "strokes", "--limit", 200, "--classifier", "none.h5"], "none.h5"),
         ("vae_svhn", ["--limit", 8, "--batch-size", 4, "--classifier", "none.h5"], "none.h5"),
         ("wgan_gp_svhn", ["--limit", 8, "--batch-size", 4, "--classifier", "none.h5"], "none.h5"),
+        ("flow_images", ["--limit", 32, "--batch-size", 64], "32 images do not make one batch of 64"),
+        ("flow_images", ["--limit", 40, "--batch-size", 4, "--classifier", "none.h5"], "none.h5"),
         ("compare_svhn", ["--limit", 8], "model.h5"),
     ],
 )
@@ -145,6 +151,6 @@ def test_what_would_fail_after_the_training_is_refused_before_it(
         "tinygen.data.loading.fetch", lambda addresses, *_: [f"{each}: no network" for each in addresses]
     )
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    narrow = ["--width", 1] if name in ("dcgan_mnist", "gan_fashion_mnist") else []
+    narrow = ["--width", 1] if name in ("dcgan_mnist", "flow_images", "gan_fashion_mnist") else []
     assert re.search(sentence, refused(load_example(name), *options, *narrow, "--out", tmp_path / "out"))
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]

@@ -19,6 +19,7 @@ FORMULAS = {
     "elu, alpha 0.3": (lambda x: F.elu(x, 0.3), lambda x: np.where(x > 0, x, 0.3 * np.expm1(np.minimum(x, 0)))),
     "elu, alpha -1": (lambda x: F.elu(x, alpha=-1), lambda x: np.where(x > 0, x, -np.expm1(np.minimum(x, 0)))),
     "sigmoid": (F.sigmoid, special.expit),
+    "silu": (F.silu, lambda x: x * special.expit(x)),
     "tanh": (F.tanh, np.tanh),
     "softplus": (F.softplus, lambda x: np.logaddexp(0, x)),
     "softplus, beta 3": (lambda x: F.softplus(x, beta=3), lambda x: np.logaddexp(0, 3 * x) / 3),

@@ -20,6 +20,7 @@ OPTIONS = {  # name of an option -> values that are none
     "stride": ["abc", 1.5, 0, [1, 2, 3]],
     "padding": ["abc", 1.5, -1, [1, 2, 3], nn.Linear(2, 2)],
     "dilation": [None, 1.5, 0],
+    "num_groups": [None, 1.5, 0, 3, "abc"],
     "groups": [None, 1.5, 0, "abc"],
     "output_padding": [None, 1.5, -1],
     "kernel_size": [None, "abc", 1.5, 0, {}],
@@ -53,6 +54,7 @@ GIVEN = {  # what else a call needs
     "F.upsample_bilinear2d": {"size": 3},
     "F.upsample_nearest2d": {"size": 3},
     "F.cross_entropy": {"target": [0, 1]},
+    "F.group_norm": {"num_groups": 2},
     "F.batch_norm": {"running_mean": tg.zeros(2), "running_var": tg.ones(2)},
 }
 OPTIONAL = {  # places of operands that may be None
@@ -62,6 +64,7 @@ OPTIONAL = {  # places of operands that may be None
     "F.binary_cross_entropy_with_logits": [2, 3],
     "F.cross_entropy": [1],
     "F.batch_norm": [1, 2],
+    "F.group_norm": [1, 2],
 }
 SCALARS = [  # function, option, the number that it is
     ("F.conv2d", "stride", 2),
@@ -81,6 +84,8 @@ SCALARS = [  # function, option, the number that it is
     ("F.softplus", "threshold", 3.0),
     ("F.dropout", "p", 0.25),
     ("F.batch_norm", "eps", 0.5),
+    ("F.group_norm", "eps", 0.5),
+    ("F.group_norm", "num_groups", 2),
     ("F.cross_entropy", "label_smoothing", 0.25),
     ("F.cross_entropy", "ignore_index", 1),
     ("F.softmax", "axis", 0),

@@ -106,3 +106,48 @@ def test_a_batch_of_nothing_stays_as_it_is_and_moves_no_statistics(shape):
     running = (tg.zeros(3), tg.ones(3))
     assert F.batch_norm(tg.zeros(*shape), *running, training=True).shape == shape
     np.testing.assert_array_equal([statistic.numpy() for statistic in running], [[0] * 3, [1] * 3])
+
+
+@pytest.mark.parametrize("shape", [(6, 8), (3, 4, 5), (2, 4, 3, 5), (2, 4, 2, 3, 2)])
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("offset", [0.0, 300.0])
+def test_group_normalisation_follows_its_formula(shape, groups, offset):
+    x = offset + NUMBERS.normal(size=shape)
+    weight, bias = NUMBERS.random((2, shape[1]))
+    grouped = x.reshape(shape[0], groups, -1)
+    x_hat = (grouped - grouped.mean(2, keepdims=True)) / np.sqrt(grouped.var(2, keepdims=True) + 1e-3)
+    expected = x_hat.reshape(shape) * along_channels(weight, x.ndim) + along_channels(bias, x.ndim)
+    y = F.group_norm(tg.tensor(x), groups, tg.tensor(weight), tg.tensor(bias), eps=1e-3)
+    np.testing.assert_allclose(y.numpy(), expected, rtol=1e-8, atol=1e-9)
+    single = F.group_norm(tg.tensor(x, dtype="float32"), groups, eps=1e-3)
+    np.testing.assert_allclose(single.numpy(), x_hat.reshape(shape), atol=1e-5 * (1 + offset))
+
+
+def test_group_normalisation_treats_each_example_by_itself():
+    x = tg.tensor(NUMBERS.normal(size=(5, 4, 3, 3)))
+    together = F.group_norm(x, 2).numpy()
+    np.testing.assert_allclose(together[3:4], F.group_norm(x[3:4], 2).numpy(), rtol=1e-12)
+
+
+def test_a_group_of_equal_values_stays_finite_in_value_and_gradient():
+    x = tg.tensor(np.full((2, 4, 3), 7.0, "float32"), requires_grad=True)
+    y = F.group_norm(x, 2)
+    np.testing.assert_array_equal(y.numpy(), np.zeros((2, 4, 3)))
+    y.sum().backward()
+    assert np.isfinite(x.grad.numpy()).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "message"),
+    [
+        ((4,), {}, r"expects \(N, C, ...\), C a multiple of num_groups \(2\), got shape \(4,\)"),
+        ((2, 3), {}, r"expects \(N, C, ...\), C a multiple of num_groups \(2\), got shape \(2, 3\)"),
+        ((2, 4), {"weight": tg.ones(3)}, r"weight must have shape \(4,\), got \(3,\)"),
+        ((2, 4), {"bias": tg.ones(3)}, r"bias must have shape \(4,\), got \(3,\)"),
+        ((5, 2), {}, r"expects more than one value per group, got shape \(5, 2\), 2 groups"),
+    ],
+)
+def test_shapes_that_group_normalisation_cannot_take_are_refused(shape, options, message):
+    with pytest.raises(ValueError, match=f"group_norm: {message}"):
+        F.group_norm(tg.zeros(shape), 2, **options)
+    assert F.group_norm(tg.zeros(0, 4, 2), 2).shape == (0, 4, 2)

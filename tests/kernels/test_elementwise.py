@@ -24,6 +24,7 @@ FUNCTIONS = {
     "elu 0.5": pair(elementwise.elu, 0.5),
     "elu 2": pair(elementwise.elu, 2.0),
     "sigmoid": pair(elementwise.sigmoid),
+    "silu": pair(elementwise.silu),
     "softplus": pair(elementwise.softplus),
     "tanh": pair(elementwise.tanh),
     "leaky_relu": pair(elementwise.leaky_relu, 0.2),

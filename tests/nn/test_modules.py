@@ -20,6 +20,7 @@ def network() -> nn.Sequential:
         nn.Flatten(),
         nn.Linear(6, 5),
         nn.BatchNorm1d(5, affine=False),
+        nn.GroupNorm(1, 5),
     )
 
 
@@ -35,6 +36,8 @@ PYTORCHS = {  # of the same network, without the num_batches_tracked
     "4.bias": (5,),
     "5.running_mean": (5,),
     "5.running_var": (5,),
+    "6.weight": (5,),
+    "6.bias": (5,),
 }
 
 
@@ -187,6 +190,10 @@ def test_only_modules_go_into_lists_and_groups_divide_the_channels():
         nn.Conv2d(3, 4, 3, groups=2)
     with pytest.raises(ValueError, match=r"BatchNorm2d: expects 4 axes and 3 channels, got shape \(2, 3\)"):
         nn.BatchNorm2d(3)(tg.zeros(2, 3))
+    with pytest.raises(ValueError, match=r"GroupNorm: num_groups \(2\) must divide num_channels \(3\)"):
+        nn.GroupNorm(2, 3)
+    with pytest.raises(ValueError, match=r"GroupNorm: expects 4 channels \(N, C, ...\), got shape \(2, 3\)"):
+        nn.GroupNorm(2, 4)(tg.zeros(2, 3))
     with pytest.raises(NotImplementedError, match="Module has no forward"):
         nn.Module()(1)
 
@@ -237,6 +244,7 @@ def test_sizes_of_layers_are_any_whole_numbers(two):
     assert nn.Conv2d(two, two, two, stride=two, padding=two)(image).shape == (1, 2, 5, 5)
     assert nn.ConvTranspose2d(two, two, two)(image).shape == (1, 2, 7, 7)
     assert nn.BatchNorm1d(two, eps=np.float64(1e-5))(x).dtype == np.float32
+    assert nn.GroupNorm(two, two)(image).shape == image.shape
     assert nn.Unflatten(1, [two, 1])(x).shape == (4, 2, 1)
     assert nn.MaxPool2d(two)(image).shape == (1, 2, 3, 3)
     assert nn.ELU(np.float64(1.0))(x).dtype == np.float32

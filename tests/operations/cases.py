@@ -17,6 +17,7 @@ import tinygen.functional as F
 from tinygen import likelihoods, nn
 from tinygen.autograd import broadcasting
 from tinygen.autograd.tensor import Tensor
+from tinygen.kernels import group_normalisation
 from tinygen.kernels.normalisation import channel_sums, moments
 from tinygen.kernels.windows import Geometry
 from tinygen.models.vae import gradient_scaled, reparametrise
@@ -129,7 +130,7 @@ for shape in ((2, 3), (), (0,), (1, 1)):
         case(f"tg.{name}", getattr(tg, name), normal(*shape))
     for name in ("log", "log1p", "sqrt"):
         case(f"tg.{name}", getattr(tg, name), positive(*shape))
-    for name in ("relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "log_sigmoid"):
+    for name in ("relu", "leaky_relu", "elu", "sigmoid", "silu", "tanh", "softplus", "log_sigmoid"):
         case(f"F.{name}", getattr(F, name), normal(*shape))
 case("F.leaky_relu", lambda x: F.leaky_relu(x, 0.2), normal(5))
 case("F.leaky_relu", lambda x: F.leaky_relu(x, -0.5), normal(5))
@@ -140,6 +141,8 @@ case("F.softplus", lambda x: F.softplus(x, 1.0, threshold=0.5), normal(8))
 case("F.sigmoid", F.sigmoid, np.array([-40.0, -5.0, 5.0, 40.0]))
 case("F.log_sigmoid", F.log_sigmoid, np.array([-40.0, -5.0, 5.0, 40.0]))
 case("products of activations", lambda g, x: elementwise.leaky_relu_vjp(g, x, slope=0.1), normal(5), normal(5))
+case("F.silu", F.silu, np.array([-40.0, -5.0, 0.0, 5.0, 40.0]))
+case("products of activations", lambda g, x: elementwise.silu_vjp(g, x, y=F.silu(x).data), normal(6), normal(6))
 case("products of activations", lambda g, y: elementwise.elu_vjp(g, y, alpha=2.0), normal(6), normal(6))
 
 # Reductions ----------------------------------------------------------------------------------------------------------
@@ -391,7 +394,21 @@ def _gradients_of_normalise(g, x, weight):
     return normalise_grad(g, x, weight, **given), channel_sum(g, x, **given), channel_dot(g, x, **given)
 
 
+def _gradients_of_normalised_groups(g, x, weight):
+    mean, variance = group_normalisation.moments(x.data, 2)
+    stats = {"mean": mean, "inv_std": (variance + 0.1) ** -0.5}
+    given = {"sums": group_normalisation.channel_sums(g.data, x.data, **stats), "eps": 0.1, **stats}
+    return normalise_grad(g, x, weight, **given), channel_sum(g, x, **given), channel_dot(g, x, **given)
+
+
 case("gradients of batch_norm", _gradients_of_normalise, normal(3, 2, 2), normal(3, 2, 2), normal(2))
+case("gradients of group_norm", _gradients_of_normalised_groups, normal(2, 4, 2), normal(2, 4, 2), normal(4))
+case("gradients of group_norm", _gradients_of_normalised_groups, *(normal(1, 2, 2, 2) for _ in "gx"), normal(2))
+for shape, groups in (((2, 4), 2), ((3, 2, 2), 1), ((2, 4, 3, 1), 2), ((1, 2, 2, 3), 2), ((2, 3, 1, 2, 2), 3)):
+    given = normal(*shape), normal(shape[1]), normal(shape[1])
+    case("F.group_norm", lambda x, w, b, g=groups: F.group_norm(x, g, w, b), *given)
+case("F.group_norm", lambda x: F.group_norm(x, 1, eps=0.1), normal(3, 2))
+case("F.group_norm", lambda x, b: F.group_norm(x, 2, bias=b), 30 + normal(2, 4, 2, 1), normal(4))
 case("F.batch_norm", F.batch_norm, normal(1, 2), Fixed(normal(2)), Fixed(positive(2)), positive(2), normal(2))
 case("F.dropout", lambda x: F.dropout(x, 0.4), normal(2, 5))
 case("F.dropout", lambda x: F.dropout(x, training=False), normal(2, 2))
@@ -497,11 +514,13 @@ layer("nn.UpsamplingNearest2d", nn.UpsamplingNearest2d(size=(3, 4)), normal(1, 2
 layer("nn.BatchNorm1d", nn.BatchNorm1d(2), normal(3, 2))
 layer("nn.BatchNorm1d", nn.BatchNorm1d(2, affine=False, track_running_stats=False), normal(2, 2, 3))
 layer("nn.BatchNorm2d", nn.BatchNorm2d(2), normal(2, 2, 2, 1))
+layer("nn.GroupNorm", nn.GroupNorm(2, 4), normal(2, 4, 1, 2))
+layer("nn.GroupNorm", nn.GroupNorm(1, 3, affine=False), normal(2, 3))
 layer("nn.Dropout", nn.Dropout(0.3), normal(2, 4))
 layer("nn.Dropout2d", nn.Dropout2d(0.3), normal(2, 3, 1, 2))
 layer("nn.Flatten", nn.Flatten(), normal(2, 1, 3))
 layer("nn.Unflatten", nn.Unflatten(1, (2, 3)), normal(2, 6))
-for activation in (nn.ELU(2.0), nn.ReLU(), nn.LeakyReLU(0.2), nn.Sigmoid(), nn.Tanh(), nn.Softplus(2.0)):
+for activation in (nn.ELU(2.0), nn.ReLU(), nn.LeakyReLU(0.2), nn.Sigmoid(), nn.SiLU(), nn.Tanh(), nn.Softplus(2.0)):
     layer(f"nn.{type(activation).__name__}", activation, normal(2, 3))
 layer("nn.Sequential", nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)), normal(2, 2))
 

@@ -28,6 +28,7 @@ NEVER_NAN = {
     "log_sigmoid": (F.log_sigmoid, HUGE),
     "softplus": (F.softplus, HUGE),
     "softplus, beta": (lambda x: F.softplus(x, beta=3.0), HUGE),
+    "silu": (F.silu, HUGE),
     "tanh": (tg.tanh, HUGE),
     "elu": (F.elu, HUGE),
     "elu, negative alpha": (lambda x: F.elu(x, -1.0), HUGE),

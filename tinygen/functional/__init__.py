@@ -15,6 +15,7 @@ from tinygen.functional.activations import log_sigmoid as log_sigmoid
 from tinygen.functional.activations import log_softmax as log_softmax
 from tinygen.functional.activations import relu as relu
 from tinygen.functional.activations import sigmoid as sigmoid
+from tinygen.functional.activations import silu as silu
 from tinygen.functional.activations import softmax as softmax
 from tinygen.functional.activations import softplus as softplus
 from tinygen.functional.activations import tanh as tanh
@@ -27,6 +28,7 @@ from tinygen.functional.losses import mse_loss as mse_loss
 from tinygen.functional.noise import dropout as dropout
 from tinygen.functional.noise import dropout2d as dropout2d
 from tinygen.functional.normalisation import batch_norm as batch_norm
+from tinygen.functional.normalisation import group_norm as group_norm
 from tinygen.functional.pooling import avg_pool2d as avg_pool2d
 from tinygen.functional.pooling import max_pool2d as max_pool2d
 from tinygen.functional.resampling import upsample_bilinear2d as upsample_bilinear2d

@@ -1,4 +1,4 @@
-"""Activation functions: ReLU and its variants, sigmoid, tanh, softplus, and softmax along an axis.
+"""Activation functions: ReLU and its variants, sigmoid, SiLU, tanh, softplus, softmax along an axis.
 
 Without an ``axis`` they apply to each element of x, any shape. ``log_sigmoid`` and ``log_softmax`` are computed in log
 space, so they are finite where the probability underflows to 0.
@@ -9,10 +9,10 @@ from tinygen.autograd.tensor import Tensor
 from tinygen.operations import elementwise, reductions
 from tinygen.operations.arithmetic import where
 from tinygen.operations.comparison import greater
-from tinygen.operations.elementwise import exp, expm1, sigmoid, tanh
+from tinygen.operations.elementwise import exp, expm1, sigmoid, silu, tanh
 from tinygen.validation import number
 
-__all__ = ["elu", "leaky_relu", "log_sigmoid", "log_softmax", "relu", "sigmoid", "softmax", "softplus", "tanh"]
+__all__ = ["elu", "leaky_relu", "log_sigmoid", "log_softmax", "relu", "sigmoid", "silu", "softmax", "softplus", "tanh"]
 
 
 @real_operands("x")

@@ -1,4 +1,5 @@
-"""Batch normalisation (Ioffe and Szegedy 2015): each channel is given mean 0 and variance 1 over the batch.
+"""Normalisation to mean 0 and variance 1: of each channel over the batch (batch normalisation, Ioffe and Szegedy 2015),
+or of groups of channels in each example (group normalisation, Wu and He 2018).
 
 y = weight (x - mean) / sqrt(variance + eps) + bias
 """
@@ -8,11 +9,12 @@ from typing import Any
 from tinygen.autograd.operands import as_tensors, real_operands
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array, without_underflow
+from tinygen.kernels import group_normalisation
 from tinygen.kernels.normalisation import moments
 from tinygen.operations.creation import ones, zeros_like
 from tinygen.operations.normalisation import normalise
 from tinygen.operations.shaping import reshape
-from tinygen.validation import described, number_from, truth_value
+from tinygen.validation import described, number_from, truth_value, whole_number
 
 
 @real_operands("x", "weight", "bias")
@@ -62,6 +64,33 @@ def batch_norm(
     if running_mean is not None and running_var is not None:
         _update(running_mean, mean, momentum)
         _update(running_var, variance * (count / (count - 1)), momentum)
+    return normalise(x, weight, bias, eps=eps, mean=mean, inv_std=(variance + eps) ** -0.5)
+
+
+@real_operands("x", "weight", "bias")
+def group_norm(
+    x: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """``weight (x - mean) / sqrt(variance + eps) + bias`` with mean and variance over ``num_groups`` groups of adjacent
+    channels of each example, and weight and bias per channel: x (N, C, ...); ``weight`` and ``bias`` (C,) or None.
+
+    Training and evaluation are the same, and the examples of a batch independent. Raises ``ValueError`` for shapes that
+    do not fit, for a number of groups that does not divide C, and for a group of a single value, whose variance is 0.
+    """
+    groups, eps = whole_number("group_norm", "num_groups", num_groups, 1), number_from("group_norm", "eps", eps, 0)
+    if x.ndim < 2 or x.shape[1] % groups:
+        raise ValueError(f"group_norm: expects (N, C, ...), C a multiple of num_groups ({groups}), got shape {x.shape}")
+    N, C = x.shape[:2]
+    for name, given in {"weight": weight, "bias": bias}.items():
+        if given is not None and given.shape != (C,):
+            raise ValueError(f"group_norm: {name} must have shape ({C},), got {given.shape} (x {x.shape})")
+    if not x.size:
+        return x
+    if x.size == N * groups:
+        raise ValueError(f"group_norm: expects more than one value per group, got shape {x.shape}, {groups} groups")
+    weight = ones(C, dtype=x.dtype, device=x.device) if weight is None else weight
+    bias = zeros_like(weight) if bias is None else bias
+    mean, variance = without_underflow(group_normalisation.moments, x.data, groups)
     return normalise(x, weight, bias, eps=eps, mean=mean, inv_std=(variance + eps) ** -0.5)
 
 

@@ -38,6 +38,24 @@ def sigmoid(x: Array) -> Array:
     return xp.where(x < 0, tail, 1) / (tail + 1)
 
 
+@fast_on_cpu(cpu.silu, when=_floats)
+@fused
+def silu(x: Array) -> Array:
+    """x / (1 + e^-x), below -88 the value there, -5e-37: e^89 overflows in single precision."""
+    xp = array_module(x)
+    x = xp.maximum(x, -88)
+    return x / (xp.exp(-x) + 1)
+
+
+@fast_on_cpu(cpu.silu_derivative, when=lambda g, x, y: _floats(g, x, y) and g.dtype == x.dtype)
+@fused
+def silu_derivative(g: Array, x: Array, y: Array) -> Array:
+    """g times the derivative of silu at x, where its value is y: s + y (1 - s) with the sigmoid s of x."""
+    xp = array_module(x)
+    s = 1 / (xp.exp(-xp.maximum(x, -88)) + 1)
+    return g * (s + y * (1 - s))
+
+
 @fast_on_cpu(cpu.softplus, when=_floats)
 @fused
 def softplus(x: Array) -> Array:

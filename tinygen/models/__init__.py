@@ -1,4 +1,4 @@
-"""Models: VAEs, generators, critics and classifiers."""
+"""Models: VAEs, generators, critics, classifiers and U-Nets."""
 
 from tinygen.models.classifier import Classifier as Classifier
 from tinygen.models.classifier import DigitClassifier as DigitClassifier
@@ -14,6 +14,7 @@ from tinygen.models.made import MADE as MADE
 from tinygen.models.mlp import MLP as MLP
 from tinygen.models.pixels import BernoulliPixels as BernoulliPixels
 from tinygen.models.pixels import GaussianPixels as GaussianPixels
+from tinygen.models.unet import UNet as UNet
 from tinygen.models.vae import MLPVAE as MLPVAE
 from tinygen.models.vae import VAE as VAE
 from tinygen.models.vae import ConvVAE as ConvVAE

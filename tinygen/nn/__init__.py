@@ -10,6 +10,7 @@ from tinygen.nn.module import Module as Module
 from tinygen.nn.module import Parameter as Parameter
 from tinygen.nn.normalisation import BatchNorm1d as BatchNorm1d
 from tinygen.nn.normalisation import BatchNorm2d as BatchNorm2d
+from tinygen.nn.normalisation import GroupNorm as GroupNorm
 from tinygen.nn.stateless import ELU as ELU
 from tinygen.nn.stateless import AvgPool2d as AvgPool2d
 from tinygen.nn.stateless import Dropout as Dropout
@@ -19,6 +20,7 @@ from tinygen.nn.stateless import LeakyReLU as LeakyReLU
 from tinygen.nn.stateless import MaxPool2d as MaxPool2d
 from tinygen.nn.stateless import ReLU as ReLU
 from tinygen.nn.stateless import Sigmoid as Sigmoid
+from tinygen.nn.stateless import SiLU as SiLU
 from tinygen.nn.stateless import Softplus as Softplus
 from tinygen.nn.stateless import Tanh as Tanh
 from tinygen.nn.stateless import Unflatten as Unflatten

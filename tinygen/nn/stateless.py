@@ -53,6 +53,14 @@ class Sigmoid(Module):
         return F.sigmoid(x)
 
 
+class SiLU(Module):
+    """``x / (1 + e^-x)``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (any shape) -> the same shape."""
+        return F.silu(x)
+
+
 class Tanh(Module):
     """The hyperbolic tangent."""
 

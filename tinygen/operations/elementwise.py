@@ -116,6 +116,25 @@ def sigmoid(x: Array) -> Array:
     return kernels.sigmoid(x)
 
 
+def _silu_vjp_in_x(h: Tensor, g: Tensor, x: Tensor, y: Array) -> Tensor:
+    """g h times the second derivative of ``silu``, s (1 - s) (2 + x (1 - 2 s))."""
+    s = sigmoid(x)
+    return g * h * (s * (1 - s) * (2 + x * (1 - 2 * s)))
+
+
+@real_operands("x")
+@operation(lambda g, y, x: silu_vjp(g, x, y=y.data), keeps_output=True)
+def silu(x: Array) -> Array:
+    """``x / (1 + e^-x)``, a smooth ReLU, element by element (Elfwing, Uchibe and Doya 2018)."""
+    return kernels.silu(x)
+
+
+@operation(lambda h, g, x, y: silu_vjp(h, x, y=y), _silu_vjp_in_x)
+def silu_vjp(g: Array, x: Array, y: Array) -> Array:
+    """``g`` times the derivative of ``silu`` at ``x``, where its value is ``y``: ``s + y (1 - s)``, s the sigmoid."""
+    return kernels.silu_derivative(g, x, y)
+
+
 @operation(lambda g, x: g * sigmoid(x))
 def softplus(x: Array) -> Array:
     """``log(1 + e^x)``, accurate for large ``|x|`` too."""
