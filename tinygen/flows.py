@@ -147,9 +147,7 @@ def integrate(
 
 @checked_arguments
 @no_grad()
-def denoise(
-    noise_network: Network, x: Tensor, steps: Count = 50, path: Path = COSINE, eta: NonNegative = 0.0
-) -> Tensor:
+def denoise(noise_network: Network, x: Tensor, steps: Count = 50, path: Path = COSINE, eta: NonNegative = 0) -> Tensor:
     """Samples from noise x (N, ...), drawn from N(0, I), by a network that estimates the noise, for a path with
     alpha^2 + sigma^2 = 1 and alpha > 0.
 
