@@ -49,6 +49,9 @@ OWN = {
     "--variance": ["two"],
     "--game": ["chess"],
     "--count": ["0", "19", "x"],
+    "--path": ["curved"],
+    "--sampler": ["rk4"],
+    "--sampling-steps": ["0", "x"],
 }
 UNTESTED = {"--resume", "--overwrite", "--thorough", "--output-bias", "--path-gradient"}  # no value, or any number
 UNTESTED |= {"--data-root", "--classifier", "--model", "--samples", "--save-samples", "--vae", "--wgan-gp"}  # paths
