@@ -8,6 +8,7 @@ import pytest
 import tinygen as tg
 from tinygen import flows
 from tinygen.flows import COSINE, STRAIGHT
+from tinygen.models import MLP
 
 MEAN, SD = 1.5, 0.5  # of the data, in each of two independent dimensions
 PATHS = {"straight": STRAIGHT, "cosine": COSINE}
@@ -173,6 +174,30 @@ def test_the_log_likelihood_of_a_translation_is_that_of_the_shifted_noise():
     start[:, 1] -= start[:, 0] + 0.5
     exact = -0.5 * (start**2).sum(1) - math.log(2 * math.pi)
     np.testing.assert_allclose(flows.log_likelihood(shear, x, 3).numpy(), exact, atol=1e-12)
+
+
+def test_on_a_gpu_losses_samples_and_densities_are_the_same(gpu):
+    network = MLP(3, 2)
+    x, noise = tg.randn(6, 2), tg.randn(6, 2)
+
+    def results(device):
+        network.to(device)
+
+        def velocity(x, t):
+            return network(tg.cat([x, tg.reshape(t, (-1, 1))], axis=1))
+
+        at, start = x.to(device), noise.to(device)
+        tg.manual_seed(0)
+        yield flows.flow_matching_loss(velocity, at)
+        yield flows.diffusion_loss(velocity, at)
+        yield flows.integrate(velocity, start, 3)
+        yield flows.integrate(flows.velocity_from_noise(velocity), start, 3)
+        yield flows.denoise(velocity, start, 3, eta=1.0)
+        yield flows.log_likelihood(velocity, at, 3)
+
+    for on_cpu, on_gpu in zip(list(results("cpu")), results(gpu), strict=True):
+        assert on_gpu.device != "cpu"
+        np.testing.assert_allclose(on_gpu.numpy(), on_cpu.numpy(), rtol=1e-3, atol=1e-4)
 
 
 def test_wrong_arguments_are_named():
