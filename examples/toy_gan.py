@@ -9,8 +9,8 @@ All GANs start from the same two small networks and the same samples, and none d
 Both learning rates fall linearly to 0. The quality of the samples is measured by the number of modes covered, by the
 fraction of samples within three standard deviations of a mode, and by lower bounds of divergences
 (``tinygen.divergences``, with networks of their own on new samples): short estimates after each epoch, longer ones at
-the end. A lower bound by a network that was trained for too few steps is near 0 for any generator, so the short ones
-prove nothing when they are small: compare the two.
+the end, as in ``toy_flow.py``. A lower bound by a network that was trained for too few steps is near 0 for any
+generator, so the short ones prove nothing when they are small: compare the two.
 
 What to look for. Non-saturating: samples reach the ring, then its modes, and the gradient of the discriminator
 vanishes, until D = 1/2 wherever there are samples, real or generated. Minimax: the same critic, but the generator's
@@ -126,7 +126,7 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
     results: dict[str, float] = {}
     for name, gan in gans.items():
         with randoms[name].active():
-            bounds = lower_bounds(gan, data, options.device, thorough=True)
+            bounds = lower_bounds(sampler(gan), data, options.device, thorough=True)
         last = {metric: run.rows[-1][f"{name}_{metric}"] for metric in METRICS if f"{name}_{metric}" in run.rows[-1]}
         results |= {f"{name}_{metric}": value for metric, value in (last | bounds).items()}
     run.finish(f"{TITLE}: {options.data}", results, references=references(data, gans), text=__doc__)
@@ -214,7 +214,7 @@ def fit(
                 metrics |= {f"{name}_{metric}": x for metric, x in measure(gan, data, options.device).items()}
                 if options.thorough:
                     with RandomState().active():  # so training is the same as without
-                        bounds = lower_bounds(gan, data, options.device, thorough=True)
+                        bounds = lower_bounds(sampler(gan), data, options.device, thorough=True)
                     metrics |= {f"{name}_{metric}_thorough": x for metric, x in bounds.items()}
         return metrics
 
@@ -227,10 +227,7 @@ def fit(
 
 def measure(gan: GAN, data: samplers.Sampler, device: str) -> dict[str, float]:
     """Lower bounds of divergences, the modes covered, and the discriminator's mean distance from 1/2."""
-    metrics = lower_bounds(gan, data, device)
-    if isinstance(data, samplers.GaussianMixture):
-        coverage = evaluation.mode_coverage(gan.generate(gan.latents(SAMPLES)), data)
-        metrics |= {"modes_covered": coverage.modes, "share_within_3_sd": coverage.share}
+    metrics = lower_bounds(sampler(gan), data, device) | coverage(sampler(gan), data)
     if gan.game.has_labels:
         with tg.no_grad():
             on_data = F.sigmoid(gan.critic(tg.tensor(data(SAMPLES), device=device)))
@@ -238,13 +235,24 @@ def measure(gan: GAN, data: samplers.Sampler, device: str) -> dict[str, float]:
     return metrics
 
 
-def lower_bounds(gan: GAN, data: samplers.Sampler, device: str, *, thorough: bool = False) -> dict[str, float]:
+def sampler(gan: GAN) -> samplers.Sampler:
+    """The generator as a sampler."""
+    return lambda n: gan.generate(gan.latents(n))
+
+
+def coverage(generated: samplers.Sampler, data: samplers.Sampler) -> dict[str, float]:
+    """The modes covered and the fraction of samples near one, where the data are a mixture with known modes."""
+    if not isinstance(data, samplers.GaussianMixture):
+        return {}
+    found = evaluation.mode_coverage(generated(SAMPLES), data)
+    return {"modes_covered": found.modes, "share_within_3_sd": found.share}
+
+
+def lower_bounds(
+    generated: samplers.Sampler, data: samplers.Sampler, device: str, *, thorough: bool = False
+) -> dict[str, float]:
     """Lower bounds of divergences between data and samples, by networks of their own. ``thorough``: four times as many
     steps, and leaky ReLUs, which resolve narrow modes better."""
-
-    def generated(n: int) -> np.ndarray:
-        return gan.generate(gan.latents(n))
-
     options: dict[str, Any] = ESTIMATE | {"device": device}
     if thorough:
         options["steps"] *= 4

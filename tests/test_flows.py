@@ -8,6 +8,7 @@ import pytest
 import tinygen as tg
 from tinygen import flows
 from tinygen.flows import COSINE, STRAIGHT
+from tinygen.models import MLP
 
 MEAN, SD = 1.5, 0.5  # of the data, in each of two independent dimensions
 PATHS = {"straight": STRAIGHT, "cosine": COSINE}
@@ -79,8 +80,8 @@ def test_the_conditional_means_minimise_the_losses(path):
 
 
 def test_the_noise_determines_the_velocity():
-    x, t = gaussian(100), tg.tensor(np.linspace(0.0, 1.0, 100), dtype="float64")
-    for path in (COSINE,):
+    x, t = gaussian(100), tg.tensor(np.linspace(0.01, 1.0, 100), dtype="float64")
+    for path in PATHS.values():
         velocity = flows.velocity_from_noise(noise_of(path), path)
         np.testing.assert_allclose(velocity(x, t).numpy(), velocity_of(path)(x, t).numpy(), rtol=1e-9)
 
@@ -157,8 +158,66 @@ def test_losses_have_gradients_and_images_their_shape():
     assert flows.denoise(lambda x, t: x, x, 3, eta=1.0).shape == x.shape
 
 
+def test_the_log_likelihood_of_a_translation_is_that_of_the_shifted_noise():
+    """A velocity that does not depend on x, in one coordinate or in both, contributes nothing to the divergence."""
+
+    def translation(x, t):
+        return tg.ones_like(x)
+
+    def shear(x, t):
+        return tg.stack([tg.ones_like(x[:, 0]), x[:, 0]], axis=1)
+
+    x = tg.randn(10, 2, dtype="float64")
+    exact = -0.5 * ((x.numpy() - 1) ** 2).sum(1) - math.log(2 * math.pi)
+    np.testing.assert_allclose(flows.log_likelihood(translation, x, 3).numpy(), exact, atol=1e-12)
+    start = x.numpy() - [1, 0]
+    start[:, 1] -= start[:, 0] + 0.5
+    exact = -0.5 * (start**2).sum(1) - math.log(2 * math.pi)
+    np.testing.assert_allclose(flows.log_likelihood(shear, x, 3).numpy(), exact, atol=1e-12)
+
+
+def test_on_a_gpu_losses_samples_and_densities_are_the_same(gpu):
+    network = MLP(3, 2)
+    x, noise = tg.randn(6, 2), tg.randn(6, 2)
+
+    def results(device):
+        network.to(device)
+
+        def velocity(x, t):
+            return network(tg.cat([x, tg.reshape(t, (-1, 1))], axis=1))
+
+        at, start = x.to(device), noise.to(device)
+        tg.manual_seed(0)
+        yield flows.flow_matching_loss(velocity, at)
+        yield flows.diffusion_loss(velocity, at)
+        yield flows.integrate(velocity, start, 3)
+        yield flows.integrate(flows.velocity_from_noise(velocity), start, 3)
+        yield flows.denoise(velocity, start, 3, eta=1.0)
+        yield flows.log_likelihood(velocity, at, 3)
+
+    for on_cpu, on_gpu in zip(list(results("cpu")), results(gpu), strict=True):
+        assert on_gpu.device != "cpu"
+        np.testing.assert_allclose(on_gpu.numpy(), on_cpu.numpy(), rtol=1e-3, atol=1e-4)
+
+
 def test_wrong_arguments_are_named():
-    with pytest.raises((TypeError, ValueError), match="integrate: steps"):
-        flows.integrate(lambda x, t: x, tg.zeros(1, 2), 0)
-    with pytest.raises((TypeError, ValueError), match="integrate: method"):
-        flows.integrate(lambda x, t: x, tg.zeros(1, 2), 1, "midpoint")
+    def same(x, t):
+        return x
+
+    x = tg.zeros(1, 2)
+    for call, problem in (
+        (lambda: flows.integrate(same, x, 0), "integrate: steps must be a whole number from 1, got 0"),
+        (
+            lambda: flows.integrate(same, x, 1, "midpoint"),
+            "integrate: method must be 'euler' or 'heun', got 'midpoint'",
+        ),
+        (
+            lambda: flows.integrate(lambda x, t: x[:, :1], x),
+            r"must return the shape of x, \(1, 2\), it returned \(1, 1\)",
+        ),
+        (lambda: flows.denoise(same, x, eta=-1.0), "denoise: eta must be a number from 0, got -1.0"),
+        (lambda: flows.denoise(same, x, path=STRAIGHT), r"denoise: path must have 0 < alpha .*, alpha\(0\) is 0"),
+        (lambda: flows.log_likelihood(same, tg.zeros(1, 1, 2, 2)), r"log_likelihood: x must be points \(N, d\)"),
+    ):
+        with pytest.raises(ValueError, match=problem):
+            call()

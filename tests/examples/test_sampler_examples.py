@@ -3,20 +3,28 @@
 import json
 from unittest import mock
 
+import numpy as np
 import pytest
+import toy_gan
+from scipy.stats import multivariate_normal
 
+from tinygen.data import samplers
 from tinygen.objectives import GAMES
 from tinygen.training import Run
+
+ESTIMATE = {"steps": 2, "batch_size": 8, "samples": 50}  # of the divergences of toy_gan.py, which toy_flow.py uses
+SMALL = {"STEPS": 5, "ESTIMATE": ESTIMATE, "BLOCK": 60, "LIKELIHOOD_POINTS": 50, "FRAMES": 10, "SIDE": 13}
 
 
 @pytest.fixture
 def example(monkeypatch, tmp_path, load_example):
-    """Run an example with five steps per epoch; returns its output folder."""
+    """Run an example with five steps per epoch and small figures; returns its output folder."""
+    monkeypatch.setattr(toy_gan, "ESTIMATE", ESTIMATE)
 
     def run(name, out, *options):
         module = load_example(name)
-        module.STEPS = 5
-        module.ESTIMATE = {"steps": 2, "batch_size": 8, "samples": 50}  # of the toy GAN's divergences
+        for constant, value in SMALL.items():
+            monkeypatch.setattr(module, constant, value, raising=False)
         arguments = ["--out", tmp_path / out, "--batch-size", 16, *options]
         monkeypatch.setattr("sys.argv", [name, *map(str, arguments)])
         module.main()
@@ -115,3 +123,62 @@ def test_toy_gan_refuses_invalid_options(example, capsys, options, problem):
     with pytest.raises(SystemExit):
         example("toy_gan", "none", *options)
     assert problem in capsys.readouterr().err
+
+
+def test_toy_flow_measures_samples_and_density_and_resumes_exactly(example):
+    options = ("--epochs", 2, "--sampling-steps", 3)
+    whole = example("toy_flow", "whole", *options)
+    results = json.loads((whole / "results.json").read_text())
+    assert results["modes_covered"] in range(9)
+    assert 0 <= results["share_within_3_sd"] <= 1
+    assert {"jensen_shannon", "kullback_leibler", "wasserstein", "log_likelihood"} < set(results)
+    assert results["kullback_leibler_by_likelihood"] > results["kullback_leibler_by_likelihood_standard_error"] > 0
+    figures = {"moments.png", "paths.png", "density.png", "learning.png", "film.gif"}
+    assert figures < {path.name for path in whole.iterdir()}
+
+    with pytest.raises(SystemExit) as interrupted, mock.patch.object(Run, "log", interrupting_in_the_second_epoch):
+        example("toy_flow", "parts", *options)
+    assert interrupted.value.code == 130
+    parts = example("toy_flow", "parts", *options, "--resume")
+    for name in (*figures, "metrics.csv", "checkpoint.h5"):
+        assert (parts / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    ("data", "options"),
+    [
+        ("grid", ("--path", "diffusion", "--sampler", "ancestral")),
+        ("moons", ("--path", "diffusion", "--sampler", "ddim")),
+        ("spiral", ("--path", "diffusion")),
+        ("ring", ("--sampler", "euler")),
+    ],
+)
+def test_toy_flow_runs_on_any_data_with_every_path_and_sampler(example, data, options):
+    out = example("toy_flow", data, "--epochs", 1, "--sampling-steps", 3, "--data", data, *options)
+    results = json.loads((out / "results.json").read_text())
+    assert ("modes_covered" in results) == ("kullback_leibler_by_likelihood" in results) == (data in ("ring", "grid"))
+
+
+def test_toy_flow_has_no_noise_to_remove_on_straight_paths(example, capsys):
+    with pytest.raises(SystemExit):
+        example("toy_flow", "none", "--sampler", "ddim")
+    assert "--sampler ddim needs the noise that --path diffusion estimates" in capsys.readouterr().err
+
+
+def test_the_density_of_a_mixture_and_samples_in_blocks(load_example):
+    toy_flow = load_example("toy_flow")
+    toy_flow.BLOCK = 4
+    ring, x = samplers.ring(3, 1.0, 0.2), samplers.two_moons(20)
+    modes = [multivariate_normal(centre, ring.scale**2).pdf(x) for centre in ring.centres]
+    np.testing.assert_allclose(toy_flow.mixture_log_density(ring, x), np.log(np.mean(modes, axis=0)), rtol=1e-6)
+
+    blocks = []
+
+    def generate(n):
+        blocks.append(np.full((n, 2), len(blocks), np.float32))
+        return blocks[-1]
+
+    draw = toy_flow.in_blocks(generate)
+    drawn = [draw(n)[:, 0].tolist() for n in (3, 2, 4)]
+    assert drawn == [[0, 0, 0], [0, 1], [1, 1, 1, 2]]
+    assert [len(block) for block in blocks] == [4, 4, 4]

@@ -56,6 +56,7 @@ OWN = {
     "--path": ["curved"],
     "--digit": ["-1", "10", "x"],
     "--guidance": ["-1", "nan", "inf"],
+    "--sampler": ["rk4"],
     "--sampling-steps": ["0", "x"],
 }
 UNTESTED = {"--resume", "--overwrite", "--thorough", "--output-bias", "--path-gradient"}  # no value, or any number
