@@ -1,0 +1,268 @@
+"""Semi-supervised learning with the model M2 (Kingma et al. 2014): a generative model of images and labels.
+
+    python examples/semi_supervised_m2.py                            Fashion-MNIST, 100 to 3,000 labels
+    python examples/semi_supervised_m2.py --data mnist --labels 100
+    python examples/semi_supervised_m2.py --features latents         M1+M2: M2 of the latents of a VAE
+    python examples/semi_supervised_m2.py --data strokes             the synthetic digits, no download
+
+M2 is trained on all training images, of which a few have labels, equally many of each class. Its classifier q(y|x)
+gives the accuracy on the whole test set, for several random choices of the labelled images. A support vector machine
+(SVM) with a Gaussian kernel, trained on the same labelled images, is the comparison: on pixels, or on the means of the
+latents, which is M1.
+
+The bound of an image without a label is a sum over the ten classes, so a step takes ten times as long as that of a VAE.
+The images are therefore reduced to 14 x 14 pixels (``--side``), and the networks have one hidden layer. Grey values are
+the means of binary pixels, as in semi_supervised_m1.py.
+
+With 100 labels the classifier is the weak part: it fits the labelled images after a few steps. Two regularisers on
+images without labels, neither of them part of M2, make its decisions smooth and definite (``--smoothing``): virtual
+adversarial training (Miyato et al. 2018), which compares q(y|x) with q(y|x + r) for the r of a given norm that changes
+it most, and the entropy of q(y|x) (Grandvalet and Bengio 2005). ``--smoothing 0`` is M2 as published.
+
+Needs scikit-learn: pip install -e ".[svm]".
+"""
+
+import argparse
+from typing import NamedTuple
+
+import numpy as np
+
+import tinygen as tg
+from tinygen import data, evaluation, nn, plotting
+from tinygen.autograd.tensor import Tensor
+from tinygen.backend import generator
+from tinygen.models import M2, MLPVAE, GaussianPixels
+from tinygen.optim import Adam, cosine_schedule
+from tinygen.training import Run, common_arguments, conduct, load_splits, say, train, train_vae
+from tinygen.training.options import positive, real, whole
+
+try:
+    from sklearn.svm import SVC
+except ModuleNotFoundError as error:
+    raise SystemExit('semi_supervised_m2 needs scikit-learn: pip install -e ".[svm]"') from error
+
+TITLE = "M2: a generative model of images and labels"
+MOST = 60_000  # images without labels
+LABELLED = 100  # labelled images per step
+QUARTER = 4  # the bound of images without labels is computed for this part of a batch, the classifier for all of it
+WIDTH = 150  # of the classifier's hidden layers
+M1_LATENTS, M1_EPOCHS = 50, 10
+
+
+class Features(NamedTuple):
+    """What M2 models: N(mean, deviation^2), (N, D) each, one sample of which is drawn per step, and the means of the
+    test images."""
+
+    mean: np.ndarray
+    deviation: np.ndarray | None  # None: 0
+    test: np.ndarray
+    vae: MLPVAE | None  # that of which they are the latents; None: they are pixels
+
+    def sample(self, indices: np.ndarray, device: str) -> Tensor:
+        """One sample for each of the images at ``indices`` (N,) -> (N, D)."""
+        x = tg.tensor(self.mean[indices], device=device)
+        return x if self.deviation is None else x + tg.tensor(self.deviation[indices], device=device) * tg.randn_like(x)
+
+
+def arguments() -> argparse.Namespace:
+    """The common options, and those of the objective."""
+    parser = common_arguments(
+        TITLE,
+        data="fashion-mnist",
+        datasets=("fashion-mnist", "mnist", "strokes"),
+        epochs=2,
+        batch_size=200,
+        learning_rate=2e-3,
+        out="runs/semi_supervised_m2",
+    )
+    add = parser.add_argument
+    counts = "numbers of labelled images (100 600 1000 3000)"
+    add("--labels", type=whole(10), nargs="+", default=(100, 600, 1000, 3000), metavar="N", help=counts)
+    add("--draws", type=whole(1), default=5, metavar="N", help="random choices of the labelled images (%(default)s)")
+    add("--features", choices=("pixels", "latents"), default="pixels", help="what is modelled (%(default)s)")
+    add("--side", type=whole(1), default=14, metavar="N", help="images are reduced to N x N pixels (%(default)s)")
+    add("--alpha", type=positive, default=20.0, metavar="X", help="of the classification loss (%(default)s)")
+    add(
+        "--smoothing",
+        type=real(0),
+        default=1.0,
+        metavar="X",
+        help="of the classifier, as a part of alpha (%(default)s)",
+    )
+    add("--radius", type=positive, default=0.5, metavar="X", help="the norm of r in pixels (%(default)s)")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Parse the options and run the experiment."""
+    options = arguments()
+    conduct(experiment, options, limit=max(200, options.batch_size), draws=1, labels=[10])
+
+
+def experiment(options: argparse.Namespace, run: Run) -> None:
+    """Images, features, M2 and the SVM for each number and choice of labelled images."""
+    train_set, test_set = load(options, "train", "valid"), load(options, "test")
+    features = pixels(train_set, test_set)
+    if options.features == "latents":
+        features = latents(options, run, train_set, test_set)
+    accuracies: dict[str, dict[int, list[float]]] = {"m2": {}, "svm": {}}
+    for draw in range(options.draws):
+        for count in options.labels:
+            chosen = data.balanced(train_set.labels, count)
+            name = f"labels-{count}-draw-{draw}"
+            model = fit(options, run.part(name), features, train_set.labels, chosen)
+            svm = SVC(kernel="rbf", gamma="scale", C=10.0).fit(features.mean[chosen], train_set.labels[chosen])
+            for method, predicted in (("m2", classify(model, features.test)), ("svm", svm.predict(features.test))):
+                accuracy = 100 * float((predicted == test_set.labels).mean())
+                accuracies[method].setdefault(count, []).append(accuracy)
+                say(f"{name}, {method}: accuracy {accuracy:.2f} %")
+    draw_accuracies(options, run, accuracies)
+    draw_analogies(run, model, features, test_set)
+    run.finish(f"{TITLE}, {options.data}, {options.features}", summarise(accuracies), text=__doc__)
+
+
+def load(options: argparse.Namespace, *splits: str) -> data.Dataset:
+    """Some splits as one, of at most as many images as Fashion-MNIST has, reduced to ``--side``."""
+    parts = load_splits(options, *splits)
+    images, labels = (np.concatenate([getattr(part, name) for part in parts])[:MOST] for name in ("images", "labels"))
+    return data.Dataset(data.resized(images, options.side) / np.float32(255), labels, options.data, "+".join(splits))
+
+
+def pixels(train_set: data.Dataset, test_set: data.Dataset) -> Features:
+    """Grey values, the means of binary pixels."""
+    train, test = (each.images.reshape(len(each), -1) for each in (train_set, test_set))
+    return Features(train, None, test, None)
+
+
+def latents(options: argparse.Namespace, run: Run, train_set: data.Dataset, test_set: data.Dataset) -> Features:
+    """q(z|x) of a VAE, trained on all training images, of which M2 models samples (M1+M2)."""
+    vae = MLPVAE(M1_LATENTS, (300, 300), nn.ReLU, train_set.images.shape[1:]).to(options.device)
+    loader = data.DataLoader(train_set, options.batch_size, shuffle=True)
+    epochs = min(M1_EPOCHS, M1_EPOCHS * options.epochs)
+    total = epochs * len(loader)
+
+    def rate(step: int) -> float:
+        return cosine_schedule(step, total, options.learning_rate)
+
+    train_vae(run.part("m1"), vae, loader, Adam(vae.parameters()), epochs=epochs, learning_rate=rate)
+    (mean, logvar), (test, _) = (evaluation.encode(vae, each.images) for each in (train_set, test_set))
+    return Features(mean, np.exp(logvar / 2), test, vae)
+
+
+def fit(options: argparse.Namespace, run: Run, features: Features, labels: np.ndarray, chosen: np.ndarray) -> M2:
+    """M2, trained on all images, of which those with the indices ``chosen`` have labels."""
+    inputs, classes = features.mean.shape[1], int(labels.max()) + 1
+    family = None if features.vae is None else GaussianPixels(1.0, learned=True)
+    model = M2(inputs, classes, 5, (100,), nn.ReLU, family, classifier(inputs, classes)).to(options.device)
+    optimizer = Adam(model.parameters())
+    steps = len(labels) // options.batch_size
+
+    def step(batch: int, index: int) -> dict[str, float]:
+        optimizer.lr = cosine_schedule(index, options.epochs * steps, options.learning_rate)
+        some = chosen[data.balanced(labels[chosen], min(len(chosen), LABELLED))]
+        unlabelled = features.sample(generator().integers(len(labels), size=options.batch_size), options.device)
+        part = unlabelled[: -(-options.batch_size // QUARTER)]
+        x = features.sample(some, options.device)
+        loss = model.loss(x, labels[some], part, len(chosen) / len(labels), options.alpha)
+        metrics = {"train_loss": loss.item()}
+        if options.smoothing:
+            smoothness = virtual_adversarial_loss(model, unlabelled, options.radius) + entropy(model, unlabelled)
+            loss = loss + options.alpha * options.smoothing * smoothness
+            metrics["train_smoothness"] = smoothness.item()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return metrics
+
+    train(run, range(steps), step, epochs=options.epochs, parts={"model": model, "optimizer": optimizer})
+    return model
+
+
+def classifier(inputs: int, classes: int) -> nn.Sequential:
+    """A multilayer perceptron with two hidden layers and batch normalisation."""
+    layers: list[nn.Module] = []
+    for before, after in ((inputs, WIDTH), (WIDTH, WIDTH)):
+        layers += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(WIDTH, classes))
+
+
+def virtual_adversarial_loss(model: M2, x: Tensor, radius: float) -> Tensor:
+    """KL(q(y|x) || q(y|x + r)), its mean over x (N, D) in nats, for the r of norm ``radius`` that maximises it, and
+    without a gradient through q(y|x) (Miyato et al. 2018).
+
+    To second order the divergence is r^T H r / 2. One step of the power iteration, from a random direction d, gives the
+    eigenvector of the largest eigenvalue: H d is nearly the gradient of the divergence at a small multiple of d.
+    """
+    log_q = model.log_posterior(x).detach()
+    d = directions(tg.randn_like(x)) * 0.1
+    d.requires_grad = True
+    (gradient,) = tg.grad(divergence(log_q, model.log_posterior(x + d)), d)
+    return divergence(log_q, model.log_posterior(x + directions(gradient) * radius))
+
+
+def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """KL(p || q), the mean over rows of log-probabilities (N, K), nats."""
+    return tg.mean(tg.sum(tg.exp(log_p) * (log_p - log_q), axis=1))
+
+
+def directions(x: Tensor) -> Tensor:
+    """Each row of x (N, D) divided by its norm."""
+    return x / (tg.norm(x, axis=1, keepdims=True) + 1e-12)
+
+
+def entropy(model: M2, x: Tensor) -> Tensor:
+    """H(q(y|x)), its mean over x (N, D), nats."""
+    log_q = model.log_posterior(x)
+    return -tg.mean(tg.sum(tg.exp(log_q) * log_q, axis=1))
+
+
+@tg.no_grad()
+def classify(model: M2, x: np.ndarray) -> np.ndarray:
+    """The most probable class of each of x (N, D): (N,)."""
+    with model.evaluating():
+        classes: np.ndarray = model.log_posterior(x).numpy().argmax(axis=1)
+        return classes
+
+
+def summarise(accuracies: dict[str, dict[int, list[float]]]) -> dict[str, float]:
+    """Mean accuracies in % over the choices of labelled images, with standard errors."""
+    results = {}
+    for method, by_count in accuracies.items():
+        for count, each in by_count.items():
+            results[f"{method}_{count}_labels"] = float(np.mean(each))
+            if len(each) > 1:
+                error = np.std(each, ddof=1) / np.sqrt(len(each))
+                results[f"{method}_{count}_labels_standard_error"] = float(error)
+    return results
+
+
+def draw_accuracies(options: argparse.Namespace, run: Run, accuracies: dict[str, dict[int, list[float]]]) -> None:
+    """The mean accuracy of each method against the number of labelled images."""
+    curves = {
+        name: (list(by_count), [float(np.mean(each)) for each in by_count.values()])
+        for name, by_count in zip(("M2", f"SVM on {options.features}"), accuracies.values(), strict=True)
+    }
+    ylabel = "accuracy on the test images, %"
+    panel = plotting.Panel("Accuracy", "labelled images", ylabel, curves, xscale="log")
+    plotting.panels([panel], run.figure("accuracy.png", "The mean accuracy on the test images."))
+
+
+@tg.no_grad()
+def draw_analogies(run: Run, model: M2, features: Features, test_set: data.Dataset) -> None:
+    """A test image of each class, and the ten images with its z and each of the classes."""
+    first = [int(np.argmax(test_set.labels == label)) for label in range(model.classes)]
+    labels = test_set.labels[first]
+    with model.evaluating():
+        z, _ = model.encode(features.test[first], labels)  # (K, L)
+        every = np.tile(np.arange(model.classes), len(first))
+        decoded = model.decode(np.repeat(z.numpy(), model.classes, axis=0), every)  # (K K, D)
+        if features.vae is not None:
+            decoded = features.vae.pixel_means(features.vae.decode(decoded))
+    images = decoded.numpy().reshape(len(first), model.classes, *test_set.images.shape[1:])
+    caption = "Left: a test image of each class. Right of it: the images with the same z and each of the ten classes."
+    rows = np.concatenate([test_set.images[first][:, None], images], axis=1)
+    plotting.interpolation_grid(rows, run.figure("analogies.png", caption))
+
+
+if __name__ == "__main__":
+    main()
