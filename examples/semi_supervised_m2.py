@@ -82,14 +82,9 @@ def arguments() -> argparse.Namespace:
     add("--features", choices=("pixels", "latents"), default="pixels", help="what is modelled (%(default)s)")
     add("--side", type=whole(1), default=14, metavar="N", help="images are reduced to N x N pixels (%(default)s)")
     add("--alpha", type=positive, default=20.0, metavar="X", help="of the classification loss (%(default)s)")
-    add(
-        "--smoothing",
-        type=real(0),
-        default=1.0,
-        metavar="X",
-        help="of the classifier, as a part of alpha (%(default)s)",
-    )
-    add("--radius", type=positive, default=0.5, metavar="X", help="the norm of r in pixels (%(default)s)")
+    smoothing = "weight of both regularisers of q(y|x), in alphas (%(default)s)"
+    add("--smoothing", type=real(0), default=1.0, metavar="X", help=smoothing)
+    add("--radius", type=positive, default=0.5, metavar="X", help="norm of r, the features' perturbation (%(default)s)")
     return parser.parse_args()
 
 
@@ -102,20 +97,20 @@ def main() -> None:
 def experiment(options: argparse.Namespace, run: Run) -> None:
     """Images, features, M2 and the SVM for each number and choice of labelled images."""
     train_set, test_set = load(options, "train", "valid"), load(options, "test")
+    pairs = [(draw, count) for draw in range(options.draws) for count in options.labels]
+    choices = {pair: data.balanced(train_set.labels, pair[1]) for pair in pairs}  # the same whatever is trained
     features = pixels(train_set, test_set)
     if options.features == "latents":
         features = latents(options, run, train_set, test_set)
     accuracies: dict[str, dict[int, list[float]]] = {"m2": {}, "svm": {}}
-    for draw in range(options.draws):
-        for count in options.labels:
-            chosen = data.balanced(train_set.labels, count)
-            name = f"labels-{count}-draw-{draw}"
-            model = fit(options, run.part(name), features, train_set.labels, chosen)
-            svm = SVC(kernel="rbf", gamma="scale", C=10.0).fit(features.mean[chosen], train_set.labels[chosen])
-            for method, predicted in (("m2", classify(model, features.test)), ("svm", svm.predict(features.test))):
-                accuracy = 100 * float((predicted == test_set.labels).mean())
-                accuracies[method].setdefault(count, []).append(accuracy)
-                say(f"{name}, {method}: accuracy {accuracy:.2f} %")
+    for (draw, count), chosen in choices.items():
+        name = f"labels-{count}-draw-{draw}"
+        model = fit(options, run.part(name), features, train_set.labels, chosen)
+        svm = SVC(kernel="rbf", gamma="scale", C=10.0).fit(features.mean[chosen], train_set.labels[chosen])
+        for method, predicted in (("m2", classify(model, features.test)), ("svm", svm.predict(features.test))):
+            accuracy = 100 * float((predicted == test_set.labels).mean())
+            accuracies[method].setdefault(count, []).append(accuracy)
+            say(f"{name}, {method}: accuracy {accuracy:.2f} %")
     draw_accuracies(options, run, accuracies)
     draw_analogies(run, model, features, test_set)
     run.finish(f"{TITLE}, {options.data}, {options.features}", summarise(accuracies), text=__doc__)
@@ -138,13 +133,12 @@ def latents(options: argparse.Namespace, run: Run, train_set: data.Dataset, test
     """q(z|x) of a VAE, trained on all training images, of which M2 models samples (M1+M2)."""
     vae = MLPVAE(M1_LATENTS, (300, 300), nn.ReLU, train_set.images.shape[1:]).to(options.device)
     loader = data.DataLoader(train_set, options.batch_size, shuffle=True)
-    epochs = min(M1_EPOCHS, M1_EPOCHS * options.epochs)
-    total = epochs * len(loader)
+    optimizer, total = Adam(vae.parameters()), M1_EPOCHS * len(loader)
 
     def rate(step: int) -> float:
         return cosine_schedule(step, total, options.learning_rate)
 
-    train_vae(run.part("m1"), vae, loader, Adam(vae.parameters()), epochs=epochs, learning_rate=rate)
+    train_vae(run.part("m1"), vae, loader, optimizer, epochs=M1_EPOCHS, learning_rate=rate)
     (mean, logvar), (test, _) = (evaluation.encode(vae, each.images) for each in (train_set, test_set))
     return Features(mean, np.exp(logvar / 2), test, vae)
 

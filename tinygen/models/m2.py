@@ -109,16 +109,17 @@ class M2(nn.Module):
         ``unlabelled`` (M, inputs). ``labelled_share`` is the fraction of labelled images in the whole training set; the
         paper's alpha, 0.1 times the number of all images, is 0.1 here.
         """
-        classification = F.cross_entropy(self.log_posterior(x), labels)  # log q is its own log-softmax
+        classification: Tensor = F.cross_entropy(self.log_posterior(x), labels)  # log q is its own log-softmax
         labelled, unlabelled = mean(self.elbo(x, labels)), mean(self.marginal_elbo(unlabelled))
-        return alpha * classification - labelled_share * labelled - (1 - labelled_share) * unlabelled
+        loss: Tensor = alpha * classification - labelled_share * labelled - (1 - labelled_share) * unlabelled
+        return loss
 
     def _bound(self, x: Tensor, y: Tensor, first: Tensor) -> Tensor:
         """-L(x, y) for one-hot y, ``first`` being the output of the encoder's first layer -> (N,)."""
         mu, logvar = split(self.encoder(first), 2, axis=1)
-        decoded: Tensor = self.decoder(cat([y, reparametrise(mu, logvar, randn_like(mu))], axis=1))
-        log_likelihood = self.pixels.log_likelihood(decoded, x)
-        return log_likelihood - kl_gaussian_standard(mu, logvar) - math.log(self.classes)
+        decoded = self.decoder(cat([y, reparametrise(mu, logvar, randn_like(mu))], axis=1))
+        bound: Tensor = self.pixels.log_likelihood(decoded, x) - kl_gaussian_standard(mu, logvar)
+        return bound - math.log(self.classes)
 
     def _rows(self, caller: str, x: Any, width: int) -> Tensor:
         """``x`` (N, width) as a tensor."""
