@@ -23,6 +23,8 @@ Needs scikit-learn: pip install -e ".[svm]".
 """
 
 import argparse
+import itertools
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -43,9 +45,10 @@ except ModuleNotFoundError as error:
 
 TITLE = "M2: a generative model of images and labels"
 MOST = 60_000  # images without labels
-LABELLED = 100  # labelled images per step
-QUARTER = 4  # the bound of images without labels is computed for this part of a batch, the classifier for all of it
-WIDTH = 150  # of the classifier's hidden layers
+LABELLED = 200  # images per step, at most
+BOUND_PART = 5  # the bound of images without labels is computed for a fifth of a batch, the regularisers for all of it
+WIDTH = 200  # of the classifier's hidden layers
+RADIUS = {"mnist": 1.5, "strokes": 1.5, "fashion-mnist": 0.5}  # the norm of r; images have pixels in [0, 1]
 M1_LATENTS, M1_EPOCHS = 50, 10
 
 
@@ -71,7 +74,7 @@ def arguments() -> argparse.Namespace:
         data="fashion-mnist",
         datasets=("fashion-mnist", "mnist", "strokes"),
         epochs=2,
-        batch_size=200,
+        batch_size=160,
         learning_rate=2e-3,
         out="runs/semi_supervised_m2",
     )
@@ -82,9 +85,10 @@ def arguments() -> argparse.Namespace:
     add("--features", choices=("pixels", "latents"), default="pixels", help="what is modelled (%(default)s)")
     add("--side", type=whole(1), default=14, metavar="N", help="images are reduced to N x N pixels (%(default)s)")
     add("--alpha", type=positive, default=20.0, metavar="X", help="of the classification loss (%(default)s)")
-    smoothing = "weight of both regularisers of q(y|x), in alphas (%(default)s)"
+    smoothing = "weight of both regularisers at 100 labels, in alphas (%(default)s)"
     add("--smoothing", type=real(0), default=1.0, metavar="X", help=smoothing)
-    add("--radius", type=positive, default=0.5, metavar="X", help="norm of r, the features' perturbation (%(default)s)")
+    radius = "norm of the perturbation r (0.5 for Fashion-MNIST, 1.5 for digits)"
+    add("--radius", type=positive, metavar="X", help=radius)
     return parser.parse_args()
 
 
@@ -97,14 +101,17 @@ def main() -> None:
 def experiment(options: argparse.Namespace, run: Run) -> None:
     """Images, features, M2 and the SVM for each number and choice of labelled images."""
     train_set, test_set = load(options, "train", "valid"), load(options, "test")
-    pairs = [(draw, count) for draw in range(options.draws) for count in options.labels]
-    choices = {pair: data.balanced(train_set.labels, pair[1]) for pair in pairs}  # the same whatever is trained
+    choices = {}
+    for draw, count in itertools.product(range(options.draws), options.labels):
+        tg.manual_seed(options.seed + draw)  # so that no choice depends on the others
+        choices[draw, count] = data.balanced(train_set.labels, count)
     features = pixels(train_set, test_set)
     if options.features == "latents":
         features = latents(options, run, train_set, test_set)
     accuracies: dict[str, dict[int, list[float]]] = {"m2": {}, "svm": {}}
     for (draw, count), chosen in choices.items():
         name = f"labels-{count}-draw-{draw}"
+        tg.manual_seed(options.seed + draw)
         model = fit(options, run.part(name), features, train_set.labels, chosen)
         svm = SVC(kernel="rbf", gamma="scale", C=10.0).fit(features.mean[chosen], train_set.labels[chosen])
         for method, predicted in (("m2", classify(model, features.test)), ("svm", svm.predict(features.test))):
@@ -131,6 +138,7 @@ def pixels(train_set: data.Dataset, test_set: data.Dataset) -> Features:
 
 def latents(options: argparse.Namespace, run: Run, train_set: data.Dataset, test_set: data.Dataset) -> Features:
     """q(z|x) of a VAE, trained on all training images, of which M2 models samples (M1+M2)."""
+    tg.manual_seed(options.seed)
     vae = MLPVAE(M1_LATENTS, (300, 300), nn.ReLU, train_set.images.shape[1:]).to(options.device)
     loader = data.DataLoader(train_set, options.batch_size, shuffle=True)
     optimizer, total = Adam(vae.parameters()), M1_EPOCHS * len(loader)
@@ -149,19 +157,22 @@ def fit(options: argparse.Namespace, run: Run, features: Features, labels: np.nd
     family = None if features.vae is None else GaussianPixels(1.0, learned=True)
     model = M2(inputs, classes, 5, (100,), nn.ReLU, family, classifier(inputs, classes)).to(options.device)
     optimizer = Adam(model.parameters())
-    steps = len(labels) // options.batch_size
+    steps = max(1, len(labels) // options.batch_size)
+    radius = options.radius or RADIUS[options.data]
+    smoothing = options.smoothing * math.sqrt(100 / len(chosen))
 
     def step(batch: int, index: int) -> dict[str, float]:
         optimizer.lr = cosine_schedule(index, options.epochs * steps, options.learning_rate)
         some = chosen[data.balanced(labels[chosen], min(len(chosen), LABELLED))]
         unlabelled = features.sample(generator().integers(len(labels), size=options.batch_size), options.device)
-        part = unlabelled[: -(-options.batch_size // QUARTER)]
+        part = unlabelled[: max(1, options.batch_size // BOUND_PART)]
         x = features.sample(some, options.device)
         loss = model.loss(x, labels[some], part, len(chosen) / len(labels), options.alpha)
         metrics = {"train_loss": loss.item()}
-        if options.smoothing:
-            smoothness = virtual_adversarial_loss(model, unlabelled, options.radius) + entropy(model, unlabelled)
-            loss = loss + options.alpha * options.smoothing * smoothness
+        if smoothing:
+            log_q = model.log_posterior(unlabelled)
+            smoothness = virtual_adversarial_loss(model, unlabelled, log_q.detach(), radius) + entropy(log_q)
+            loss = loss + options.alpha * smoothing * smoothness
             metrics["train_smoothness"] = smoothness.item()
         optimizer.zero_grad()
         loss.backward()
@@ -180,14 +191,14 @@ def classifier(inputs: int, classes: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(WIDTH, classes))
 
 
-def virtual_adversarial_loss(model: M2, x: Tensor, radius: float) -> Tensor:
-    """KL(q(y|x) || q(y|x + r)), its mean over x (N, D) in nats, for the r of norm ``radius`` that maximises it, and
-    without a gradient through q(y|x) (Miyato et al. 2018).
+def virtual_adversarial_loss(model: M2, x: Tensor, log_q: Tensor, radius: float) -> Tensor:
+    """KL(q(y|x) || q(y|x + r)), its mean over x (N, D) in nats, for the r of norm ``radius`` that maximises it; log_q
+    (N, K), the logarithm of q(y|x), is a constant (Miyato et al. 2018).
 
-    To second order the divergence is r^T H r / 2. One step of the power iteration, from a random direction d, gives the
-    eigenvector of the largest eigenvalue: H d is nearly the gradient of the divergence at a small multiple of d.
+    To second order in r the divergence is r^T H r / 2. One step of the power iteration from a random direction d
+    approximates the eigenvector of the largest eigenvalue: H d is nearly proportional to the gradient of the divergence
+    at a small multiple of d.
     """
-    log_q = model.log_posterior(x).detach()
     d = directions(tg.randn_like(x)) * 0.1
     d.requires_grad = True
     (gradient,) = tg.grad(divergence(log_q, model.log_posterior(x + d)), d)
@@ -204,9 +215,8 @@ def directions(x: Tensor) -> Tensor:
     return x / (tg.norm(x, axis=1, keepdims=True) + 1e-12)
 
 
-def entropy(model: M2, x: Tensor) -> Tensor:
-    """H(q(y|x)), its mean over x (N, D), nats."""
-    log_q = model.log_posterior(x)
+def entropy(log_q: Tensor) -> Tensor:
+    """The mean entropy of the distributions of which log_q (N, K) are the logarithms, nats."""
     return -tg.mean(tg.sum(tg.exp(log_q) * log_q, axis=1))
 
 
