@@ -45,6 +45,7 @@ except ModuleNotFoundError as error:
 
 TITLE = "M2: a generative model of images and labels"
 MOST = 60_000  # images without labels
+LATENT_SIZE, HIDDEN = 5, (100,)
 LABELLED = 200  # images per step, at most
 BOUND_PART = 5  # the bound of images without labels is computed for a fifth of a batch, the regularisers for all of it
 WIDTH = 200  # of the classifier's hidden layers
@@ -121,7 +122,8 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
             accuracies[method].setdefault(count, []).append(accuracy)
             say(f"{name}, {method}: accuracy {accuracy:.2f} %")
     draw_accuracies(options, run, accuracies)
-    draw_analogies(run, model, features, test_set)
+    caption = "Left: a test image of each class. Right of it: the images with the same z and each of the ten classes."
+    plotting.interpolation_grid(analogies(model, features, test_set), run.figure("analogies.png", caption))
     run.finish(f"{TITLE}, {options.data}, {options.features}", summarise(accuracies), text=__doc__)
 
 
@@ -157,7 +159,7 @@ def fit(options: argparse.Namespace, run: Run, features: Features, labels: np.nd
     """M2, trained on all images, of which those with the indices ``chosen`` have labels."""
     inputs, classes = features.mean.shape[1], int(labels.max()) + 1
     family = None if features.vae is None else GaussianPixels(1.0, learned=True)
-    model = M2(inputs, classes, 5, (100,), nn.ReLU, family, classifier(inputs, classes)).to(options.device)
+    model = M2(inputs, classes, LATENT_SIZE, HIDDEN, nn.ReLU, family, classifier(inputs, classes)).to(options.device)
     optimizer = Adam(model.parameters())
     steps = max(1, len(labels) // options.batch_size)
     radius = options.radius or RADIUS[options.data]
@@ -255,20 +257,17 @@ def draw_accuracies(options: argparse.Namespace, run: Run, accuracies: dict[str,
 
 
 @tg.no_grad()
-def draw_analogies(run: Run, model: M2, features: Features, test_set: data.Dataset) -> None:
-    """A test image of each class, and the ten images with its z and each of the classes."""
+def analogies(model: M2, features: Features, test_set: data.Dataset) -> np.ndarray:
+    """A row for each class: a test image, and images with its z and each of the classes: (K, 1 + K, 1, H, H)."""
     first = [int(np.argmax(test_set.labels == label)) for label in range(model.classes)]
-    labels = test_set.labels[first]
     with model.evaluating():
-        z, _ = model.encode(features.test[first], labels)  # (K, L)
+        z, _ = model.encode(features.test[first], test_set.labels[first])  # (K, L)
         every = np.tile(np.arange(model.classes), len(first))
         decoded = model.decode(np.repeat(z.numpy(), model.classes, axis=0), every)  # (K K, D)
         if features.vae is not None:
             decoded = features.vae.pixel_means(features.vae.decode(decoded))
-    images = decoded.numpy().reshape(len(first), model.classes, *test_set.images.shape[1:])
-    caption = "Left: a test image of each class. Right of it: the images with the same z and each of the ten classes."
-    rows = np.concatenate([test_set.images[first][:, None], images], axis=1)
-    plotting.interpolation_grid(rows, run.figure("analogies.png", caption))
+    originals = test_set.images[first][:, None]
+    return np.concatenate([originals, decoded.numpy().reshape(len(first), -1, *originals.shape[2:])], axis=1)
 
 
 if __name__ == "__main__":
