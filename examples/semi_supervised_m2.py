@@ -14,10 +14,11 @@ The bound of an image without a label is a sum over the ten classes, so a step t
 The images are therefore reduced to 14 x 14 pixels (``--side``), and the networks have one hidden layer. Grey values are
 the means of binary pixels, as in semi_supervised_m1.py.
 
-With 100 labels the classifier is the weak part: it fits the labelled images after a few steps. Two regularisers on
-images without labels, neither of them part of M2, make its decisions smooth and definite (``--smoothing``): virtual
-adversarial training (Miyato et al. 2018), which compares q(y|x) with q(y|x + r) for the r of a given norm that changes
-it most, and the entropy of q(y|x) (Grandvalet and Bengio 2005). ``--smoothing 0`` is M2 as published.
+With 100 labels the classifier is the weak part: it fits the labelled images after a few steps. Three regularisers on
+images without labels, none of them part of M2, are added (``--smoothing``): virtual adversarial training (Miyato et al.
+2018), the divergence of q(y|x) from q(y|x + r) for the r of a given norm that changes it most; the entropy of q(y|x)
+(Grandvalet and Bengio 2005); and the divergence of the mean of q(y|x) from the uniform prior p(y). ``--smoothing 0`` is
+M2 as published.
 
 Needs scikit-learn: pip install -e ".[svm]".
 """
@@ -88,7 +89,7 @@ def arguments() -> argparse.Namespace:
     add("--features", choices=("pixels", "latents"), default="pixels", help="what is modelled (%(default)s)")
     add("--side", type=whole(1), default=14, metavar="N", help="images are reduced to N x N pixels (%(default)s)")
     add("--alpha", type=positive, default=20.0, metavar="X", help="of the classification loss (%(default)s)")
-    smoothing = "weight of both regularisers at 100 labels, in alphas (%(default)s)"
+    smoothing = "weight of the regularisers at 100 labels, in alphas (%(default)s)"
     add("--smoothing", type=real(0), default=1.0, metavar="X", help=smoothing)
     radius = "norm of the perturbation r (0.5 for Fashion-MNIST, 1.5 for digits)"
     add("--radius", type=positive, metavar="X", help=radius)
@@ -176,7 +177,7 @@ def fit(options: argparse.Namespace, run: Run, features: Features, labels: np.nd
         if smoothing:
             log_q = model.log_posterior(unlabelled)
             smoothness = virtual_adversarial_loss(model, unlabelled, log_q.detach(), radius)
-            smoothness = smoothness + ENTROPY[options.data] * entropy(log_q)
+            smoothness = smoothness + ENTROPY[options.data] * entropy(log_q) + mismatch(log_q)
             loss = loss + options.alpha * smoothing * smoothness
             metrics["train_smoothness"] = smoothness.item()
         optimizer.zero_grad()
@@ -223,6 +224,13 @@ def directions(x: Tensor) -> Tensor:
 def entropy(log_q: Tensor) -> Tensor:
     """The mean entropy of the distributions of which log_q (N, K) are the logarithms, nats."""
     return -tg.mean(tg.sum(tg.exp(log_q) * log_q, axis=1))
+
+
+def mismatch(log_q: Tensor) -> Tensor:
+    """KL(q(y) || p(y)), nats: q(y) is the mean of the distributions of which log_q (N, K) are the logarithms, p(y) is
+    uniform."""
+    q = tg.mean(tg.exp(log_q), axis=0)
+    return tg.sum(q * tg.log(q + 1e-12)) + math.log(log_q.shape[1])
 
 
 @tg.no_grad()

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 
 import numpy as np
 import pytest
@@ -157,3 +158,5 @@ def test_the_adversarial_direction_is_the_most_sensitive_one(load_example, seede
     assert all(divergence(0.3 * r) < found for r in np.eye(3))
     p = special.expit(np.outer(x.numpy() @ slope, [1, -1]))
     assert module.entropy(log_q).item() == pytest.approx(special.entr(p).sum(axis=1).mean())
+    mean = p.mean(axis=0)
+    assert module.mismatch(log_q).item() == pytest.approx(math.log(2) - special.entr(mean).sum())
