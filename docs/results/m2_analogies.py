@@ -26,7 +26,7 @@ def main() -> None:
     test_set = example.load(options, "test")
     features = example.pixels(test_set, test_set)
     model = M2(196, 10, example.LATENT_SIZE, example.HIDDEN, nn.ReLU, classifier=example.classifier(196, 10))
-    model.load_state_dict(tg.load(folder / "checkpoint.h5")["model"])
+    model.load_state_dict(tg.load(folder / "checkpoint.h5")["parts"]["model"])
     tiles = example.analogies(model, features, test_set)[:, :, 0]  # (10, 11, 14, 14)
     np.savez_compressed(HERE / "m2-analogies.npz", tiles=np.rint(255 * tiles).astype(np.uint8))
 
