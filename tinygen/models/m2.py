@@ -79,8 +79,7 @@ class M2(nn.Module):
     def decode(self, z: Any, labels: Any) -> Tensor:
         """z (N, latent_size) and ``labels`` (N,) -> the means of p(x|y, z), (N, inputs)."""
         rows, y = self._pairs("decode", z, labels, self.latent_size)
-        decoded: Tensor = self.decoder(cat([y, rows], axis=1))
-        return self.pixels.means(decoded)
+        return self.pixels.means(self.decoder(cat([y, rows], axis=1)))
 
     def elbo(self, x: Any, labels: Any) -> Tensor:
         """-L(x, y), the bound of log p(x, y): x (N, inputs) and ``labels`` (N,) -> (N,), nats."""
@@ -109,7 +108,7 @@ class M2(nn.Module):
         ``unlabelled`` (M, inputs). ``labelled_share`` is the fraction of labelled images in the whole training set; the
         paper's alpha, 0.1 times the number of all images, is 0.1 here.
         """
-        classification: Tensor = F.cross_entropy(self.log_posterior(x), labels)  # log q is its own log-softmax
+        classification = F.cross_entropy(self.log_posterior(x), labels)  # log q is its own log-softmax
         labelled, unlabelled = mean(self.elbo(x, labels)), mean(self.marginal_elbo(unlabelled))
         loss: Tensor = alpha * classification - labelled_share * labelled - (1 - labelled_share) * unlabelled
         return loss
@@ -118,8 +117,7 @@ class M2(nn.Module):
         """-L(x, y) for one-hot y, ``first`` being the output of the encoder's first layer -> (N,)."""
         mu, logvar = split(self.encoder(first), 2, axis=1)
         decoded = self.decoder(cat([y, reparametrise(mu, logvar, randn_like(mu))], axis=1))
-        bound: Tensor = self.pixels.log_likelihood(decoded, x) - kl_gaussian_standard(mu, logvar)
-        return bound - math.log(self.classes)
+        return self.pixels.log_likelihood(decoded, x) - kl_gaussian_standard(mu, logvar) - math.log(self.classes)
 
     def _rows(self, caller: str, x: Any, width: int) -> Tensor:
         """``x`` (N, width) as a tensor."""
