@@ -30,7 +30,6 @@ import numpy as np
 
 import tinygen as tg
 from tinygen import data, evaluation, plotting
-from tinygen.backend import generator
 from tinygen.files import atomic_write
 from tinygen.models import MLPVAE
 from tinygen.nn import Softplus
@@ -184,18 +183,11 @@ def compare(
     rows = []
     for draw in progress(range(options.draws), "choices of labelled images"):
         for count in counts:
-            chosen = choose(labels[0], count)
+            chosen = data.balanced(labels[0], count)
             for name, (view, make) in methods.items():
                 setting = {"view": name, "labels": count, "draw": draw}
                 rows.append(setting | fit_svm(make(), features[view], labels, chosen))
     return rows
-
-
-def choose(labels: np.ndarray, count: int) -> np.ndarray:
-    """The indices of ``count`` images, equally many of each class, drawn without replacement."""
-    classes = np.unique(labels)
-    indices = [generator().permutation(np.flatnonzero(labels == each))[: count // len(classes)] for each in classes]
-    return np.concatenate(indices)
 
 
 def fit_svm(

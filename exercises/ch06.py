@@ -1,12 +1,11 @@
 """Exercises of chapter 6, Latent spaces (docs/6-latent-spaces.md).
 
-Maps of a latent space, active units, latents as features, the linear VAE. Replace each ``raise NotImplementedError`` by
-an answer; ``python exercises/grade.py 6`` grades them. Arrays are NumPy arrays; N images, L latents.
+Maps of a latent space, active units, latents as features, the bounds of M2, the linear VAE. Replace each ``raise
+NotImplementedError`` by an answer; ``python exercises/grade.py 6`` grades them. Arrays are NumPy arrays; N images, L
+latents.
 """
 
 import numpy as np
-
-from tinygen import models
 
 
 # Exercise 1: the quantile grid of a logistic prior (*)
@@ -72,13 +71,25 @@ def split_rate(mean: np.ndarray, logvar: np.ndarray, noise: np.ndarray) -> tuple
     raise NotImplementedError
 
 
-# Exercise 6: fixed points of encoding and decoding (**)
-def fixed_point(model: models.VAE, x: np.ndarray, tolerance: float, most: int) -> tuple[np.ndarray, int]:
-    """Replace images ``x`` (N, C, H, W) by their reconstructions (``evaluation.reconstruct``) again and again, until no
-    pixel changes by ``tolerance`` or more, but at most ``most`` times. Returns the last images and how many times.
+# Exercise 6: the bounds of M2 (**)
+def m2_bounds(log_likelihood: np.ndarray, kl: np.ndarray, log_q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """-L(x, y) (N, K), the bound of log p(x, y) of each of K classes, and -U(x) (N,), that of log p(x).
 
-    What is the fixed point if encoder and decoder are those of the linear-Gaussian model?
+    ``log_likelihood`` and ``kl`` (N, K) are E_q(z|x,y)[log p(x|y, z)] and KL(q(z|x, y) || p(z)), ``log_q`` (N, K) is
+    log q(y|x); p(y) is uniform. (Section "Labels as latent variables".)
     """
+    raise NotImplementedError
+
+
+def best_log_q(bounds: np.ndarray) -> np.ndarray:
+    """log q(y|x) (N, K) of the classifier for which -U(x) is largest, for given ``bounds`` -L(x, y) (N, K), some of
+    which are below -1000."""
+    raise NotImplementedError
+
+
+def logit_gradient(bounds: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """The gradient of -U(x) by the ``logits`` (N, K) of q(y|x) = softmax(logits), for ``bounds`` -L(x, y) (N, K): (N,
+    K), by a formula, without automatic differentiation."""
     raise NotImplementedError
 
 

@@ -5,9 +5,7 @@ import math
 import numpy as np
 import pytest
 from grade import answers
-from scipy import stats
-
-from tinygen import evaluation, models, nn
+from scipy import special, stats
 
 ch06 = answers("ch06")
 
@@ -128,39 +126,53 @@ def test_5_equal_posteriors_hold_no_information_and_the_sum_is_the_rate():
     assert 0 < information < math.log(20)
 
 
-class LinearVAE(models.VAE):
-    """The linear-Gaussian model with the best encoder; its reconstruction contracts to b."""
-
-    image_shape, latent_size = (1, 1, 2), 2
-
-    def __init__(self):
-        W, s = np.array([[1.0, 0.7], [0.0, 1.0]]), 0.5
-        self.b = np.array([2.0, -1.0])
-        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(2, 4))
-        self.decoder = nn.Sequential(nn.Linear(2, 2), nn.Unflatten(1, (1, 1, 2)))
-        self.pixels = models.GaussianPixels(s**2)
-        A = np.linalg.inv(np.eye(2) + W.T @ W / s**2) @ W.T / s**2
-        self.encoder[1].weight.data = np.concatenate([A, np.zeros((2, 2))]).astype(np.float32)
-        self.encoder[1].bias.data = np.concatenate([-A @ self.b, np.zeros(2)]).astype(np.float32)
-        self.decoder[0].weight.data = W.astype(np.float32)
-        self.decoder[0].bias.data = self.b.astype(np.float32)
+def m2_terms(N=5, K=4):
+    rng = np.random.default_rng(6)
+    log_likelihood, kl = -5 * rng.random((N, K)), 3 * rng.random((N, K))
+    return log_likelihood, kl, special.log_softmax(rng.normal(size=(N, K)), axis=1)
 
 
-def test_6_the_fixed_point_of_the_linear_model_is_its_mean():
-    model = LinearVAE()
-    x = np.random.default_rng(6).normal(size=(3, 1, 1, 2)).astype(np.float32)
-    found, steps = ch06.fixed_point(model, x, 1e-5, 1000)
-    assert 2 < steps < 1000
-    assert found.reshape(3, 2) == pytest.approx(np.tile(model.b, (3, 1)), abs=1e-3)
-    assert evaluation.reconstruct(model, found) == pytest.approx(found, abs=1e-5)
+def test_6_the_bounds_are_those_of_the_joint_model():
+    """A model without z, of which both likelihoods are known: the gaps are 0 and KL(q(y|x) || p(y|x))."""
+    log_p_x_given_y, _, log_q = m2_terms()
+    bounds, marginal = ch06.m2_bounds(log_p_x_given_y, np.zeros((5, 4)), log_q)
+    log_p_xy = log_p_x_given_y - math.log(4)
+    assert bounds == pytest.approx(log_p_xy)
+    log_p_x = special.logsumexp(log_p_xy, axis=1)
+    gap = (np.exp(log_q) * (log_q - (log_p_xy - log_p_x[:, None]))).sum(axis=1)
+    assert marginal == pytest.approx(log_p_x - gap)
 
 
-def test_6_it_stops_after_the_largest_number_of_steps():
-    model = LinearVAE()
-    x = np.random.default_rng(6).normal(size=(3, 1, 1, 2)).astype(np.float32)
-    found, steps = ch06.fixed_point(model, x, 1e-5, 2)
-    assert steps == 2
-    assert found == pytest.approx(evaluation.reconstruct(model, evaluation.reconstruct(model, x)), abs=1e-6)
+def test_6_a_divergence_of_z_lowers_both_bounds():
+    log_likelihood, kl, log_q = m2_terms()
+    without, with_kl = (ch06.m2_bounds(log_likelihood, each, log_q) for each in (0 * kl, kl))
+    assert without[0] - with_kl[0] == pytest.approx(kl)
+    assert without[1] - with_kl[1] == pytest.approx((np.exp(log_q) * kl).sum(axis=1))
+
+
+def test_6_no_other_classifier_has_a_larger_bound():
+    log_likelihood, kl, log_q = m2_terms()
+    bounds, marginal = ch06.m2_bounds(log_likelihood, kl, log_q)
+    best = ch06.best_log_q(bounds)
+    assert np.exp(best).sum(axis=1) == pytest.approx(1)
+    largest = ch06.m2_bounds(log_likelihood, kl, best)[1]
+    assert largest == pytest.approx(special.logsumexp(bounds, axis=1))
+    assert (marginal < largest).all()
+    assert np.isfinite(ch06.best_log_q(1000 * (bounds - 3))).all()
+
+
+def test_6_the_gradient_by_the_logits_is_that_of_finite_differences():
+    log_likelihood, kl, logits = m2_terms()
+    logits = logits + 0.7
+    bounds, _ = ch06.m2_bounds(log_likelihood, kl, logits)
+    found = ch06.logit_gradient(bounds, logits)
+    for k in range(4):
+        step = 1e-5 * np.eye(4)[k]
+        ends = [
+            ch06.m2_bounds(log_likelihood, kl, special.log_softmax(logits + sign * step, axis=1))[1] for sign in (1, -1)
+        ]
+        assert found[:, k] == pytest.approx((ends[0] - ends[1]) / 2e-5, abs=1e-6)
+    assert ch06.logit_gradient(bounds, ch06.best_log_q(bounds)) == pytest.approx(0, abs=1e-9)
 
 
 def data(N=500, D=6):

@@ -20,6 +20,8 @@ rng = np.random.default_rng(0)
 GREYS = rng.integers(0, 256, (12, 1, 28, 28), np.uint8)
 COLOURS = rng.integers(0, 256, (12, 3, 32, 32), np.uint8)
 COINS = rng.random((12, 1, 2, 3)) < 0.5
+BITS = COINS[:3].reshape(3, 6).astype("float32")
+M2 = models.M2(6, 3, latent_size=2, hidden=(4,))
 FEATURES = rng.normal(size=(40, 3))
 POINTS = rng.normal(size=(6, 2))
 DATASET = data.Dataset(COLOURS, np.arange(12) % 10)
@@ -69,6 +71,7 @@ CASES = {  # a right call of each: the function -> its arguments, or a function 
     data.DataLoader: {"dataset": DATASET, "batch_size": 4},
     data.FixedSteps: {"loader": data.DataLoader(DATASET, 4), "steps": 2},
     data.as_bytes: {"images": np.zeros((2, 3))},
+    data.balanced: {"labels": np.arange(12) % 3, "count": 6},
     data.binarize: {"images": GREYS, "seed": 1},
     data.to_tanh_range: {"images": GREYS},
     data.load: {"name": "strokes", "split": "test", "limit": 2},
@@ -92,6 +95,14 @@ CASES = {  # a right call of each: the function -> its arguments, or a function 
     models.MLP: {"inputs": 2, "outputs": 1, "hidden": (3,), "activation": tg.nn.ELU, "zero_init_last": True},
     models.MLPVAE: {"latent_size": 2, "hidden": (3,), "image_shape": (1, 2, 2), "output_bias": 0.0},
     models.ConvVAE: {"latent_size": 2},
+    models.M2: {"inputs": 6, "classes": 3, "latent_size": 2, "hidden": (4,), "pixels": models.BernoulliPixels()},
+    M2.log_posterior: {"x": BITS},
+    M2.encode: {"x": BITS, "labels": np.arange(3)},
+    M2.decode: {"z": np.zeros((3, 2)), "labels": np.arange(3)},
+    M2.elbo: {"x": BITS, "labels": np.arange(3)},
+    M2.elbos: {"x": BITS},
+    M2.marginal_elbo: {"x": BITS},
+    M2.loss: {"x": BITS, "labels": np.arange(3), "unlabelled": BITS, "labelled_share": 0.1, "alpha": 1.0},
     models.ColourVAE: {"latent_size": 2, "pixels": models.GaussianPixels(), "width": 2},
     models.Generator: {"latent_size": 2, "width": 2},
     models.Critic: {"outputs": 2, "width": 2},

@@ -1,5 +1,7 @@
-"""Figures of chapter 6, latent spaces; the results come from ``docs/results/latent_space.py``."""
+"""Figures of chapter 6, latent spaces; the results come from ``docs/results/latent_space.py`` and
+``docs/results/m2_analogies.py``, and from ``docs/results/examples``."""
 
+import json
 import math
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from scipy.special import logsumexp
 from drawings.style import BLUE, INK, ORANGE, new_figure
 
 RESULTS = Path(__file__).parents[1] / "results" / "latent-space.npz"
+NAMES = ("m1", "m2")
 EXTENT = 4.6  # of the latent plane that is shown, in both directions
 
 
@@ -102,9 +105,44 @@ def active_units() -> Figure:
     return figure
 
 
+def analogies() -> Figure:
+    """A test image of each digit, and the images with its z and each of the ten labels."""
+    tiles = np.load(RESULTS.with_name("m2-analogies.npz"))["tiles"]  # (10, 11, 14, 14)
+    figure, (left, right) = new_figure(5.6, 5.4, 2, width_ratios=(1, 10))
+    for axes, columns in ((left, tiles[:, :1]), (right, tiles[:, 1:])):
+        axes.imshow(board(columns.astype(float)), cmap="gray", interpolation="nearest", vmin=0, vmax=255)
+        axes.axis("off")
+    left.text(7, -4, "$x$", ha="center", fontsize=10)
+    for label in range(10):
+        right.text(14 * label + 7, -4, f"{label}", ha="center", fontsize=10)
+    return figure
+
+
+def few_labels() -> Figure:
+    """The accuracy on Fashion-MNIST against the number of labels: M1, M2, and SVMs on pixels."""
+    m1, m2 = (json.loads((RESULTS.parent / "examples" / f"semi_supervised_{name}.json").read_text()) for name in NAMES)
+    rows = [
+        ("M2", m2["tables"][0][1], BLUE, "o-"),
+        ("SVM on pixels", m1["tables"][0][5], INK, "s--"),
+        ("SVM on the means of the latents (M1)", m1["tables"][0][2], ORANGE, "^-"),
+    ]
+    labels = [int(count.replace(",", "")) for count in m1["tables"][0][0][1:]]
+    figure, (axes,) = new_figure(6.2, 3.6)
+    for name, (_, *cells), colour, style in rows:
+        means, errors = np.array([cell.split(" ± ") for cell in cells], float).T
+        axes.errorbar(labels, means, errors, fmt=style, color=colour, markersize=4, capsize=2, label=name)
+    axes.set(xscale="log", xlabel="labelled images", ylabel="accuracy on the test images, %", xticks=labels)
+    axes.set_xticks([], minor=True)
+    axes.set_xticklabels([f"{count:,}" for count in labels])
+    axes.legend(loc="lower right")
+    return figure
+
+
 FIGURES = {
     "manifold.png": manifold,
     "plane.png": plane,
     "interpolation.png": interpolation,
     "active-units.png": active_units,
+    "analogies.png": analogies,
+    "few-labels.png": few_labels,
 }

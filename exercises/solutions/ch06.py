@@ -5,8 +5,6 @@ import math
 import numpy as np
 from scipy import special
 
-from tinygen import evaluation, models
-
 
 # Exercise 1: the quantile grid of a logistic prior (*)
 def logistic_grid(side: int) -> np.ndarray:
@@ -57,13 +55,20 @@ def split_rate(mean: np.ndarray, logvar: np.ndarray, noise: np.ndarray) -> tuple
     return float(np.mean(information)), float(np.mean(mismatch))
 
 
-# Exercise 6: fixed points of encoding and decoding (**)
-def fixed_point(model: models.VAE, x: np.ndarray, tolerance: float, most: int) -> tuple[np.ndarray, int]:
-    steps, change = 0, np.inf
-    while steps < most and change >= tolerance:
-        previous, x = x, evaluation.reconstruct(model, x)
-        steps, change = steps + 1, np.abs(x - previous).max()
-    return x, steps
+# Exercise 6: the bounds of M2 (**)
+def m2_bounds(log_likelihood: np.ndarray, kl: np.ndarray, log_q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    bounds = log_likelihood - kl - math.log(log_likelihood.shape[1])
+    return bounds, (np.exp(log_q) * (bounds - log_q)).sum(axis=1)
+
+
+def best_log_q(bounds: np.ndarray) -> np.ndarray:
+    return bounds - special.logsumexp(bounds, axis=1, keepdims=True)
+
+
+def logit_gradient(bounds: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    q = special.softmax(logits, axis=1)
+    gain = bounds - special.log_softmax(logits, axis=1)
+    return q * (gain - (q * gain).sum(axis=1, keepdims=True))
 
 
 # Exercise 7: principal components as a linear VAE (***)

@@ -2,8 +2,15 @@
 
 import csv
 import json
+import math
 
+import numpy as np
 import pytest
+from scipy import special
+
+import tinygen as tg
+from tinygen import nn
+from tinygen.models import M2
 
 KINDS = ("elbo", "log_likelihood", "log_likelihood_standard_error")
 
@@ -132,3 +139,47 @@ def test_made_measures_both_splits_and_samples_the_same_images_when_it_is_resume
     again = example("made_mnist", "whole", *own, "--resume", SAMPLES=3, WARMUP=2)
     assert results_of(again) | {"minutes": 0} == results | {"minutes": 0}
     assert (again / "samples.png").read_bytes() == samples
+@pytest.mark.parametrize("features", ["pixels", "latents"])
+def test_m2_trains_a_model_for_each_choice_of_labels_and_resumes_exactly(example, features):
+    options = ["--labels", 20, 40, "--draws", 2, "--features", features, "--side", 7]
+    small = {"limit": 80, "epochs": 1, "M1_EPOCHS": 1, "WIDTH": 8, "LABELLED": 30}
+    out = example("semi_supervised_m2", "m2", *options, **small)
+    results = results_of(out)
+    for method in ("m2", "svm"):
+        for count in (20, 40):
+            assert 0 <= results[f"{method}_{count}_labels"] <= 100
+            assert results[f"{method}_{count}_labels_standard_error"] >= 0
+    assert results["svm_40_labels"] > 25  # ten classes
+    names = names_of(out)
+    assert {"accuracy.png", "analogies.png"} <= names
+    assert {f"labels-{count}-draw-{draw}/checkpoint.h5" for count in (20, 40) for draw in (0, 1)} <= names
+    for name in ("labels-40-draw-1/checkpoint.h5", "results.json"):
+        (out / name).unlink()
+    again = example("semi_supervised_m2", "m2", *options, "--resume", **small)
+    assert {**results_of(again), "seconds": 0} == {**results, "seconds": 0}
+def test_m2_without_the_regularisers_is_the_published_objective(example):
+    options = ["--labels", 20, "--draws", 1, "--side", 7, "--smoothing", 0, "--alpha", 0.1]
+    out = example("semi_supervised_m2", "m2", *options, epochs=2, limit=80)
+    rows = (out / "labels-20-draw-0" / "metrics.csv").read_text().splitlines()
+    assert rows[0] == "epoch,train_loss"
+    assert float(rows[2].split(",")[1]) < float(rows[1].split(",")[1])
+def test_the_adversarial_direction_is_the_most_sensitive_one(load_example, seeded):
+    """Of a linear classifier of two classes, whose divergence has one sensitive direction."""
+    module = load_example("semi_supervised_m2")
+    model = M2(3, 2, latent_size=1, hidden=(2,), classifier=nn.Linear(3, 2)).astype("float64")
+    slope = np.array([1.0, -2.0, 0.5])
+    model.classifier.weight.data, model.classifier.bias.data = np.stack([slope, 0 * slope]), np.zeros(2)
+    x = tg.randn(5, 3, dtype="float64")
+    log_q = model.log_posterior(x)
+    found = module.virtual_adversarial_loss(model, x, log_q, 0.3).item()
+    def divergence(r):
+        p, q = special.expit(x.numpy() @ slope), special.expit((x.numpy() + r) @ slope)
+        return (p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))).mean()
+    worst = 0.3 * slope / np.linalg.norm(slope)
+    ends = sorted([divergence(worst), divergence(-worst)])
+    assert ends[0] * 0.999 <= found <= ends[1] * 1.2  # each row has the sign of its own random direction
+    assert all(divergence(0.3 * r) < found for r in np.eye(3))
+    p = special.expit(np.outer(x.numpy() @ slope, [1, -1]))
+    assert module.entropy(log_q).item() == pytest.approx(special.entr(p).sum(axis=1).mean())
+    mean = p.mean(axis=0)
+    assert module.mismatch(log_q).item() == pytest.approx(math.log(2) - special.entr(mean).sum())
