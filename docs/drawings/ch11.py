@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter
-from scipy.spatial.distance import cdist
 
 import tinygen as tg
 import tinygen.functional as F
@@ -50,17 +49,8 @@ def distort(name: str, level: float, images: np.ndarray, labels: np.ndarray, noi
     return (some + 255 * level * noise).clip(0, 255)
 
 
-def precision_and_recall(p: np.ndarray, q: np.ndarray, k: int = 3) -> tuple[float, float]:
-    """Of features q (N, D) of samples and p (N, D) of data (Kynkaanniemi et al. 2019)."""
-    across = cdist(q, p)
-    of_p, of_q = (np.partition(cdist(x, x), k, axis=1)[:, k] for x in (p, q))
-    return float((across <= of_p).any(axis=1).mean()), float((of_q >= across.T).any(axis=1).mean())
-
-
-def measure() -> None:
-    """Train the classifier, and measure every distortion at every level."""
-    tg.manual_seed(0)
-    train_set, test_set = data.load("strokes", "train"), data.load("strokes", "test")
+def trained_classifier(train_set: data.Dataset) -> DigitClassifier:
+    """The library's digit classifier after two epochs of ``train_set``, in evaluation mode."""
     classifier = DigitClassifier()
     optimizer = optim.Adam(classifier.parameters(), lr=2e-3)
     for _ in range(2):
@@ -70,9 +60,19 @@ def measure() -> None:
             loss.backward()
             optimizer.step()
     classifier.eval()
+    return classifier
 
-    def features(images: np.ndarray) -> np.ndarray:
-        return np.concatenate(list(evaluation.image_features(classifier, (images / 255).astype("float32"))))
+
+def features_of(classifier: DigitClassifier, images: np.ndarray) -> np.ndarray:
+    """The features (N, 128) of ``images`` (N, 1, 28, 28), grey values from 0 to 255."""
+    return np.concatenate(list(evaluation.image_features(classifier, (images / 255).astype("float32"))))
+
+
+def measure() -> None:
+    """Train the classifier, and measure every distortion at every level."""
+    tg.manual_seed(0)
+    train_set, test_set = data.load("strokes", "train"), data.load("strokes", "test")
+    classifier = trained_classifier(train_set)
 
     def inception_score(x: np.ndarray) -> float:
         with tg.no_grad():
@@ -81,13 +81,13 @@ def measure() -> None:
         return float(np.exp((np.exp(log_p) * (log_p - np.log(marginal))).sum(axis=1).mean()))
 
     noise = tg.randn(IMAGES, 1, 28, 28).numpy()
-    reference = features(test_set.images.astype(float))
+    reference = features_of(classifier, test_set.images)
     rows = []
     for name, levels in LEVELS.items():
         for level in levels:
-            x = features(distort(name, level, train_set.images, train_set.labels, noise))
+            x = features_of(classifier, distort(name, level, train_set.images, train_set.labels, noise))
             kid, error = evaluation.calculate_kid_score(x, reference[:IMAGES])
-            precision, recall = precision_and_recall(reference[:IMAGES], x)
+            precision, recall = evaluation.precision_recall(x, reference[:IMAGES])
             row = {"fid": evaluation.calculate_fid_score(x, reference), "kid": kid, "kid_standard_error": error}
             row |= {"precision": precision, "recall": recall, "inception_score": inception_score(x)}
             rows.append({"distortion": name, "level": level} | {key: float(f"{each:.4g}") for key, each in row.items()})
