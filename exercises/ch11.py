@@ -40,13 +40,16 @@ def bootstrap_error(statistic, x, resamples, rng):
     raise NotImplementedError
 
 
-# Exercise 4: the Inception score (**)
-def inception_score(log_p):
-    """``exp(mean_x KL(p(y | x) || p(y)))`` from log probabilities ``log_p`` (N, K) of K classes; p(y) is their mean.
+# Exercise 4: density and coverage (**)
+def density_and_coverage(samples, data, k=5):
+    """The density and coverage (Naeem et al. 2020) of ``samples`` (M, D) with respect to ``data`` (N, D), and the
+    coverage that is expected where both have one distribution.
 
-    A log probability may be -inf: 0 log 0 is 0. Return a number from 1 to K.
+    Each point of the data has a ball, whose radius is the distance to the k-th nearest neighbour within the data. The
+    density is the number of balls around a sample, its mean over samples, divided by k. The coverage is the share of
+    the balls that contain a sample; its expectation depends on M, N and k only. Return the three numbers.
 
-    Hint: ``scipy.special.rel_entr`` or ``np.where``. Section "The Inception score".
+    Hint: ``scipy.spatial.distance.cdist``; all distances may be in memory. Section "Density and coverage".
     """
     raise NotImplementedError
 
@@ -77,13 +80,15 @@ def moment_matched(test, count, rng):
 
 
 # Exercise 7: a test for memorisation (**)
-def memorised_share(samples, train, held_out):
-    """The share of ``samples`` (N, C, H, W) that are nearer to their nearest image of ``train`` than of ``held_out``.
+def memorisation_score(samples, train, held_out):
+    """The probability that one of ``samples`` (M, C, H, W) is nearer to its nearest image of ``train`` than one of
+    ``held_out`` (N, C, H, W) is to its own; and the deviation of this probability from 1/2, in standard errors.
 
-    Both sets (M, C, H, W) are of one distribution and of equal size, so the share is about 1/2 for a generator that
-    does not copy, and 1 for one that does. Return a number.
+    All M N pairs of a sample and a held-out image count, a tie half. The standard error is that for equal
+    distributions. Return the two numbers. No array of M x N numbers may be made: the ranks of the M + N distances, with
+    the mean rank for ties, suffice.
 
-    Hint: ``tinygen.evaluation.nearest``. Section "What FID does not measure".
+    Hint: ``tinygen.evaluation.nearest``, ``scipy.stats.rankdata``. Section "Memorisation".
     """
     raise NotImplementedError
 

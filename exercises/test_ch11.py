@@ -83,20 +83,33 @@ def test_3_rows_stay_whole():
     assert set(sizes) == {(50, 3)}
 
 
-@pytest.mark.parametrize("K", [3, 10])
-def test_4_extremes(K):
-    confident = np.full((6 * K, K), -np.inf)
-    confident[np.arange(6 * K), np.arange(6 * K) % K] = 0
-    assert np.isclose(ch11.inception_score(confident), K)
-    assert np.isclose(ch11.inception_score(confident[::K]), 1)  # one class
-    assert np.isclose(ch11.inception_score(np.full((5, K), -math.log(K))), 1)  # no confidence
+def test_4_points_on_a_line():
+    data, samples = np.array([[0.0], [1.0], [3.0], [7.0]]), np.array([[0.5], [3.5]])  # radii for k = 1: 1, 1, 2, 4
+    density, coverage, _ = ch11.density_and_coverage(samples, data, k=1)
+    assert density == 2  # 0.5 is in the balls of 0 and 1; 3.5 in those of 3 and 7
+    assert coverage == 1
+    density, coverage, _ = ch11.density_and_coverage(samples[:1], data, k=2)  # radii 3, 2, 3, 6
+    assert np.isclose(density, 3 / 2)
+    assert coverage == 3 / 4
 
 
-def test_4_entropies():
-    p = np.random.default_rng(6).dirichlet(np.ones(4), size=100)
-    marginal = p.mean(axis=0)
-    of_marginal, of_each = -(marginal * np.log(marginal)).sum(), -(p * np.log(p)).sum(axis=1).mean()
-    assert np.isclose(ch11.inception_score(np.log(p)), math.exp(of_marginal - of_each))
+@pytest.mark.parametrize(("M", "N", "k"), [(1, 10, 3), (30, 20, 1), (25, 40, 5)])
+def test_4_expectations_of_equal_distributions(M, N, k):
+    rng = np.random.default_rng(6)
+    found = [ch11.density_and_coverage(rng.normal(size=(M, 3)), rng.normal(size=(N, 3)), k) for _ in range(400)]
+    density, coverage, expected = np.transpose(found)
+    assert abs(density.mean() - 1) < 4 * density.std() / math.sqrt(400)
+    assert abs(coverage.mean() - expected[0]) < 4 * coverage.std() / math.sqrt(400)
+    if k == 1:
+        assert np.isclose(expected[0], M / (M + N - 1))
+    if M == 1:
+        assert np.isclose(expected[0], k / N)
+
+
+def test_4_the_library_agrees():
+    rng = np.random.default_rng(14)
+    samples, data = 0.7 * rng.normal(size=(80, 4)), rng.normal(size=(120, 4))
+    assert np.allclose(ch11.density_and_coverage(samples, data)[:2], evaluation.density_coverage(samples, data))
 
 
 def test_5_theory_of_isotropic_gaussians():
@@ -139,13 +152,35 @@ def test_6_samples_are_random_and_gaussian():
 def test_7_copies_are_found_that_fid_prefers():
     rng = np.random.default_rng(11)
     train, held_out = rng.normal(size=(2, 600, 1, 2, 3))
-    honest = 1.2 * rng.normal(size=(600, 1, 2, 3))
+    wide = 1.2 * rng.normal(size=(600, 1, 2, 3))
     copies = train[rng.permutation(600)] + 0.05 * rng.normal(size=train.shape)
-    flat = [x.reshape(len(x), -1) for x in (copies, honest, held_out)]
+    flat = [x.reshape(len(x), -1) for x in (copies, wide, held_out)]
     assert evaluation.calculate_fid_score(flat[0], flat[2]) < evaluation.calculate_fid_score(flat[1], flat[2])
-    assert ch11.memorised_share(copies, train, held_out) > 0.95
-    assert abs(ch11.memorised_share(honest, train, held_out) - 0.5) < 0.1
-    assert ch11.memorised_share(held_out, train, held_out) == 0
+    score, deviations = ch11.memorisation_score(copies, train, held_out)
+    assert score > 0.95
+    assert deviations > 20
+    assert ch11.memorisation_score(wide, train, held_out)[1] < -3  # farther than new images
+
+
+def test_7_half_for_the_distribution_of_the_data():
+    rng = np.random.default_rng(16)
+    train = rng.normal(size=(50, 1, 1, 2))
+    new = [
+        ch11.memorisation_score(rng.normal(size=(30, 1, 1, 2)), train, rng.normal(size=(40, 1, 1, 2)))
+        for _ in range(300)
+    ]
+    score, deviations = np.transpose(new)
+    assert abs(score.mean() - 0.5) < 4 * score.std() / math.sqrt(300)
+    assert abs(deviations.std() - 1) < 0.2
+
+
+def test_7_ties_count_half():
+    train = np.array([0.0, 10.0]).reshape(2, 1, 1, 1)
+    samples, held_out = np.array([0.0, 1.0]).reshape(2, 1, 1, 1), np.array([1.0, 12.0, 9.0]).reshape(3, 1, 1, 1)
+    score, deviations = ch11.memorisation_score(samples, train, held_out)  # distances 0, 1 and 1, 2, 1
+    assert np.isclose(score, (3 + 0.5 + 1 + 0.5) / 6)
+    assert np.isclose(deviations, (score - 0.5) / math.sqrt(6 / 72))
+    assert np.isclose(ch11.memorisation_score(held_out, train, held_out)[0], 0.5)
 
 
 @pytest.mark.parametrize("k", [1, 3, 5])

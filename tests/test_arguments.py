@@ -197,6 +197,13 @@ CASES = {  # a right call of each: the function -> its arguments, or a function 
     evaluation.calculate_fid_score: {"sample_features": FEATURES, "test_features": FEATURES},
     evaluation.calculate_kid_score: {"sample_features": FEATURES, "test_features": FEATURES, "blocks": 2},
     evaluation.kid_blocks: {"samples": 10, "test_images": 10, "most": 3},
+    evaluation.precision_recall: {"sample_features": FEATURES, "test_features": FEATURES, "k": 2},
+    evaluation.density_coverage: {"sample_features": FEATURES, "test_features": FEATURES, "k": 2},
+    evaluation.memorisation: {
+        "sample_features": FEATURES,
+        "test_features": FEATURES,
+        "training_features": FEATURES,
+    },
     evaluation.fid_standard_error: {"sample_features": FEATURES, "test_features": FEATURES, "resamples": 2},
     evaluation.fid_infinity: {
         "sample_features": FEATURES,

@@ -6,20 +6,26 @@ the library's digit classifier on ``strokes`` and writes ``results/distortions.j
 
 import json
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from scipy.ndimage import gaussian_filter
-from scipy.spatial.distance import cdist
 
 import tinygen as tg
 import tinygen.functional as F
-from drawings.style import BLUE, FAINT, GREEN, ORANGE, PINK, new_figure
+from drawings.style import BLUE, DARK, FAINT, GREEN, INK, ORANGE, PINK, new_figure
 from tinygen import data, evaluation, optim
 from tinygen.models import DigitClassifier
 from tinygen.training.classifier import accuracy
 
 RESULTS = Path(__file__).parents[1] / "results" / "distortions.json"
+CHANGES = RESULTS.with_name("metric-changes.json")  # of results/metric_changes.py
+DATA_SETS = {"strokes": "strokes, synthetic digits", "fashion-mnist": "Fashion-MNIST"}
+STRENGTHS = [3, 10, 30]  # standard deviations from which a cell has a colour, a stronger and the strongest
 IMAGES = 5_000  # in a set
 LEVELS = {
     "blur": [0.0, 0.3, 0.6, 0.9, 1.2],
@@ -50,17 +56,8 @@ def distort(name: str, level: float, images: np.ndarray, labels: np.ndarray, noi
     return (some + 255 * level * noise).clip(0, 255)
 
 
-def precision_and_recall(p: np.ndarray, q: np.ndarray, k: int = 3) -> tuple[float, float]:
-    """Of features q (N, D) of samples and p (N, D) of data (Kynkaanniemi et al. 2019)."""
-    across = cdist(q, p)
-    of_p, of_q = (np.partition(cdist(x, x), k, axis=1)[:, k] for x in (p, q))
-    return float((across <= of_p).any(axis=1).mean()), float((of_q >= across.T).any(axis=1).mean())
-
-
-def measure() -> None:
-    """Train the classifier, and measure every distortion at every level."""
-    tg.manual_seed(0)
-    train_set, test_set = data.load("strokes", "train"), data.load("strokes", "test")
+def trained_classifier(train_set: data.Dataset) -> DigitClassifier:
+    """The library's digit classifier after two epochs of ``train_set``, in evaluation mode."""
     classifier = DigitClassifier()
     optimizer = optim.Adam(classifier.parameters(), lr=2e-3)
     for _ in range(2):
@@ -70,9 +67,19 @@ def measure() -> None:
             loss.backward()
             optimizer.step()
     classifier.eval()
+    return classifier
 
-    def features(images: np.ndarray) -> np.ndarray:
-        return np.concatenate(list(evaluation.image_features(classifier, (images / 255).astype("float32"))))
+
+def features_of(classifier: DigitClassifier, images: np.ndarray) -> np.ndarray:
+    """The features (N, 128) of ``images`` (N, 1, 28, 28), grey values from 0 to 255."""
+    return np.concatenate(list(evaluation.image_features(classifier, (images / 255).astype("float32"))))
+
+
+def measure() -> None:
+    """Train the classifier, and measure every distortion at every level."""
+    tg.manual_seed(0)
+    train_set, test_set = data.load("strokes", "train"), data.load("strokes", "test")
+    classifier = trained_classifier(train_set)
 
     def inception_score(x: np.ndarray) -> float:
         with tg.no_grad():
@@ -81,13 +88,13 @@ def measure() -> None:
         return float(np.exp((np.exp(log_p) * (log_p - np.log(marginal))).sum(axis=1).mean()))
 
     noise = tg.randn(IMAGES, 1, 28, 28).numpy()
-    reference = features(test_set.images.astype(float))
+    reference = features_of(classifier, test_set.images)
     rows = []
     for name, levels in LEVELS.items():
         for level in levels:
-            x = features(distort(name, level, train_set.images, train_set.labels, noise))
+            x = features_of(classifier, distort(name, level, train_set.images, train_set.labels, noise))
             kid, error = evaluation.calculate_kid_score(x, reference[:IMAGES])
-            precision, recall = precision_and_recall(reference[:IMAGES], x)
+            precision, recall = evaluation.precision_recall(x, reference[:IMAGES])
             row = {"fid": evaluation.calculate_fid_score(x, reference), "kid": kid, "kid_standard_error": error}
             row |= {"precision": precision, "recall": recall, "inception_score": inception_score(x)}
             rows.append({"distortion": name, "level": level} | {key: float(f"{each:.4g}") for key, each in row.items()})
@@ -161,7 +168,44 @@ def distortions() -> Figure:
     return figure
 
 
+def detections() -> Figure:
+    """The value of each metric for each generator, in colour where it deviates from that of a perfect generator."""
+    stored = json.loads(CHANGES.read_text())
+    figure = Figure(figsize=(11.0, 7.0), dpi=160, layout="constrained")
+    for axes, (name, title) in zip(figure.subplots(2), DATA_SETS.items(), strict=True):
+        rows = stored[name]["rows"]
+        for column, (generator, values) in enumerate(rows.items()):
+            for row, (metric, (mean, deviation)) in enumerate(values.items()):
+                perfect, its_deviation = rows["perfect"][metric]
+                unit = np.hypot(deviation, its_deviation) / np.sqrt(2)
+                text = f"{mean:.1f}" if metric in ("FID", "KID") else f"{mean:.2f}"
+                draw_cell(axes, column, row, text, None if generator == "perfect" else (mean - perfect) / unit)
+        axes.set_xticks(range(len(rows)), [fill(generator, 15) for generator in rows])
+        axes.set_yticks(range(len(values)), list(values))
+        axes.set(xlim=(-0.5, len(rows) - 0.5), ylim=(len(values) - 0.5, -0.5))
+        axes.set_title(title, fontsize=11, loc="left")
+        axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
+        axes.spines[:].set_visible(False)
+    return figure
+
+
+def draw_cell(axes: Axes, column: int, row: int, text: str, deviations: float | None) -> None:
+    """A cell of ``detections``: ``text``, and the difference from a perfect generator in standard deviations."""
+    colour = INK
+    if deviations is not None:
+        deviations = round(deviations, 1) if abs(deviations) < 10 else round(deviations)
+        text += f"  ({deviations:+g})"
+        strength = np.searchsorted(STRENGTHS, abs(deviations), "right")
+        if strength:
+            colour = DARK
+            face = [1 - 0.28 * strength * (1 - each) for each in to_rgb(ORANGE if deviations > 0 else BLUE)]
+            axes.add_patch(Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, facecolor=face))
+    text = text.replace("-", "\N{MINUS SIGN}")
+    axes.text(column, row, text, ha="center", va="center", fontsize=8.5, color=colour)
+
+
 FIGURES = {
+    "detections.png": detections,
     "distortions.png": distortions,
     "fid-bias.png": bias,
 }

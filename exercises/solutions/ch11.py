@@ -1,7 +1,10 @@
 """Solutions to the exercises of chapter 11, evaluation."""
 
+import math
+
 import numpy as np
 from scipy.spatial.distance import cdist
+from scipy.stats import rankdata
 
 from tinygen import evaluation
 
@@ -25,11 +28,12 @@ def bootstrap_error(statistic, x, resamples, rng):
     return float(np.std([statistic(x[rng.integers(len(x), size=len(x))]) for _ in range(resamples)], ddof=1))
 
 
-def inception_score(log_p):
-    p = np.exp(log_p)
-    marginal = p.mean(axis=0)
-    ratio = np.divide(p, marginal, out=np.ones_like(p), where=p > 0)
-    return float(np.exp((p * np.log(ratio)).sum(axis=1).mean()))
+def density_and_coverage(samples, data, k=5):
+    radii = np.sort(cdist(data, data), axis=1)[:, k]
+    inside = cdist(samples, data) <= radii
+    N, i = len(data), np.arange(1, k + 1)
+    expected = 1 - np.prod((N - i) / (len(samples) + N - i))
+    return float(inside.sum() / (k * len(samples))), float(inside.any(axis=0).mean()), float(expected)
 
 
 def extrapolated_fid(x, test, sizes, repeats, rng):
@@ -48,9 +52,12 @@ def moment_matched(test, count, rng):
     return np.linalg.solve(own, z.T).T @ target.T + test.mean(axis=0)
 
 
-def memorised_share(samples, train, held_out):
-    to_train, to_held_out = (evaluation.nearest(samples, images)[1] for images in (train, held_out))
-    return float((to_train < to_held_out).mean())
+def memorisation_score(samples, train, held_out):
+    M, N = len(samples), len(held_out)
+    ranks = rankdata(np.concatenate([evaluation.nearest(images, train)[1] for images in (samples, held_out)]))
+    pairs = ranks[M:].sum() - N * (N + 1) / 2  # less the ranks of the held-out images among themselves
+    score = float(pairs / (M * N))
+    return score, (score - 0.5) / math.sqrt((M + N + 1) / (12 * M * N))
 
 
 def precision_and_recall(data, samples, k=3):

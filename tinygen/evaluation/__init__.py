@@ -28,6 +28,9 @@ from tinygen.evaluation.likelihood import estimate_log_likelihood as estimate_lo
 from tinygen.evaluation.likelihood import log_likelihood as log_likelihood
 from tinygen.evaluation.likelihood import log_weights as log_weights
 from tinygen.evaluation.likelihood import measure_likelihoods as measure_likelihoods
+from tinygen.evaluation.neighbours import density_coverage as density_coverage
+from tinygen.evaluation.neighbours import memorisation as memorisation
+from tinygen.evaluation.neighbours import precision_recall as precision_recall
 from tinygen.evaluation.pictures import encode as encode
 from tinygen.evaluation.pictures import interpolate as interpolate
 from tinygen.evaluation.pictures import manifold as manifold

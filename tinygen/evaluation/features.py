@@ -116,11 +116,11 @@ def check_count(argument: str, count: int, minimum: int) -> None:
         raise ValueError(f"{argument} expects the features of {minimum} images or more, got {count}")
 
 
-def check_same_features(caller: str, sample: int, test: int) -> None:
+def check_same_features(caller: str, sample: int, other: int, name: str = "test_features") -> None:
     """Raise ``ValueError`` where the numbers of features per image differ."""
-    if sample != test:
+    if sample != other:
         raise ValueError(
-            f"{caller}: sample_features and test_features expect as many features per image, got {sample} and {test}"
+            f"{caller}: sample_features and {name} expect as many features per image, got {sample} and {other}"
         )
 
 

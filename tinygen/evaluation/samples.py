@@ -7,6 +7,7 @@ import numpy as np
 from tinygen.checks import Images, NonNegative, Points, Positive, ValueRange, checked
 from tinygen.data.dataset import as_numbers
 from tinygen.data.samplers import GaussianMixture
+from tinygen.evaluation.neighbours import nearest_rows
 from tinygen.models.pixels import check_pixels
 
 BLOCK = 2_000  # training images compared at a time
@@ -52,20 +53,12 @@ def nearest(samples: Images, images: Images, value_range: ValueRange = (-1.0, 1.
     if samples.shape[1:] != images.shape[1:]:
         raise ValueError(f"nearest: samples {samples.shape} and images {images.shape} must be of one shape (C, H, W)")
     flat = _numbers(samples, value_range).reshape(len(samples), -1)
-    lengths = np.square(flat).sum(axis=1)
-    best, least = np.zeros(len(samples), np.intp), np.full(len(samples), np.inf)
-    for first in range(0, len(images), BLOCK):
-        block = _numbers(images[first : first + BLOCK], value_range).reshape(-1, flat.shape[1])
-        squares = lengths[:, None] - 2 * flat @ block.T + np.square(block).sum(axis=1)
-        index = squares.argmin(axis=1)
-        found = squares[np.arange(len(samples)), index]
-        best = np.where(found < least, first + index, best)
-        least = np.minimum(found, least)
-    if not np.isfinite(least).all():
+    starts = range(0, len(images), BLOCK)
+    blocks = (_numbers(images[i : i + BLOCK], value_range).reshape(-1, flat.shape[1]) for i in starts)
+    index, squares = nearest_rows(flat, blocks)
+    if not np.isfinite(squares).all():
         raise ValueError("nearest: squared distances overflow; scale samples and images down")
-    # |a|^2 - 2 a.b + |b|^2 cancels where a is close to b, so the distances are computed again from the differences.
-    differences = flat - _numbers(images[best], value_range).reshape(flat.shape)
-    return best, np.sqrt(np.square(differences).mean(axis=1))
+    return index, np.sqrt(squares / flat.shape[1])
 
 
 def _numbers(images: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
