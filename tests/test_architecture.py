@@ -78,7 +78,7 @@ CPU_CONVOLUTION = ["convolution", "im2col", "mec", "row_gemm", "full_window", "l
 BUDGETS = {  # lines of code without leeway
     "reference convolution": (["kernels/convolution.py", "kernels/convolution_taps.py"], 110),
     "reference kernels": (["kernels/*.py"], 447),
-    "CPU kernels": (["kernels/cpu/*.py"], 726),
+    "CPU kernels": (["kernels/cpu/*.py"], 728),
     "CPU convolution": ([f"kernels/cpu/{name}.py" for name in CPU_CONVOLUTION], 240),
 }
 

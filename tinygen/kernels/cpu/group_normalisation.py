@@ -20,11 +20,12 @@ def pixel_affine(x: np.ndarray, *others: np.ndarray) -> np.ndarray:
         repeated[place] = coefficients.T[:, None]
 
     def work(first: int, last: int) -> None:
+        product = np.empty_like(repeated[0])
         for row in range(first, last):
             np.multiply(rows[row], repeated[0], out=out[row])
             out[row] += repeated[1]
             for each in g_rows:
-                out[row] += each[row] * repeated[2]
+                out[row] += np.multiply(each[row], repeated[2], out=product)
 
     parallel(work, len(rows), when=x.size >= PARALLEL_MIN_CHEAP)
     return as_nchw(out)
@@ -33,11 +34,12 @@ def pixel_affine(x: np.ndarray, *others: np.ndarray) -> np.ndarray:
 def pixel_sums(g: np.ndarray, x: np.ndarray) -> np.ndarray:
     """g and x (N, C, H, W) -> (2, N, C). The sums over rows are added up in double precision."""
     g_rows, rows = to_hcwn(g), to_hcwn(x)
+    ones = np.ones((1, x.shape[3]), g.dtype)
     sums = np.empty((len(rows), 2, x.shape[1], len(x)), np.result_type(x, g))
 
     def work(first: int, last: int) -> None:
         for row in range(first, last):
-            np.einsum("cwn->cn", g_rows[row], out=sums[row, 0])
+            np.matmul(ones, g_rows[row], out=sums[row, 0, :, None])
             np.einsum("cwn,cwn->cn", g_rows[row], rows[row], out=sums[row, 1])
 
     parallel(work, len(rows), when=x.size >= PARALLEL_MIN_CHEAP)
