@@ -122,14 +122,14 @@ def few_labels() -> Figure:
     """The accuracy on Fashion-MNIST against the number of labels: M1, M2, and SVMs on pixels."""
     m1, m2 = (json.loads((RESULTS.parent / "examples" / f"semi_supervised_{name}.json").read_text()) for name in NAMES)
     rows = [
-        ("M2", m2["tables"][0][1], BLUE, "o-"),
-        ("SVM on pixels", m1["tables"][0][5], INK, "s--"),
-        ("SVM on the means of the latents (M1)", m1["tables"][0][2], ORANGE, "^-"),
+        ("M2", m2["tables"][0], 1, BLUE, "o-"),
+        ("SVM on pixels", m1["tables"][0], 5, INK, "s--"),
+        ("SVM on the means of the latents (M1)", m1["tables"][0], 2, ORANGE, "^-"),
     ]
-    labels = [int(count.replace(",", "")) for count in m1["tables"][0][0][1:]]
     figure, (axes,) = new_figure(6.2, 3.6)
-    for name, (_, *cells), colour, style in rows:
-        means, errors = np.array([cell.split(" ± ") for cell in cells], float).T
+    for name, table, row, colour, style in rows:
+        labels = [int(count.replace(",", "")) for count in table[0][1:]]
+        means, errors = np.array([cell.split(" ± ") for cell in table[row][1:]], float).T
         axes.errorbar(labels, means, errors, fmt=style, color=colour, markersize=4, capsize=2, label=name)
     axes.set(xscale="log", xlabel="labelled images", ylabel="accuracy on the test images, %", xticks=labels)
     axes.set_xticks([], minor=True)
