@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from scipy.special import logsumexp
 
-from drawings.style import BLUE, INK, ORANGE, new_figure
+from drawings.style import BLUE, GREEN, INK, ORANGE, new_figure
 
 RESULTS = Path(__file__).parents[1] / "results" / "latent-space.npz"
 NAMES = ("m1", "m2")
@@ -122,14 +122,15 @@ def few_labels() -> Figure:
     """The accuracy on Fashion-MNIST against the number of labels: M1, M2, and SVMs on pixels."""
     m1, m2 = (json.loads((RESULTS.parent / "examples" / f"semi_supervised_{name}.json").read_text()) for name in NAMES)
     rows = [
-        ("M2", m2["tables"][0][1], BLUE, "o-"),
-        ("SVM on pixels", m1["tables"][0][5], INK, "s--"),
-        ("SVM on the means of the latents (M1)", m1["tables"][0][2], ORANGE, "^-"),
+        ("M2, 14 x 14 pixels", m2["tables"][0], 1, BLUE, "o-"),
+        ("SVM on the same 14 x 14 pixels", m2["tables"][0], 2, GREEN, "s:"),
+        ("SVM on 28 x 28 pixels", m1["tables"][0], 5, INK, "s--"),
+        ("SVM on the means of the latents (M1)", m1["tables"][0], 2, ORANGE, "^-"),
     ]
-    labels = [int(count.replace(",", "")) for count in m1["tables"][0][0][1:]]
     figure, (axes,) = new_figure(6.2, 3.6)
-    for name, (_, *cells), colour, style in rows:
-        means, errors = np.array([cell.split(" ± ") for cell in cells], float).T
+    for name, table, row, colour, style in rows:
+        labels = [int(count.replace(",", "")) for count in table[0][1:]]
+        means, errors = np.array([cell.split(" ± ") for cell in table[row][1:]], float).T
         axes.errorbar(labels, means, errors, fmt=style, color=colour, markersize=4, capsize=2, label=name)
     axes.set(xscale="log", xlabel="labelled images", ylabel="accuracy on the test images, %", xticks=labels)
     axes.set_xticks([], minor=True)
