@@ -8,17 +8,23 @@ import json
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from scipy.ndimage import gaussian_filter
 
 import tinygen as tg
 import tinygen.functional as F
-from drawings.style import BLUE, FAINT, GREEN, ORANGE, PINK, new_figure
+from drawings.style import BLUE, DARK, FAINT, GREEN, INK, ORANGE, PINK, new_figure
 from tinygen import data, evaluation, optim
 from tinygen.models import DigitClassifier
 from tinygen.training.classifier import accuracy
 
 RESULTS = Path(__file__).parents[1] / "results" / "distortions.json"
+CHANGES = RESULTS.with_name("metric-changes.json")  # of results/metric_changes.py
+DATA_SETS = {"strokes": "strokes, synthetic digits", "fashion_mnist": "Fashion-MNIST"}
+STRENGTHS = [4, 10, 30]  # standard deviations from which a cell has a colour, a stronger and the strongest
 IMAGES = 5_000  # in a set
 LEVELS = {
     "blur": [0.0, 0.3, 0.6, 0.9, 1.2],
@@ -161,7 +167,41 @@ def distortions() -> Figure:
     return figure
 
 
+def detections() -> Figure:
+    """The value of each metric for each generator, in colour where it deviates from that of a perfect generator."""
+    stored = json.loads(CHANGES.read_text())
+    figure = Figure(figsize=(11.0, 7.0), dpi=160, layout="constrained")
+    for axes, (name, title) in zip(figure.subplots(2), DATA_SETS.items(), strict=True):
+        rows = stored[name]["rows"]
+        for column, (generator, values) in enumerate(rows.items()):
+            for row, (metric, (mean, _)) in enumerate(values.items()):
+                perfect, deviation = rows["perfect"][metric]
+                draw_cell(axes, column, row, mean, (mean - perfect) / deviation if generator != "perfect" else None)
+        axes.set_xticks(range(len(rows)), [each.replace(", ", ",\n") for each in rows])
+        axes.set_yticks(range(len(values)), list(values))
+        axes.set(xlim=(-0.5, len(rows) - 0.5), ylim=(len(values) - 0.5, -0.5))
+        axes.set_title(title, fontsize=11, loc="left")
+        axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
+        axes.spines[:].set_visible(False)
+    return figure
+
+
+def draw_cell(axes: Axes, column: int, row: int, mean: float, deviations: float | None) -> None:
+    """A cell of ``detections``: the mean, and its difference from a perfect generator's in standard deviations."""
+    text, colour = f"{mean:.3g}", INK
+    if deviations is not None:
+        text += f"  ({deviations:+.0f})".replace("-", "\N{MINUS SIGN}")
+        strength = np.searchsorted(STRENGTHS, abs(deviations))
+        if strength:
+            tint = to_rgb(ORANGE if deviations > 0 else BLUE)
+            colour = DARK
+            face = [1 - 0.28 * strength * (1 - each) for each in tint]
+            axes.add_patch(Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, facecolor=face))
+    axes.text(column, row, text, ha="center", va="center", fontsize=8.5, color=colour)
+
+
 FIGURES = {
+    "detections.png": detections,
     "distortions.png": distortions,
     "fid-bias.png": bias,
 }

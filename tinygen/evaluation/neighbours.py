@@ -27,7 +27,7 @@ from tinygen.checks import Count, checked
 from tinygen.evaluation.features import check_same_features, gather
 from tinygen.kernels.products import matmul
 
-TILE = 2**22  # distances in memory at a time
+TILE = 2**20  # distances in memory at a time, 8 MB
 ROUNDING = 1e-12  # squared distances below this are 0, relative to the squares of which they are the difference
 
 
@@ -141,6 +141,6 @@ def _tiles(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     for rows in (slice(first, first + step) for first in range(0, len(x), step)):
         part = x[rows] - centre
         sums = np.square(part).sum(axis=1)[:, None] + lengths
-        squares = sums - 2 * matmul(part, y.T)
+        squares = sums - matmul(2 * part, y.T)
         squares[squares < ROUNDING * sums] = 0
         yield rows, squares
