@@ -1,12 +1,13 @@
-"""The Frechet distance (FID) between a folder of images and SVHN's test set, by the features of a classifier.
+"""The Frechet distance (FID) and other metrics of a folder of images and SVHN's test set, by a classifier's features.
 
     python examples/score_fid.py --model svhn_classifier.pt path/to/sample_directory/
     python examples/score_fid.py --data street path/to/sample_directory/
     python examples/score_fid.py --data street --samples runs/wgan_gp_svhn/model.h5 --save-samples DIR
 
 path/to/sample_directory/ holds a folder samples/ of images, or the images themselves, of any size: they are resized to
-32 x 32. --model is the classifier: the assignment's file, or the checkpoint of examples/classify_svhn.py. The distance
-depends on the classifier, the test set and the number of images: compare only distances that share all three.
+32 x 32. --model is the classifier: the assignment's file, or the checkpoint of examples/classify_svhn.py. The metrics
+depend on the classifier, the test set and the number of images: compare only values that share all three. Precision and
+recall are those of Kynkaanniemi et al. (2019), density and coverage those of Naeem et al. (2020).
 """
 
 import argparse
@@ -70,6 +71,8 @@ def score(options: argparse.Namespace) -> None:
         "kid": kid,
         "kid_standard_error": kid_standard_error,
     }
+    results |= zip(("precision", "recall"), evaluation.precision_recall(generated, real), strict=True)
+    results |= zip(("density", "coverage"), evaluation.density_coverage(generated, real), strict=True)
     print_results(results | evaluation.prediction_statistics(classifier, images))
 
 

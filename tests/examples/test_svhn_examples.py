@@ -96,7 +96,10 @@ def test_two_models_are_compared_and_their_generators_scored(example, classifier
     direct = capsys.readouterr().out
     assert len(list((saved / "samples").glob("*.png"))) == 25
     example("score_fid", None, *score, saved)
-    assert fid_line(capsys.readouterr().out) == fid_line(direct)
+    from_folder = capsys.readouterr().out
+    assert fid_line(from_folder) == fid_line(direct)
+    for metric in ("precision", "recall", "density", "coverage"):
+        assert re.search(rf"^{metric} +[\d.]+$", from_folder, re.MULTILINE)
 
 
 def fid_line(printed):
