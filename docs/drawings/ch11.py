@@ -6,6 +6,7 @@ the library's digit classifier on ``strokes`` and writes ``results/distortions.j
 
 import json
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -24,7 +25,7 @@ from tinygen.training.classifier import accuracy
 RESULTS = Path(__file__).parents[1] / "results" / "distortions.json"
 CHANGES = RESULTS.with_name("metric-changes.json")  # of results/metric_changes.py
 DATA_SETS = {"strokes": "strokes, synthetic digits", "fashion_mnist": "Fashion-MNIST"}
-STRENGTHS = [4, 10, 30]  # standard deviations from which a cell has a colour, a stronger and the strongest
+STRENGTHS = [3, 10, 30]  # standard deviations from which a cell has a colour, a stronger and the strongest
 IMAGES = 5_000  # in a set
 LEVELS = {
     "blur": [0.0, 0.3, 0.6, 0.9, 1.2],
@@ -174,10 +175,12 @@ def detections() -> Figure:
     for axes, (name, title) in zip(figure.subplots(2), DATA_SETS.items(), strict=True):
         rows = stored[name]["rows"]
         for column, (generator, values) in enumerate(rows.items()):
-            for row, (metric, (mean, _)) in enumerate(values.items()):
-                perfect, deviation = rows["perfect"][metric]
-                draw_cell(axes, column, row, mean, (mean - perfect) / deviation if generator != "perfect" else None)
-        axes.set_xticks(range(len(rows)), [each.replace(", ", ",\n") for each in rows])
+            for row, (metric, (mean, deviation)) in enumerate(values.items()):
+                perfect, its_deviation = rows["perfect"][metric]
+                unit = np.hypot(deviation, its_deviation) / np.sqrt(2)
+                text = f"{mean:.1f}" if metric in ("FID", "KID") else f"{mean:.2f}"
+                draw_cell(axes, column, row, text, None if generator == "perfect" else (mean - perfect) / unit)
+        axes.set_xticks(range(len(rows)), [fill(generator, 15) for generator in rows])
         axes.set_yticks(range(len(values)), list(values))
         axes.set(xlim=(-0.5, len(rows) - 0.5), ylim=(len(values) - 0.5, -0.5))
         axes.set_title(title, fontsize=11, loc="left")
@@ -186,17 +189,18 @@ def detections() -> Figure:
     return figure
 
 
-def draw_cell(axes: Axes, column: int, row: int, mean: float, deviations: float | None) -> None:
-    """A cell of ``detections``: the mean, and its difference from a perfect generator's in standard deviations."""
-    text, colour = f"{mean:.3g}", INK
+def draw_cell(axes: Axes, column: int, row: int, text: str, deviations: float | None) -> None:
+    """A cell of ``detections``: ``text``, and the difference from a perfect generator in standard deviations."""
+    colour = INK
     if deviations is not None:
-        text += f"  ({deviations:+.0f})".replace("-", "\N{MINUS SIGN}")
-        strength = np.searchsorted(STRENGTHS, abs(deviations))
+        deviations = round(deviations, 1) if abs(deviations) < 10 else round(deviations)
+        text += f"  ({deviations:+g})"
+        strength = np.searchsorted(STRENGTHS, abs(deviations), "right")
         if strength:
-            tint = to_rgb(ORANGE if deviations > 0 else BLUE)
             colour = DARK
-            face = [1 - 0.28 * strength * (1 - each) for each in tint]
+            face = [1 - 0.28 * strength * (1 - each) for each in to_rgb(ORANGE if deviations > 0 else BLUE)]
             axes.add_patch(Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, facecolor=face))
+    text = text.replace("-", "\N{MINUS SIGN}")
     axes.text(column, row, text, ha="center", va="center", fontsize=8.5, color=colour)
 
 
