@@ -4,7 +4,7 @@ set, ``strokes`` or ``fashion_mnist``, into ``metric-changes.json`` here.
 The 60,000 training images are divided: 24,000 for the classifier whose features are used, 10,000 as the training set of
 simulated generators, and 26,000 in ten parts, of which the first 2,000 are the samples of a perfect generator. Each
 other generator has one fault. All are compared with the same 2,000 test images. The file holds, for each generator and
-metric, the mean and the standard deviation over the ten parts; about ten minutes of one core per data set.
+metric, the mean and the standard deviation over the ten parts; about two minutes of one core per data set.
 """
 
 import json
