@@ -24,7 +24,7 @@ from tinygen.training.classifier import accuracy
 
 RESULTS = Path(__file__).parents[1] / "results" / "distortions.json"
 CHANGES = RESULTS.with_name("metric-changes.json")  # of results/metric_changes.py
-DATA_SETS = {"strokes": "strokes, synthetic digits", "fashion_mnist": "Fashion-MNIST"}
+DATA_SETS = {"strokes": "strokes, synthetic digits", "fashion-mnist": "Fashion-MNIST"}
 STRENGTHS = [3, 10, 30]  # standard deviations from which a cell has a colour, a stronger and the strongest
 IMAGES = 5_000  # in a set
 LEVELS = {
