@@ -24,7 +24,6 @@ from tinygen.training.classifier import accuracy
 
 RESULTS = Path(__file__).parents[1] / "results" / "distortions.json"
 CHANGES = RESULTS.with_name("metric-changes.json")  # of results/metric_changes.py
-DATA_SETS = {"strokes": "strokes, synthetic digits", "fashion-mnist": "Fashion-MNIST"}
 STRENGTHS = [3, 10, 30]  # standard deviations from which a cell has a colour, a stronger and the strongest
 IMAGES = 5_000  # in a set
 LEVELS = {
@@ -171,9 +170,9 @@ def distortions() -> Figure:
 def detections() -> Figure:
     """The value of each metric for each generator, in colour where it deviates from that of a perfect generator."""
     stored = json.loads(CHANGES.read_text())
-    figure = Figure(figsize=(11.0, 7.0), dpi=160, layout="constrained")
-    for axes, (name, title) in zip(figure.subplots(2), DATA_SETS.items(), strict=True):
-        rows = stored[name]["rows"]
+    figure = Figure(figsize=(11.0, 3.5 * len(stored)), dpi=160, layout="constrained")
+    for axes, (name, found) in zip(figure.subplots(len(stored), squeeze=False)[:, 0], stored.items(), strict=True):
+        rows = found["rows"]
         for column, (generator, values) in enumerate(rows.items()):
             for row, (metric, (mean, deviation)) in enumerate(values.items()):
                 perfect, its_deviation = rows["perfect"][metric]
@@ -183,7 +182,7 @@ def detections() -> Figure:
         axes.set_xticks(range(len(rows)), [fill(generator, 15) for generator in rows])
         axes.set_yticks(range(len(values)), list(values))
         axes.set(xlim=(-0.5, len(rows) - 0.5), ylim=(len(values) - 0.5, -0.5))
-        axes.set_title(title, fontsize=11, loc="left")
+        axes.set_title(name, fontsize=11, loc="left")
         axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
         axes.spines[:].set_visible(False)
     return figure
