@@ -177,7 +177,7 @@ def detections() -> Figure:
             for row, (metric, (mean, deviation)) in enumerate(values.items()):
                 perfect, its_deviation = rows["perfect"][metric]
                 unit = np.hypot(deviation, its_deviation) / np.sqrt(2)
-                text = f"{mean:.1f}" if metric in ("FID", "KID") else f"{mean:.2f}"
+                text = f"{mean:.1f}" if abs(mean) >= 10 else f"{mean:.2f}"
                 draw_cell(axes, column, row, text, None if generator == "perfect" else (mean - perfect) / unit)
         axes.set_xticks(range(len(rows)), [fill(generator, 15) for generator in rows])
         axes.set_yticks(range(len(values)), list(values))
