@@ -1,7 +1,7 @@
 """Semi-supervised learning with the model M2 (Kingma et al. 2014): a generative model of images and labels.
 
     python examples/semi_supervised_m2.py                            Fashion-MNIST, 100 to 3,000 labels
-    python examples/semi_supervised_m2.py --data mnist --labels 100
+    python examples/semi_supervised_m2.py --data mnist --labels 100 --alpha 100
     python examples/semi_supervised_m2.py --features latents         M1+M2: M2 of the latents of a VAE
     python examples/semi_supervised_m2.py --data strokes             the synthetic digits, no download
 
