@@ -183,11 +183,11 @@ def sections() -> Iterator[str]:
         Adam at 3e-4 throughout. Better recipe: Adam from 2e-3 to 0 on a cosine after a warm-up, beta2 = 0.99, the
         output bias at the log-odds of the data, and the path gradient. All choices were made on validation images.""")
     yield markdown(first_tables("vae_mnist", "vae_mnist_iwae"))
-    yield paragraph("""**M1 and M2.** The latents of M1 are no better features for the SVM than the pixels and their principal
-        components; M2 sees images of 14 x 14 pixels:""")
+    yield paragraph("""**M1 and M2.** The latents of M1 are no better features for the SVM than the pixels and their
+        principal components; M2 sees images of 14 x 14 pixels:""")
     yield markdown(first_tables("semi_supervised_m1", "semi_supervised_m2"))
-    yield paragraph("""**GANs and flows on a ring of eight Gaussians.** Lower bounds of the divergences, by networks trained for
-        this alone:""")
+    yield paragraph("""**GANs and flows on a ring of eight Gaussians.** Lower bounds of the divergences, by networks
+        trained for this alone:""")
     yield markdown(first_tables("toy_gan", "toy_flow"))
     yield paragraph("""**House numbers.** The same generator in both models; 10 epochs of the WGAN-GP, 14 of the VAE;
         FID and KID by 512 features of a classifier with an accuracy of 99.8 %:""")

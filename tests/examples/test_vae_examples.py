@@ -139,6 +139,8 @@ def test_made_measures_both_splits_and_samples_the_same_images_when_it_is_resume
     again = example("made_mnist", "whole", *own, "--resume", SAMPLES=3, WARMUP=2)
     assert results_of(again) | {"seconds": 0} == results | {"seconds": 0}
     assert (again / "samples.png").read_bytes() == samples
+
+
 @pytest.mark.parametrize("features", ["pixels", "latents"])
 def test_m2_trains_a_model_for_each_choice_of_labels_and_resumes_exactly(example, features):
     options = ["--labels", 20, 40, "--draws", 2, "--features", features, "--side", 7]
@@ -157,12 +159,16 @@ def test_m2_trains_a_model_for_each_choice_of_labels_and_resumes_exactly(example
         (out / name).unlink()
     again = example("semi_supervised_m2", "m2", *options, "--resume", **small)
     assert {**results_of(again), "seconds": 0} == {**results, "seconds": 0}
+
+
 def test_m2_without_the_regularisers_is_the_published_objective(example):
     options = ["--labels", 20, "--draws", 1, "--side", 7, "--smoothing", 0, "--alpha", 0.1]
     out = example("semi_supervised_m2", "m2", *options, epochs=2, limit=80)
     rows = (out / "labels-20-draw-0" / "metrics.csv").read_text().splitlines()
     assert rows[0] == "epoch,train_loss"
     assert float(rows[2].split(",")[1]) < float(rows[1].split(",")[1])
+
+
 def test_the_adversarial_direction_is_the_most_sensitive_one(load_example, seeded):
     """Of a linear classifier of two classes, whose divergence has one sensitive direction."""
     module = load_example("semi_supervised_m2")
@@ -172,9 +178,11 @@ def test_the_adversarial_direction_is_the_most_sensitive_one(load_example, seede
     x = tg.randn(5, 3, dtype="float64")
     log_q = model.log_posterior(x)
     found = module.virtual_adversarial_loss(model, x, log_q, 0.3).item()
+
     def divergence(r):
         p, q = special.expit(x.numpy() @ slope), special.expit((x.numpy() + r) @ slope)
         return (p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))).mean()
+
     worst = 0.3 * slope / np.linalg.norm(slope)
     ends = sorted([divergence(worst), divergence(-worst)])
     assert ends[0] * 0.999 <= found <= ends[1] * 1.2  # each row has the sign of its own random direction

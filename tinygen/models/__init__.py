@@ -10,8 +10,8 @@ from tinygen.models.grey import DCGANCritic as DCGANCritic
 from tinygen.models.grey import DCGANGenerator as DCGANGenerator
 from tinygen.models.grey import GreyCritic as GreyCritic
 from tinygen.models.grey import GreyGenerator as GreyGenerator
-from tinygen.models.made import MADE as MADE
 from tinygen.models.m2 import M2 as M2
+from tinygen.models.made import MADE as MADE
 from tinygen.models.mlp import MLP as MLP
 from tinygen.models.pixels import BernoulliPixels as BernoulliPixels
 from tinygen.models.pixels import GaussianPixels as GaussianPixels
