@@ -15,8 +15,8 @@ A classifier trained on the same images gives FID and KID of samples whose class
 ``film.gif`` shows the samples on their path from noise.
 
 What to look for. The loss falls fast, then hardly at all, while the samples still improve: most of it is the variance
-of the target given x_t, which no network can predict. Without guidance some samples belong to no class; with 2 nearly
-all do, at the price of variety, which FID shows.
+of the target given x_t, which no network can predict. With guidance fewer samples belong to no class, and the samples
+of a class differ less.
 """
 
 import argparse
@@ -49,7 +49,8 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--path", choices=("straight", "diffusion"), default="straight", help="from noise to data (%(default)s)")
     add("--width", type=whole(1), default=16, metavar="N", help="channels at full resolution (%(default)s)")
-    add("--steps", type=whole(1), metavar="N", help="training steps, in place of --epochs")
+    steps = f"training steps, above {ROW} rounded up to a multiple of it; default: --epochs"
+    add("--steps", type=whole(1), metavar="N", help=steps)
     add("--digit", type=whole(0), choices=range(CLASSES), metavar="N", help="class of the samples in the figures (all)")
     add("--guidance", type=real(0), default=0.0, metavar="W", help="weight of classifier-free guidance (%(default)s)")
     add("--sampling-steps", type=whole(1), default=20, metavar="N", help="steps from noise to sample (%(default)s)")
@@ -68,6 +69,8 @@ def main() -> None:
 def experiment(options: argparse.Namespace, run: Run) -> None:
     """Data, training, samples, evaluation by a classifier, figures, results."""
     train_set, valid_set, test_set = load_splits(options)
+    if train_set.labels is None and (options.digit is not None or options.guidance):
+        raise ValueError(f"--digit and --guidance need labels, {options.data} has none")
     flow = Flow(options, train_set)
     snapshots = fit(options, run, flow, train_set)
     results = {"train_loss": run.rows[-1]["loss"], "guidance_weight": options.guidance}
@@ -177,7 +180,7 @@ def draw(options: argparse.Namespace, run: Run, flow: Flow, snapshots: Snapshots
         x = flow.integrate(x, labels, options.guidance, 1, start=k / steps, end=(k + 1) / steps)
         frames.append(as_images(x))
     of_classes = "all classes, one per row" if options.digit is None else f"class {options.digit}"
-    caption = f"Samples: {of_classes}, guidance {options.guidance:g}."
+    caption = f"Samples: {of_classes}, guidance {options.guidance:g}." if flow.has_labels else "Samples."
     plotting.image_grid(frames[-1], run.figure("samples.png", caption), columns=10)
     moments = np.unique(np.linspace(0, steps, 10).round().astype(int))
     path = np.stack([frames[moment][::10] for moment in moments], axis=1)  # (10, moments, C, H, W)

@@ -10,15 +10,15 @@ gives the accuracy on the whole test set, for several random choices of the labe
 (SVM) with a Gaussian kernel, trained on the same labelled images, is the comparison: on pixels, or on the means of the
 latents, which is M1.
 
-The bound of an image without a label is a sum over the ten classes, so a step takes ten times as long as that of a VAE.
-The images are therefore reduced to 14 x 14 pixels (``--side``), and the networks have one hidden layer. Grey values are
-the means of binary pixels, as in semi_supervised_m1.py.
+The bound of an image without a label is a sum over the ten classes. It is therefore computed for a fifth of each batch,
+the images are reduced to 14 x 14 pixels (``--side``), and the networks have one hidden layer. Grey values are the means
+of binary pixels, as in semi_supervised_m1.py.
 
 With 100 labels the classifier is the weak part: it fits the labelled images after a few steps. Three regularisers on
 images without labels, none of them part of M2, are added (``--smoothing``): virtual adversarial training (Miyato et al.
 2018), the divergence of q(y|x) from q(y|x + r) for the r of a given norm that changes it most; the entropy of q(y|x)
-(Grandvalet and Bengio 2005); and the divergence of the mean of q(y|x) from the uniform prior p(y). ``--smoothing 0`` is
-M2 as published.
+(Grandvalet and Bengio 2005); and the divergence of the mean of q(y|x) from the uniform prior p(y).
+``--smoothing 0 --alpha 0.1`` has the published objective, with smaller networks and fewer latents and pixels.
 
 Needs scikit-learn: pip install -e ".[svm]".
 """

@@ -231,7 +231,7 @@ def copied(function: str, data: Any, dtype: Any = None, device: str | None = Non
 def cast(function: str, data: Array, dtype: np.dtype) -> Array:
     """A copy of ``data`` with ``dtype``; ``ValueError`` where a number is beyond the range of an integer ``dtype``
     (not checked on a GPU)."""
-    if dtype.kind in "iu" and data.dtype != dtype and data.size and isinstance(data, np.ndarray):
+    if dtype.kind in "iu" and data.dtype not in (dtype, bool) and data.size and isinstance(data, np.ndarray):
         low, high, limits = data.min(), data.max(), np.iinfo(dtype)
         if not (limits.min - 1 < low and high < limits.max + 1):
             raise ValueError(

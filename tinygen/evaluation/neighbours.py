@@ -3,14 +3,14 @@
 Each test image has a ball around its features, whose radius is the distance to its k-th nearest neighbour in the test
 set. *Precision* is the fraction of the samples that lie in a ball of the test set, *recall* the fraction of the test
 images that lie in a ball of the samples (Kynkäänniemi et al. 2019). An outlier has a large ball, which alone makes many
-samples precise. Naeem et al. (2020) therefore count the balls. *Density* is the mean over samples of the number of
-test images in whose balls a sample lies, divided by k; *coverage* the fraction of the test images whose ball contains a
+samples precise. Naeem et al. (2020) therefore count the balls. *Density* is the mean over samples of the number of test
+images in whose balls a sample lies, divided by k; *coverage* the fraction of the test images whose ball contains a
 sample.
 
-Suppose that M samples and N test images have one distribution. The N - 1 other test images and one sample are in any
-order of distance from a test image with equal probability, so the sample is among the first k, in the ball, with
-probability k / N, and the expected density is 1. No sample is in the ball if the first k of all M + N - 1 others are
-test images, so the expected coverage is
+Suppose that M samples and N test images have one distribution, and no two distances are equal. The N - 1 other test
+images and one sample are in any order of distance from a test image with equal probability, so the sample is among the
+first k, in the ball, with probability k / N, and the expected density is 1. No sample is in the ball if the first k of
+all M + N - 1 others are test images, so the expected coverage is
 
     1 - (N - 1) ... (N - k) / ((M + N - 1) ... (M + N - k))
 

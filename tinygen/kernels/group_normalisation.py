@@ -1,8 +1,8 @@
 """Group normalisation (Wu and He 2018): moments of groups of channels, and the arithmetic of the normalised values.
 
 With mean and inv_std = 1 / sqrt(variance + eps) of G groups of adjacent channels of each example, (N, G), x_hat =
-(x - mean) inv_std. All is made of sums over the pixels of a channel, and of one affine map of them; the rest is
-arithmetic on (N, C).
+(x - mean) inv_std. All is computed from sums over the pixels of a channel and one affine map of the pixels, with
+coefficients (N, C).
 """
 
 import numpy as np

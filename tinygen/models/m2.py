@@ -20,7 +20,7 @@ from typing import Any
 from tinygen import functional as F
 from tinygen import nn
 from tinygen.autograd.tensor import Tensor, tensor
-from tinygen.checks import Count, Finite, checked, require
+from tinygen.checks import Count, Fraction, NonNegative, checked, require
 from tinygen.data.dataset import Labels
 from tinygen.likelihoods import kl_gaussian_standard
 from tinygen.models.mlp import MLP
@@ -100,7 +100,7 @@ class M2(nn.Module):
         return sum(exp(log_q) * (self.elbos(x) - log_q), axis=1)
 
     @checked
-    def loss(self, x: Any, labels: Any, unlabelled: Any, labelled_share: Finite, alpha: Finite = 0.1) -> Tensor:
+    def loss(self, x: Any, labels: Any, unlabelled: Any, labelled_share: Fraction, alpha: NonNegative = 0.1) -> Tensor:
         """The objective per image (eq. 8 and 9), nats: ``labelled_share`` E[L(x, y)] + (1 - ``labelled_share``) E[U(x)]
         + ``alpha`` E[-log q(y|x)].
 

@@ -1,7 +1,8 @@
 """A small U-Net for images: the velocity of a flow, or the noise of a diffusion, as a function of image, time and class
 (Ronneberger, Fischer and Brox 2015; Ho et al. 2020).
 
-Residual blocks halve the side of the image, and double it again. The output of each level on the way down is also an
+Average pooling halves the side of the image from level to level, and repetition of pixels doubles it again; residual
+blocks compute at each level. The output of each level on the way down is also an
 input of the same level on the way up (a skip connection), so details need not pass the lowest level. The time is
 embedded as sines and cosines, the class as a learned vector; both are added to the channels of every block. One more
 class means "any class", so that one network gives the conditional and the unconditional velocity.
@@ -47,7 +48,7 @@ class ResidualBlock(nn.Module):
 
 
 class UNet(nn.Module):
-    """Images (N, channels, side, side), times and classes (N,) -> (N, channels, side, side), initially 0.
+    """Images (N, channels, H, W), times and classes (N,) -> (N, channels, H, W), initially 0.
 
     ``widths`` are the channels of the levels; each level but the first halves the side by average pooling. ``classes``
     is the number of classes, ``embedding`` the length of the vectors to which time and class are mapped.
@@ -68,9 +69,9 @@ class UNet(nn.Module):
         self.norm, self.last = _norm(widths[0]), _zero(nn.Conv2d(widths[0], channels, 3, padding=1))
 
     def forward(self, x: Tensor, t: Tensor, labels: Any = None) -> Tensor:
-        """Images (N, C, side, side), times (N,) in [0, 1] -> (N, C, side, side). ``labels`` (N,), from 0 to
-        ``classes``; ``classes`` means any class, as does None. Raises ``ValueError`` for other labels, and for a side
-        that 2^(levels - 1) does not divide."""
+        """Images (N, C, H, W), times (N,) in [0, 1] -> (N, C, H, W). ``labels`` (N,), from 0 to ``classes``;
+        ``classes`` means any class, as does None. Raises ``ValueError`` for other labels (not checked where they are a
+        tensor), and for a side that 2^(levels - 1) does not divide."""
         if any(length % 2 ** (len(self.down) - 1) for length in x.shape[2:]):
             raise ValueError(f"UNet: the sides must be multiples of {2 ** (len(self.down) - 1)}, got shape {x.shape}")
         embedding = F.silu(self.of_time(time_embedding(t, self.embedding)) + self.of_class[self._labels(x, labels)])

@@ -125,7 +125,8 @@ def _silu_vjp_in_x(h: Tensor, g: Tensor, x: Tensor, y: Array) -> Tensor:
 @real_operands("x")
 @operation(lambda g, y, x: silu_vjp(g, x, y=y.data), keeps_output=True)
 def silu(x: Array) -> Array:
-    """``x / (1 + e^-x)``, a smooth ReLU, element by element (Elfwing, Uchibe and Doya 2018)."""
+    """``x / (1 + e^-x)``, a smooth ReLU, element by element (Elfwing, Uchibe and Doya 2018). Below -88 the value is
+    that at -88, -5e-37."""
     return kernels.silu(x)
 
 

@@ -1,14 +1,16 @@
 """Normalisation by mean and variance, of the channels of a batch or of groups of channels, and its derivatives.
 
 The values x become x_hat = (x - mean) / s with s^2 = variance + eps. Mean and variance depend on x, so the gradient
-with respect to x is not g / s, where g is the gradient of x_hat: it loses its mean and its component along x_hat,
+with respect to x is not g / s, where g is the gradient of x_hat: its mean and its component along x_hat are removed
+(the latter nearly, since eps > 0),
 
     P(g) = (g - mean(g) - x_hat mean(g x_hat)) / s        (Ioffe and Szegedy 2015, section 3)
 
-P is linear and self-adjoint. The operations ``normalise``, ``normalise_grad`` (P(weight g)), ``channel_sum`` and
-``channel_dot`` (the gradients of bias and weight) are closed under differentiation. They all need two sums over each
-channel, of g and of g x_hat, which are computed once per backward pass (``shared``) and passed on as the option
-``sums``; their dependence on g and x is part of the derivatives below.
+Means are over the values that share a statistic. P is linear and self-adjoint. The operations ``normalise``,
+``normalise_grad`` (P(weight g)), ``channel_sum`` and ``channel_dot`` (the gradients of bias and weight) are closed
+under differentiation. They all need two sums over each channel, of g and of g x_hat, which are computed once per
+backward pass (``shared``) and passed on as the option ``sums``; their dependence on g and x is part of the derivatives
+below.
 
 Options of all: ``mean`` and ``inv_std`` (1 / s), the statistics of x, and ``eps``. The statistics are (C,) in batch
 normalisation, with sums (2, C), and (N, G) in group normalisation, with sums (2, N, C).
