@@ -28,6 +28,7 @@ EXAMPLES = (  # in the order of the first table
     "semi_supervised_m1",
     "semi_supervised_m2",
     "gan_fashion_mnist",
+    "flow_images",
     "gan_quality",
     "dcgan_mnist",
     "wgan_gp_svhn",
