@@ -271,7 +271,7 @@ def analogies(model: M2, features: Features, test_set: data.Dataset) -> np.ndarr
     with model.evaluating():
         z, _ = model.encode(features.test[first], test_set.labels[first])  # (K, L)
         every = np.tile(np.arange(model.classes), len(first))
-        decoded = model.decode(np.repeat(z.numpy(), model.classes, axis=0), every)  # (K K, D)
+        decoded = model.pixels.means(model.decode(np.repeat(z.numpy(), model.classes, axis=0), every))  # (K K, D)
         if features.vae is not None:
             decoded = features.vae.pixel_means(features.vae.decode(decoded))
     originals = test_set.images[first][:, None]

@@ -77,9 +77,11 @@ class M2(nn.Module):
         return mean, logvar
 
     def decode(self, z: Any, labels: Any) -> Tensor:
-        """z (N, latent_size) and ``labels`` (N,) -> the means of p(x|y, z), (N, inputs)."""
+        """z (N, latent_size) and ``labels`` (N,) -> the parameters of p(x|y, z), (N, inputs): logits of Bernoulli
+        pixels."""
         rows, y = self._pairs("decode", z, labels, self.latent_size)
-        return self.pixels.means(self.decoder(cat([y, rows], axis=1)))
+        decoded: Tensor = self.decoder(cat([y, rows], axis=1))
+        return decoded
 
     def elbo(self, x: Any, labels: Any) -> Tensor:
         """-L(x, y), the bound of log p(x, y): x (N, inputs) and ``labels`` (N,) -> (N,), nats."""
