@@ -76,6 +76,7 @@ AtLeastTwo = Annotated[int, Rule("a whole number from 2", lambda n: n >= 2)]
 Finite = Annotated[float, Rule("a finite number", math.isfinite)]
 Positive = Annotated[float, Rule("a positive number", lambda x: 0 < x < math.inf)]
 NonNegative = Annotated[float, Rule("a number from 0", lambda x: 0 <= x < math.inf)]
+Fraction = Annotated[float, Rule("a number in [0, 1]", lambda x: 0 <= x <= 1)]
 ValueRange = Annotated[
     tuple[float, float],
     Rule("two finite numbers (low, high) with low < high", lambda r: -math.inf < r[0] < r[1] < math.inf),

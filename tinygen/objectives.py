@@ -22,7 +22,7 @@ from numpy import ndarray
 from tinygen.autograd.engine import grad
 from tinygen.autograd.recording import grad_mode
 from tinygen.autograd.tensor import Tensor, tensor
-from tinygen.checks import Count, NonNegative, Positive, Rule, checked_fields, require
+from tinygen.checks import Count, Fraction, NonNegative, Positive, Rule, checked_fields, require
 from tinygen.functional import log_sigmoid, relu, softplus
 from tinygen.nn import Module
 from tinygen.operations.arithmetic import clip
@@ -189,7 +189,6 @@ def _one_sided(norms: Tensor) -> Tensor:
 
 # The games -----------------------------------------------------------------------------------------------------------
 
-Fraction = Annotated[float, Rule("a number in [0, 1]", lambda x: 0 <= x <= 1)]
 Interval = Annotated[
     tuple[float, float],
     Rule("two finite numbers (low, high) with low <= high", lambda r: -math.inf < r[0] <= r[1] < math.inf),
