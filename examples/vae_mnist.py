@@ -50,7 +50,7 @@ class Recipe:
     warmup: int
     beta2: float  # the decay rate of Adam's average of squared gradients
     output_bias: bool  # initialise the decoder's last bias with the log-odds of a pixel of the training images
-    path_gradient: bool  # the gradient of the KL through the sample alone, whose variance is lower
+    path_gradient: bool  # the encoder's gradient through the samples alone (iwae: doubly reparametrised): less variance
 
 
 RECIPES = {
@@ -75,7 +75,7 @@ def arguments() -> argparse.Namespace:
     add("--warmup", type=whole(0), metavar="N", help="steps over which the learning rate rises (cosine)")
     add("--beta2", type=real(0, 1), metavar="X", help="Adam's decay rate of squared gradients")
     add("--output-bias", action=switch, help="initialise the last bias with the data's log-odds")
-    add("--path-gradient", action=switch, help="a lower-variance gradient of the encoder")
+    add("--path-gradient", action=switch, help="a lower-variance gradient of the encoder (iwae: DReG)")
     add("--objective", choices=("elbo", "iwae"), default="elbo", help="the bound to maximise (%(default)s)")
     add("--num-samples", type=whole(1), default=5, metavar="K", help="samples of the bound iwae (%(default)s)")
     add("--average", type=real(0, 1), metavar="X", help="evaluate weights averaged with this decay")
@@ -177,7 +177,10 @@ def draw(run: Run, model: ConvVAE, test_set: data.Dataset, objective: str) -> No
     half = len(images) // 2
     plotting.interpolation_grid(evaluation.interpolate(model, images[:half], images[half : 2 * half]), path)
     path = run.figure("curves.png", "The objective on the training images and the ELBO of the validation images.")
-    plotting.curves(run.rows, path, names={f"train_{objective}": "training", "valid_elbo": "validation"})
+    names = {f"train_{objective}": "training", "valid_elbo": "validation"}
+    if "valid_elbo_averaged" in run.rows[0]:
+        names["valid_elbo_averaged"] = "validation, averaged weights"
+    plotting.curves(run.rows, path, names=names)
 
 
 if __name__ == "__main__":

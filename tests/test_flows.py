@@ -215,9 +215,18 @@ def test_wrong_arguments_are_named():
             lambda: flows.integrate(lambda x, t: x[:, :1], x),
             r"must return the shape of x, \(1, 2\), it returned \(1, 1\)",
         ),
-        (lambda: flows.denoise(same, x, eta=-1.0), "denoise: eta must be a number from 0, got -1.0"),
+        (lambda: flows.denoise(same, x, eta=-1.0), r"denoise: eta must be a number in \[0, 1\], got -1.0"),
+        (lambda: flows.denoise(same, x, eta=1.5), r"denoise: eta must be a number in \[0, 1\], got 1.5"),
         (lambda: flows.denoise(same, x, path=STRAIGHT), r"denoise: path must have 0 < alpha .*, alpha\(0\) is 0"),
         (lambda: flows.log_likelihood(same, tg.zeros(1, 1, 2, 2)), r"log_likelihood: x must be points \(N, d\)"),
+        (
+            lambda: flows.log_likelihood(lambda x, t: x[:, :1], x),
+            r"log_likelihood: velocity must return the shape of x, \(1, 2\), it returned \(1, 1\)",
+        ),
+        (
+            lambda: flows.log_likelihood(lambda x, t: tg.cat([x, x], axis=1), x),
+            r"log_likelihood: velocity must return the shape of x, \(1, 2\), it returned \(1, 4\)",
+        ),
     ):
         with pytest.raises(ValueError, match=problem):
             call()

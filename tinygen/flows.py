@@ -16,8 +16,9 @@ by regression on pairs (x, e):
     flow matching    E ||v(x_t, t) - (alpha'(t) x + sigma'(t) e)||^2        straight path, target x - e
     diffusion        E ||n(x_t, t) - e||^2                                  path on a circle, target e
 
-The two differ in the path and the target only: n determines v (``velocity_from_noise``). Literature on diffusion counts
-time in the other direction, from data to noise. Networks are functions of x (N, ...) and t (N,). All losses are means
+The two differ in the path, the target and the weights of the times: n determines v (``velocity_from_noise``), with an
+error that is sigma' - alpha' sigma / alpha times that of n. Literature on diffusion counts time in the other direction,
+from data to noise. Networks are functions of x (N, ...) and t (N,). All losses are means
 over elements, of the square of the unit of x.
 """
 
@@ -29,7 +30,7 @@ from tinygen.autograd.arguments import checked_arguments
 from tinygen.autograd.engine import grad
 from tinygen.autograd.recording import grad_mode, no_grad
 from tinygen.autograd.tensor import Tensor
-from tinygen.checks import Count, NonNegative
+from tinygen.checks import Count, Fraction
 from tinygen.functional import mse_loss
 from tinygen.operations.arithmetic import clip
 from tinygen.operations.creation import full, ones_like, rand, randn_like, zeros_like
@@ -147,7 +148,7 @@ def integrate(
 
 @checked_arguments
 @no_grad()
-def denoise(noise_network: Network, x: Tensor, steps: Count = 50, path: Path = COSINE, eta: NonNegative = 0) -> Tensor:
+def denoise(noise_network: Network, x: Tensor, steps: Count = 50, path: Path = COSINE, eta: Fraction = 0) -> Tensor:
     """Samples from noise x (N, ...), drawn from N(0, I), by a network that estimates the noise, for a path with
     alpha^2 + sigma^2 = 1 and alpha > 0.
 
@@ -158,7 +159,7 @@ def denoise(noise_network: Network, x: Tensor, steps: Count = 50, path: Path = C
         c    =  eta (sigma_s / sigma_t) sqrt(1 - (alpha_t / alpha_s)^2),    z ~ N(0, I)
 
     ``eta`` 0: deterministic (DDIM). ``eta`` 1: ancestral sampling (Ho et al. 2020, algorithm 2). Raises ``ValueError``
-    for another path and a negative ``eta``.
+    for another path and an ``eta`` outside [0, 1].
     """
     alpha, sigma = (coefficient(full((1,), 0.0)).item() for coefficient in (path.alpha, path.sigma))
     if alpha <= 0 or abs(alpha**2 + sigma**2 - 1) > 1e-3:
@@ -191,6 +192,10 @@ def log_likelihood(velocity: Network, x: Tensor, steps: Count = 100) -> Tensor:
         with grad_mode(True):
             point = Tensor(state.data[:, :-1], requires_grad=True)
             v = velocity(point, t)
+            if v.shape != point.shape:
+                raise ValueError(
+                    f"log_likelihood: velocity must return the shape of x, {point.shape}, it returned {v.shape}"
+                )
             divergence = zeros_like(v[:, :1]).detach()
             for i in range(point.shape[1]):
                 (gradient,) = grad(v[:, i].sum(), point, allow_unused=True)

@@ -5,9 +5,9 @@ Every distribution of D bits is a product of conditional distributions, in any o
     p(x)  =  prod_i p(x_i | x_1, ..., x_(i-1))
 
 A multilayer perceptron computes the logits of all of them in one pass, if its output i depends on the inputs before i
-alone. Each unit has a degree, the number of inputs that it may depend on; a weight from a unit to another is multiplied
-by 0 where the first may depend on inputs that the second may not. Thus log p(x) is exact, without latent variables and
-without a bound; a sample takes D passes, one per bit.
+alone. Each unit has a degree: input i has degree i; a hidden unit of degree m depends on the first m inputs at most;
+output i is connected to hidden units of degree less than i. All other weights are multiplied by 0. Thus log p(x) is
+exact, without latent variables and without a bound; a sample takes D passes, one per bit.
 """
 
 from collections.abc import Callable, Sequence
@@ -73,8 +73,8 @@ class MADE(nn.Module):
         return self.layers(x)
 
     def log_likelihood(self, x: Any) -> Tensor:
-        """log p(x) of bits x (N, D), exact: (N,), nats. Raises ``ValueError`` for another shape and for values outside
-        [0, 1]."""
+        """log p(x) of bits x (N, D), exact: (N,), nats. Only values 0 and 1 give a log-probability; between them it is
+        minus a cross-entropy. Raises ``ValueError`` for another shape and for values outside [0, 1]."""
         x = placed("log_likelihood", "x", x, self)
         if x.ndim != 2 or x.shape[1] != self.inputs:
             raise ValueError(f"log_likelihood: x must have shape (N, {self.inputs}), got {x.shape}")

@@ -137,7 +137,7 @@ class VAE(nn.Module):
         Its expectation is at most log p(x), does not fall with K, and is the ELBO for K = 1. With ``path_gradient`` the
         encoder's gradient is doubly reparametrised (DReG; Tucker et al. 2019): through the samples alone,
         ``sum_k v_k^2 d log w_k/dz_k dz_k/dphi`` for the normalised weights v. Its expectation is the same, and its
-        signal-to-noise ratio rises with K, whereas that of the plain gradient falls. The decoder's gradient is
+        signal-to-noise ratio rises for large K, whereas that of the plain gradient falls. The decoder's gradient is
         unchanged, ``sum_k v_k d log w_k/dtheta``; second derivatives are not those of the bound. Raises ``ValueError``
         as ``elbo_terms`` does.
         """
