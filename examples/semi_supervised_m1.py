@@ -30,6 +30,7 @@ import numpy as np
 
 import tinygen as tg
 from tinygen import data, evaluation, plotting
+from tinygen.backend import generator
 from tinygen.files import atomic_write
 from tinygen.models import MLPVAE
 from tinygen.nn import Softplus
@@ -183,11 +184,24 @@ def compare(
     rows = []
     for draw in progress(range(options.draws), "choices of labelled images"):
         for count in counts:
-            chosen = data.balanced(labels[0], count)
+            chosen = balanced(labels[0], count)
             for name, (view, make) in methods.items():
                 setting = {"view": name, "labels": count, "draw": draw}
                 rows.append(setting | fit_svm(make(), features[view], labels, chosen))
     return rows
+
+
+def balanced(labels: np.ndarray, count: int) -> np.ndarray:
+    """The indices of ``count`` images, equally many of each class of ``labels`` (N,), drawn without replacement from
+    the library's generator; a remainder of ``count`` / classes is left out.
+
+    Raises ``ValueError`` where a class has too few images.
+    """
+    classes, sizes = np.unique(labels, return_counts=True)
+    each = count // len(classes)
+    if each > sizes.min():
+        raise ValueError(f"the rarest class has {sizes.min()} images, expected {each} or more")
+    return np.concatenate([generator().permutation(np.flatnonzero(labels == name))[:each] for name in classes])
 
 
 def fit_svm(

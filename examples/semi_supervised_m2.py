@@ -29,6 +29,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from semi_supervised_m1 import balanced
 
 import tinygen as tg
 from tinygen import data, evaluation, nn, plotting
@@ -77,7 +78,7 @@ def arguments() -> argparse.Namespace:
         TITLE,
         data="fashion-mnist",
         datasets=("fashion-mnist", "mnist", "strokes"),
-        epochs=2,
+        epochs=6,
         batch_size=160,
         learning_rate=2e-3,
         out="runs/semi_supervised_m2",
@@ -108,7 +109,7 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
     choices = {}
     for draw, count in itertools.product(range(options.draws), options.labels):
         tg.manual_seed(options.seed + draw)  # so that no choice depends on the others
-        choices[draw, count] = data.balanced(train_set.labels, count)
+        choices[draw, count] = balanced(train_set.labels, count)
     features = pixels(train_set, test_set)
     if options.features == "latents":
         features = latents(options, run, train_set, test_set)
@@ -168,7 +169,7 @@ def fit(options: argparse.Namespace, run: Run, features: Features, labels: np.nd
 
     def step(batch: int, index: int) -> dict[str, float]:
         optimizer.lr = cosine_schedule(index, options.epochs * steps, options.learning_rate)
-        some = chosen[data.balanced(labels[chosen], min(len(chosen), LABELLED))]
+        some = chosen[balanced(labels[chosen], min(len(chosen), LABELLED))]
         unlabelled = features.sample(generator().integers(len(labels), size=options.batch_size), options.device)
         part = unlabelled[: max(1, options.batch_size // BOUND_PART)]
         x = features.sample(some, options.device)

@@ -20,6 +20,7 @@ from functools import partial
 
 import numpy as np
 
+import tinygen as tg
 from tinygen import data, evaluation, plotting
 from tinygen.models import ConvVAE, DigitClassifier
 from tinygen.optim import Adam, ExponentialMovingAverage, cosine_schedule
@@ -100,7 +101,7 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
 
     model = ConvVAE(latent_size=100)
     if options.output_bias:
-        set_log_odds(model, train_set.images)
+        set_log_odds(model.decoder[-1].bias, train_set.images)
     model.to(options.device)
     optimizer = Adam(model.parameters(), lr=options.learning_rate, betas=(0.9, options.beta2))
     average = None if options.average is None else ExponentialMovingAverage(model, options.average)
@@ -144,11 +145,10 @@ def likelihoods(options: argparse.Namespace, model: ConvVAE, splits: dict[str, n
     return evaluation.measure_likelihoods(model, splits, options.importance_samples, options.likelihood_images)
 
 
-def set_log_odds(model: ConvVAE, images: np.ndarray) -> None:
-    """Set the bias of the decoder's last layer to log(p / (1 - p)), where p is the mean pixel of ``images``
+def set_log_odds(bias: tg.Tensor, images: np.ndarray) -> None:
+    """Set the bias of a decoder's last layer to log(p / (1 - p)), where p is the mean pixel of ``images``
     (N, 1, 28, 28): the initial model then has the right mean."""
     p = float(images.mean())
-    bias = model.decoder[-1].bias
     bias.data = np.full_like(bias.data, np.log(p / (1 - p)))
 
 

@@ -71,7 +71,6 @@ CASES = {  # a right call of each: the function -> its arguments, or a function 
     data.DataLoader: {"dataset": DATASET, "batch_size": 4},
     data.FixedSteps: {"loader": data.DataLoader(DATASET, 4), "steps": 2},
     data.as_bytes: {"images": np.zeros((2, 3))},
-    data.balanced: {"labels": np.arange(12) % 3, "count": 6},
     data.binarize: {"images": GREYS, "seed": 1},
     data.to_tanh_range: {"images": GREYS},
     data.load: {"name": "strokes", "split": "test", "limit": 2},

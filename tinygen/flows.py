@@ -138,9 +138,7 @@ def integrate(
     h = (end - start) / steps
     for k in range(steps):
         t = start + k * h
-        first = velocity(x, _constant(t, x))
-        if first.shape != x.shape:
-            raise ValueError(f"integrate: velocity must return the shape of x, {x.shape}, it returned {first.shape}")
+        first = _of_shape("integrate", velocity(x, _constant(t, x)), x)
         moved = x + h * first
         x = moved if method == "euler" else x + h / 2 * (first + velocity(moved, _constant(t + h, x)))
     return x
@@ -191,11 +189,7 @@ def log_likelihood(velocity: Network, x: Tensor, steps: Count = 100) -> Tensor:
     def with_divergence(state: Tensor, t: Tensor) -> Tensor:
         with grad_mode(True):
             point = Tensor(state.data[:, :-1], requires_grad=True)
-            v = velocity(point, t)
-            if v.shape != point.shape:
-                raise ValueError(
-                    f"log_likelihood: velocity must return the shape of x, {point.shape}, it returned {v.shape}"
-                )
+            v = _of_shape("log_likelihood", velocity(point, t), point)
             divergence = zeros_like(v[:, :1]).detach()
             for i in range(point.shape[1]):
                 (gradient,) = grad(v[:, i].sum(), point, allow_unused=True)
@@ -212,6 +206,13 @@ def _data(x: Tensor, noise: Tensor, t: Tensor, path: Path) -> Tensor:
     """The data whose path from ``noise`` goes through x at t: (x - sigma e) / alpha."""
     alpha, sigma = path.coefficients(t, x)
     return (x - sigma * noise) / alpha
+
+
+def _of_shape(caller: str, velocity: Tensor, x: Tensor) -> Tensor:
+    """``velocity``, which must have the shape of x."""
+    if velocity.shape != x.shape:
+        raise ValueError(f"{caller}: velocity must return the shape of x, {x.shape}, it returned {velocity.shape}")
+    return velocity
 
 
 def _as_column(t: Tensor, x: Tensor) -> Tensor:

@@ -53,21 +53,6 @@ def test_images_at_equal_distances_are_some_of_each_kind_of_a_sorted_set():
     )
 
 
-def test_a_balanced_choice_has_equally_many_examples_of_each_class(seeded):
-    labels = np.repeat([4, 7, 9], [5, 50, 500])
-    chosen = data.balanced(labels, 17)
-    assert len(set(chosen.tolist())) == 15
-    assert np.bincount(labels[chosen]).tolist() == [0, 0, 0, 0, 5, 0, 0, 5, 0, 5]
-    means = [chosen[labels[chosen] == 9].mean() for chosen in (data.balanced(labels, 15) for _ in range(400))]
-    error = np.sqrt((500**2 - 1) / 12 * (495 / 499) / 5 / 400)  # of the mean of 400 means of 5 of 500
-    assert abs(np.mean(means) - (55 + 249.5)) < 4.5 * error
-
-
-def test_a_class_with_too_few_examples_is_refused():
-    with pytest.raises(ValueError, match="balanced: the rarest class has 2 images, expected 3 or more"):
-        data.balanced([0, 0, 0, 1, 1], 6)
-
-
 def test_binarize_gives_1_with_probability_grey_over_255():
     grey = np.broadcast_to(np.array([0, 51, 128, 204, 255], np.uint8), (2_500, 1, 8, 5))
     binary = data.binarize(grey, 3)

@@ -10,6 +10,7 @@ from scipy import special
 
 import tinygen as tg
 from tinygen import nn
+from tinygen.likelihoods import log_likelihood_bernoulli_logits
 from tinygen.models import M2
 
 KINDS = ("elbo", "log_likelihood", "log_likelihood_standard_error")
@@ -139,6 +140,65 @@ def test_made_measures_both_splits_and_samples_the_same_images_when_it_is_resume
     again = example("made_mnist", "whole", *own, "--resume", SAMPLES=3, WARMUP=2)
     assert results_of(again) | {"seconds": 0} == results | {"seconds": 0}
     assert (again / "samples.png").read_bytes() == samples
+
+
+def test_the_ladder_vae_uses_each_of_its_layers_and_resumes_exactly(example):
+    own = ["--layers", 1, 7, "--importance-samples", 3, "--likelihood-images", 4, "--seed", 1]
+    small = {"WIDTHS": {1: 8, 7: 4, 14: 4, 28: 4}, "LATENTS": {1: 2, 7: 1, 14: 1}, "SAMPLES_PER_BATCH": 2}
+    whole = example("vae_ladder", "whole", *own, **small)
+    results = results_of(whole)
+    assert {f"{split}_{what}" for split in ("valid", "test") for what in KINDS} <= results.keys()
+    assert -600 < results["test_elbo"] < -100
+    with open(whole / "metrics.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0].keys() == {"epoch", "train_elbo", "train_kl_1", "train_kl_2", "valid_elbo"}
+    assert all(float(row["train_kl_2"]) > 0 for row in rows)
+    (whole / "results.json").unlink()
+    again = example("vae_ladder", "whole", *own, "--resume", **small)
+    assert results_of(again) | {"seconds": 0} == results | {"seconds": 0}
+
+
+@pytest.mark.parametrize("sides", [(1,), (1, 7, 14), (7, 7), (14,)])
+def test_a_ladders_weights_average_to_the_likelihood_and_their_logarithms_to_the_elbo(load_example, monkeypatch, sides):
+    ladder = load_example("vae_ladder")
+    monkeypatch.setattr(ladder, "WIDTHS", {1: 6, 7: 4, 14: 4, 28: 2})
+    monkeypatch.setattr(ladder, "LATENTS", {1: 2, 7: 1, 14: 1})
+    tg.manual_seed(0)
+    model = ladder.LadderVAE(sides)
+    x = tg.tensor(np.random.default_rng(0).random((1, 1, 28, 28)) < 0.5, dtype="float32")
+    with tg.no_grad():
+        log_weights = model.log_weights(x, 4000).numpy().astype("float64")
+        log_likelihood, kl = model.elbo_terms(tg.broadcast_to(x, (4000, *x.shape[1:])))
+    elbos = sum((-each for each in kl), log_likelihood).numpy().astype("float64")
+    assert log_weights.shape == (1, 4000)
+    error = math.hypot(log_weights.std(), elbos.std()) / math.sqrt(4000)
+    assert abs(log_weights.mean() - elbos.mean()) < 4 * error
+    with tg.no_grad():
+        from_prior = log_likelihood_bernoulli_logits(model.decode(4000)[0], tg.broadcast_to(x, (4000, *x.shape[1:])))
+    estimates = []
+    for logs in (log_weights, from_prior.numpy().astype("float64")):
+        weights = np.exp(logs - logs.max())
+        relative_error = weights.std() / weights.mean() / math.sqrt(4000)
+        estimates.append((math.log(weights.mean()) + logs.max(), relative_error))
+    (by_q, error_of_q), (by_p, error_of_p) = estimates
+    assert abs(by_q - by_p) < 4 * math.hypot(error_of_q, error_of_p)
+
+
+def test_a_balanced_choice_has_equally_many_images_of_each_class(load_example):
+    tg.manual_seed(0)
+    balanced = load_example("semi_supervised_m1").balanced
+    labels = np.repeat([4, 7, 9], [5, 50, 500])
+    chosen = balanced(labels, 17)
+    assert len(set(chosen.tolist())) == 15
+    assert np.bincount(labels[chosen]).tolist() == [0, 0, 0, 0, 5, 0, 0, 5, 0, 5]
+    means = [chosen[labels[chosen] == 9].mean() for chosen in (balanced(labels, 15) for _ in range(400))]
+    error = np.sqrt((500**2 - 1) / 12 * (495 / 499) / 5 / 400)  # of the mean of 400 means of 5 of 500
+    assert abs(np.mean(means) - (55 + 249.5)) < 4.5 * error
+
+
+def test_a_class_with_too_few_images_is_refused(load_example):
+    with pytest.raises(ValueError, match="the rarest class has 2 images, expected 3 or more"):
+        load_example("semi_supervised_m1").balanced(np.array([0, 0, 0, 1, 1]), 6)
 
 
 @pytest.mark.parametrize("features", ["pixels", "latents"])

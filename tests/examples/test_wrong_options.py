@@ -58,6 +58,7 @@ OWN = {
     "--objective": ["vae"],
     "--num-samples": ["0", "-1", "1.5", "x"],
     "--average": ["1", "-0.1", "nan"],
+    "--layers": ["0", "2", "x"],
     "--hidden": ["0", "-1", "1.5", "x"],
     "--path": ["curved"],
     "--digit": ["-1", "10", "x"],
@@ -135,7 +136,7 @@ COLOUR = ["classify_svhn", "vae_svhn", "wgan_gp_svhn"]
         *[(name, ["--data-root", "none", "--data", "svhn"], "is not in .*none") for name in COLOUR],
         *[
             (name, ["--data", "strokes", "--limit", 1], "images must be 2 or more")
-            for name in ["vae_mnist", "vae_mlp_mnist"]
+            for name in ["vae_mnist", "vae_mlp_mnist", "vae_ladder"]
         ],
         ("semi_supervised_m1", ["--data", "strokes", "--limit", 9], "the rarest class has [01] images, expected 10"),
         ("semi_supervised_m2", ["--data", "strokes", "--limit", 9], "the rarest class has [01] images, expected"),
@@ -162,3 +163,8 @@ def test_what_would_fail_after_the_training_is_refused_before_it(
     narrow = ["--width", 1] if name in ("dcgan_mnist", "flow_images", "gan_fashion_mnist") else []
     assert re.search(sentence, refused(load_example(name), *options, *narrow, "--out", tmp_path / "out"))
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
+
+
+def test_the_layers_of_a_ladder_must_rise(refused, load_example):
+    sentence = refused(load_example("vae_ladder"), "--layers", 7, 1)
+    assert sentence.endswith("argument --layers: the sides must rise from the top, got 7 1")

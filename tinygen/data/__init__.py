@@ -6,7 +6,7 @@ synthetic distributions of points.
 """
 
 from tinygen.data import samplers
-from tinygen.data.dataset import Dataset, as_bytes, balanced, binarize, evenly_spaced, resized, to_tanh_range
+from tinygen.data.dataset import Dataset, as_bytes, binarize, evenly_spaced, resized, to_tanh_range
 from tinygen.data.loader import DataLoader, FixedSteps
 from tinygen.data.loading import load, names
 
@@ -15,7 +15,6 @@ __all__ = [
     "Dataset",
     "FixedSteps",
     "as_bytes",
-    "balanced",
     "binarize",
     "evenly_spaced",
     "load",

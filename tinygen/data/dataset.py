@@ -102,21 +102,6 @@ def evenly_spaced(
 
 
 @checked
-def balanced(labels: Labels, count: Count) -> np.ndarray:
-    """The indices of ``count`` examples, equally many of each class of ``labels`` (N,), drawn without replacement from
-    the library's generator; a remainder of ``count`` / classes is left out.
-
-    Raises ``ValueError`` where a class has too few examples.
-    """
-    classes, sizes = np.unique(labels, return_counts=True)
-    each = count // max(1, len(classes))
-    if each > sizes.min(initial=each):
-        raise ValueError(f"balanced: the rarest class has {sizes.min()} images, expected {each} or more")
-    drawn = [backend.generator().permutation(np.flatnonzero(labels == name))[:each] for name in classes]
-    return np.concatenate(drawn) if drawn else np.empty(0, int)
-
-
-@checked
 def binarize(images: Annotated[np.ndarray, PIXELS], seed: Natural = 0) -> np.ndarray:
     """Grey images, uint8 (N, C, H, W), as bool images for a Bernoulli model: each pixel is 1 with probability grey /
     255 (Salakhutdinov and Murray 2008). Bool images are returned as they are.

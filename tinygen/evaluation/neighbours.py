@@ -41,9 +41,8 @@ def precision_recall(sample_features: Iterable[Any], test_features: Iterable[Any
     of their distances. Raises ``ValueError`` for a set of no more than ``k`` images, for different numbers of features,
     for NaN and infinity, and where squared distances overflow.
     """
-    caller = "precision_recall"
-    samples, test = _features(caller, sample_features, test_features, k + 1, k + 1)
-    sample_radii, test_radii = _squared_radii(caller, samples, k), _squared_radii(caller, test, k)
+    samples, test = _features("precision_recall", sample_features, test_features, k + 1, k + 1)
+    sample_radii, test_radii = (_squared_radii("precision_recall", each, k) for each in (samples, test))
     is_precise, is_recalled = np.zeros(len(samples), bool), np.zeros(len(test), bool)
     for rows, squares in _tiles(samples, test):
         is_precise[rows] = (squares <= test_radii).any(axis=1)

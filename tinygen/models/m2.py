@@ -80,8 +80,7 @@ class M2(nn.Module):
         """z (N, latent_size) and ``labels`` (N,) -> the parameters of p(x|y, z), (N, inputs): logits of Bernoulli
         pixels."""
         rows, y = self._pairs("decode", z, labels, self.latent_size)
-        decoded: Tensor = self.decoder(cat([y, rows], axis=1))
-        return decoded
+        return self.decoder(cat([y, rows], axis=1))
 
     def elbo(self, x: Any, labels: Any) -> Tensor:
         """-L(x, y), the bound of log p(x, y): x (N, inputs) and ``labels`` (N,) -> (N,), nats."""

@@ -71,6 +71,5 @@ def train_vae(
         return metrics
 
     parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer}
-    if average is not None:
-        parts["average"] = average
+    parts |= {} if average is None else {"average": average}
     return train(run, loader, step, epochs=epochs, parts=parts, evaluate=evaluate)
