@@ -11,8 +11,8 @@ the network also learns the velocity without a class, and ``--guidance`` w extra
 (1 + w) v(x, t, class) - w v(x, t): samples become more typical of their class and less diverse. Samples are drawn with
 a moving average of the weights, by Heun's method.
 
-A classifier trained on the same images gives FID and KID of samples whose classes are as frequent as in the data.
-``film.gif`` shows the samples on their path from noise.
+A classifier trained on the same images gives FID, KID, precision and recall of samples whose classes are as frequent
+as in the data. ``film.gif`` shows the samples on their path from noise.
 
 What to look for. The loss falls fast, then hardly at all, while the samples still improve: most of it is the variance
 of the target given x_t, which no network can predict. With guidance fewer samples belong to no class, and the samples

@@ -9,8 +9,8 @@
 A generator of three transposed convolutions maps 128 latent variables to images of 28 x 28; the critic has three
 convolutions. All GANs start from the same weights, none depends on which others are trained, and each uses as many real
 images: with five critic's steps per generator's step, the generator makes a fifth of the steps. A classifier trained on
-the same images predicts the classes of the samples and how often each occurs; its features give FID and KID. Samples
-are drawn with a moving average of the generator's weights.
+the same images predicts the classes of the samples and how often each occurs; its features give FID, KID, precision and
+recall. Samples are drawn with a moving average of the generator's weights.
 
 Non-saturating: the critic is a discriminator whose loss is the cross entropy of real and generated. It starts near
 log 4 = 1.39, the loss of D = 1/2, and falls towards 0 in the first hundreds of steps; the generator's loss rises at the
@@ -113,7 +113,8 @@ def experiment(options: argparse.Namespace, run: Run) -> None:
         prefix = name.replace("-", "_")
         results |= {f"{prefix}_{score.removeprefix('samples_')}": value for score, value in scores.items()}
     real = evaluation.evaluate_samples(classifier, train_set.images[: len(test_set)], test_set)
-    results |= {f"training_images_{score}": real[score] for score in ("fid", "kid", "kid_standard_error")}
+    compared = ("fid", "kid", "kid_standard_error", "precision", "recall")
+    results |= {f"training_images_{score}": real[score] for score in compared}
     predicted = {name: probabilities(classifier, gan.samples) for name, gan in gans.items()}
     draw_samples_and_curves(run, gans)
     draw_classes(run, gans, predicted, test_set, CLASSES[options.data])

@@ -61,6 +61,7 @@ def test_the_test_set_itself_is_at_distance_zero_from_it():
     darker = evaluation.evaluate_samples(SVHNClassifier(), images // 2, test_set)
     assert same["fid"] == pytest.approx(0, abs=1e-3)
     assert darker["fid"] > 10 * abs(same["fid"])
+    assert (same["precision"], same["recall"]) == (1, 1)
     assert {"kid", "kid_standard_error", "classifier_accuracy", "samples_mean_top_probability"} <= same.keys()
 
 

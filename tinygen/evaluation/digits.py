@@ -12,6 +12,7 @@ from tinygen.data.dataset import BLACK_AND_WHITE
 from tinygen.evaluation.features import image_features
 from tinygen.evaluation.frechet import calculate_fid_score
 from tinygen.evaluation.kid import calculate_kid_score, kid_blocks
+from tinygen.evaluation.neighbours import precision_recall
 from tinygen.evaluation.weights import load_weights
 from tinygen.models import Classifier, SVHNClassifier
 from tinygen.nn import Module
@@ -112,13 +113,13 @@ def _check_numbers(caller: str, images: np.ndarray, probabilities: np.ndarray) -
 @checked
 def evaluate_samples(classifier: Classifier, samples: Images, test_set: Dataset) -> dict[str, float]:
     """An evaluation of ``samples`` (N, C, H, W) by ``classifier``: the results of ``prediction_statistics`` with the
-    prefix ``samples_``; ``fid``, ``kid`` and ``kid_standard_error`` between samples and ``test_set``, by the
-    classifier's features; and ``classifier_accuracy`` on that set. Raises ``ValueError`` as ``kid_blocks`` and
-    ``image_features`` do."""
+    prefix ``samples_``; ``fid``, ``kid``, ``kid_standard_error``, ``precision`` and ``recall`` between samples and
+    ``test_set``, by the classifier's features; and ``classifier_accuracy`` on that set. Raises ``ValueError`` as
+    ``kid_blocks`` and ``image_features`` do."""
     blocks = kid_blocks(len(samples), len(test_set))
     found = {f"samples_{name}": value for name, value in prediction_statistics(classifier, samples).items()}
     ours, real = (np.concatenate(list(image_features(classifier, x))) for x in (samples, test_set.images))
     found["fid"] = calculate_fid_score(ours, real)
-    kid, kid_standard_error = calculate_kid_score(ours, real, blocks=blocks)
-    found |= {"kid": kid, "kid_standard_error": kid_standard_error}
+    found["kid"], found["kid_standard_error"] = calculate_kid_score(ours, real, blocks=blocks)
+    found["precision"], found["recall"] = precision_recall(ours, real)
     return found | {"classifier_accuracy": accuracy(classifier, test_set)}

@@ -83,13 +83,12 @@ def memorisation(
     Features are as in ``precision_recall``. Pixels are features too: ``images.reshape(N, -1)``. Raises ``ValueError``
     for an empty set, for different numbers of features, for NaN and infinity, and where squared distances overflow.
     """
-    caller = "memorisation"
-    samples, test = _features(caller, sample_features, test_features, 1, 1)
-    training = gather(f"{caller}: training_features", training_features, minimum=1)
-    check_same_features(caller, samples.shape[1], training.shape[1], "training_features")
+    samples, test = _features("memorisation", sample_features, test_features, 1, 1)
+    training = gather("memorisation: training_features", training_features, minimum=1)
+    check_same_features("memorisation", samples.shape[1], training.shape[1], "training_features")
     _, squares = nearest_rows(np.concatenate([samples, test]), [training])
     if not np.isfinite(squares).all():
-        raise ValueError(f"{caller}: squared distances overflow; scale the features of all sets down alike")
+        raise ValueError("memorisation: squared distances overflow; scale the features of all sets down alike")
     M, N = len(samples), len(test)
     of_test = np.sort(squares[M:])
     nearer, nearer_or_equal = (np.searchsorted(of_test, squares[:M], side) for side in ("left", "right"))
