@@ -1,7 +1,7 @@
 """A ladder VAE: several layers of latents, residual convolutional networks, and a better likelihood.
 
     python examples/vae_ladder.py                                       the synthetic digits, no download
-    python examples/vae_ladder.py --data binarized-mnist --epochs 30    the fixed binarised MNIST
+    python examples/vae_ladder.py --data binarized-mnist --epochs 25    the fixed binarised MNIST
     python examples/vae_ladder.py --layers 1                            one layer of latents, as in vae_mnist.py
 
 The latents are in three layers, a vector and two coarse images, and each layer depends on those above it:
@@ -9,10 +9,13 @@ The latents are in three layers, a vector and two coarse images, and each layer 
     p(z)  =  p(z_1) p(z_2|z_1) p(z_3|z_1, z_2)        q(z|x)  =  q(z_1|x) q(z_2|z_1, x) q(z_3|z_1, z_2, x)
 
 All factors are Gaussians with a diagonal covariance. One top-down network computes the parameters of both
-distributions, that of q also from the features that a bottom-up network computes from the image (Soenderby et al. 2016;
-Kingma et al. 2016). So prior and posterior are no longer Gaussian as a whole, which brings the bound closer to log p(x)
-and the samples closer to the data. The model is trained on the ELBO by Adam with a cosine schedule of the learning
-rate, and evaluated with averaged weights.
+distributions, that of q also from the features that a bottom-up network computes from the image (Sønderby et al. 2016;
+Kingma et al. 2016). So prior and posterior are no longer Gaussian as a whole: the model is more flexible, and the bound
+closer to log p(x). The model is trained on the ELBO by Adam with a cosine schedule of the learning rate, and evaluated
+with averaged weights.
+
+What to look for. ``layers.png`` shows what each layer stands for: which digit it is and how it is written, its strokes,
+their edges. In ``metrics.csv`` the divergence of each layer from the prior says how many nats it carries.
 """
 
 import argparse
@@ -50,7 +53,7 @@ SAMPLES_PER_BATCH = 400  # latents decoded at a time
 REFERENCES = {
     "binarized-mnist": [
         Reference("test_log_likelihood", -85.95, "vae_mnist.py, one layer of latents, K = 200"),
-        Reference("test_log_likelihood", -81.74, "a ladder of five layers, MLP (Soenderby et al. 2016, table 1)"),
+        Reference("test_log_likelihood", -79.24, "three layers, 3 million parameters, K = 1000 (ladder-vae-pytorch)"),
     ]
 }
 

@@ -94,3 +94,17 @@ def mixture_conditional(models, x, bit):
     A single MADE gives this for no bit but its last; a likelihood that is exact and normalised gives it for every bit.
     """
     raise NotImplementedError
+
+
+# Exercise 8: two layers of latents (**)
+def two_layer_kl(q_1, p_2, q_2, n):
+    """KL(q || p) of two layers of latents, a tensor of one number, nats: in closed form given z_1, averaged over ``n``
+    samples of z_1.
+
+    p(z_1) = N(0, I); ``q_1`` is the pair of mean and log-variance (L,), tensors, of q(z_1). ``p_2`` and ``q_2`` are
+    functions of z_1 (n, L), which return mean and log-variance (n, M) of p(z_2|z_1) and of q(z_2|z_1). The result is
+    differentiable in the parameters of all of them.
+
+    Hint: ``tinygen.likelihoods``. Section "Layers of latents".
+    """
+    raise NotImplementedError

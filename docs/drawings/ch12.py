@@ -151,10 +151,25 @@ def made_samples() -> Figure:
     return figure
 
 
+def ladder_layers() -> Figure:
+    """Stored test images, and what is decoded from some of their layers of latents."""
+    stored = np.load(RESULTS / "ladder-layers.npz")
+    rows = np.concatenate([stored["images"][None], stored["decoded"]])  # (rows, 10, 28, 28)
+    figure, (axes,) = new_figure(7.6, 3.8)
+    axes.imshow(rows.transpose(0, 2, 1, 3).reshape(28 * len(rows), 280), cmap="gray", interpolation="nearest")
+    labels = ["test images", *[f"{known} of 3 layers from q" for known in range(len(rows) - 1)]]
+    axes.set_yticks([28 * row + 14 for row in range(len(rows))], labels)
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
 FIGURES = {
     "tighter-bounds.png": tighter_bounds,
     "learned-q.png": learned_q,
     "averaged-weights.png": averaged_weights,
+    "ladder-layers.png": ladder_layers,
     "made-masks.png": masks,
     "made-samples.png": made_samples,
 }

@@ -1,10 +1,10 @@
 """The samples in the figures of chapter 13: ``python docs/results/flow_images.py runs/flow_images`` writes
-``flow-images.npz`` here.
+``flow-images.npz`` here and ``flow.gif`` to the folder ``docs/figures``.
 
 The folder is that of a run of ``examples/flow_images.py``, whose averaged weights are read. The file holds bytes:
 ``paths`` (times, classes, side, side), one sample of each class on its path from noise at the times ``times``, and
-``guided`` (weights, rows, classes, side, side), samples from the same noise with the guidance ``weights``. Seed 0; a
-minute of one core.
+``guided`` (weights, rows, classes, side, side), samples from the same noise with the guidance ``weights``. The
+animation shows the samples without guidance after each step. Seed 0; a minute of one core.
 """
 
 import json
@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 import tinygen as tg
 from tinygen import data, evaluation, flows
@@ -32,6 +33,7 @@ def main() -> None:
     tg.manual_seed(0)
     noise, labels = tg.randn(ROWS * CLASSES, 1, 28, 28), np.tile(range(CLASSES), ROWS)
     guided = [flows.integrate(network.guided(labels, weight), noise, STEPS) for weight in WEIGHTS]
+    animate(network, noise, labels)
     x, paths = noise[:CLASSES], [noise[:CLASSES]]
     for start, end in pairwise(TIMES):
         steps = round((end - start) * STEPS)
@@ -44,6 +46,18 @@ def main() -> None:
         "guided": np.stack([data.as_bytes(each.numpy()).reshape(ROWS, CLASSES, 28, 28) for each in guided]),
     }
     np.savez_compressed(Path(__file__).with_name("flow-images.npz"), **arrays)
+
+
+def animate(network: UNet, x: tg.Tensor, labels: np.ndarray) -> None:
+    """Write the path of noise x (40, 1, 28, 28) to images, in 16 shades of grey."""
+    frames = []
+    for k in range(STEPS + 1):
+        rows = data.as_bytes(x.numpy()).reshape(ROWS, CLASSES, 28, 28).swapaxes(1, 2).reshape(ROWS * 28, CLASSES * 28)
+        frames.append(Image.fromarray(rows // 16 * 17).resize((CLASSES * 56, ROWS * 56), Image.Resampling.NEAREST))
+        x = flows.integrate(network.guided(labels, 0.0), x, 1, start=k / STEPS, end=(k + 1) / STEPS)
+    durations = [120] * STEPS + [2000]
+    path = Path(__file__).parents[1] / "figures" / "flow.gif"
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
 
 
 if __name__ == "__main__":

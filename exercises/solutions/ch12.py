@@ -73,3 +73,10 @@ def mixture_conditional(models, x, bit):
         changed[:, bit] = value
         of.append(mixture_log_likelihood(models, changed))
     return special.expit(of[1] - of[0])
+
+
+def two_layer_kl(q_1, p_2, q_2, n):
+    mean, logvar = q_1
+    z_1 = mean + tg.exp(logvar / 2) * tg.randn(n, len(mean), dtype=mean.dtype)
+    first = likelihoods.kl_gaussian_standard(tg.expand_dims(mean, 0), tg.expand_dims(logvar, 0))
+    return tg.sum(first) + tg.mean(likelihoods.kl_gaussian_gaussian_analytic(*q_2(z_1), *p_2(z_1)))
