@@ -183,9 +183,9 @@ def arguments() -> argparse.Namespace:
         learning_rate=1e-3,
         out="runs/vae_ladder",
     )
-    layers = "sides of the layers of latents in pixels, from the top (%(default)s)"
+    layers = "sides of the layers of latents in pixels, from the top (1 7 14)"
     parser.add_argument("--layers", type=int, choices=LATENTS, nargs="+", default=(1, 7, 14), metavar="N", help=layers)
-    likelihood_arguments(parser)
+    likelihood_arguments(parser, images=1000)
     options = parser.parse_args()
     if sorted(options.layers) != list(options.layers):
         parser.error(f"argument --layers: the sides must rise from the top, got {' '.join(map(str, options.layers))}")

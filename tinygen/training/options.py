@@ -79,11 +79,12 @@ def common_arguments(
     return parser
 
 
-def likelihood_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the importance-sampled log-likelihood: ``--importance-samples``, ``--likelihood-images``."""
-    add, images = parser.add_argument, "estimate log p(x) of N images per split (default: all)"
+def likelihood_arguments(parser: argparse.ArgumentParser, images: int | None = None) -> None:
+    """Add the options of the importance-sampled log-likelihood: ``--importance-samples``, and ``--likelihood-images``,
+    whose default is ``images`` (None: all)."""
+    add, described = parser.add_argument, f"estimate log p(x) of N images per split ({images or 'default: all'})"
     add("--importance-samples", type=whole(1), default=200, metavar="K", help="samples of z per image (%(default)s)")
-    add("--likelihood-images", type=whole(2), metavar="N", help=images)
+    add("--likelihood-images", type=whole(2), default=images, metavar="N", help=described)
 
 
 def load_splits(options: argparse.Namespace, *splits: str) -> list[Dataset]:
