@@ -21,6 +21,7 @@ EXAMPLES = (  # in the order of the first table
     "vae_mnist_plain",
     "vae_mnist",
     "vae_mnist_iwae",
+    "vae_ladder",
     "made_mnist",
     "vae_mlp_mnist",
     "vae_manifold",
