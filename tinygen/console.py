@@ -12,13 +12,16 @@ from typing import TextIO, TypeVar
 
 from tqdm import tqdm
 
+from tinygen import ranks
+
 Item = TypeVar("Item")
 
 
 def say(text: str = "", *, file: TextIO | None = None) -> None:
-    """Print ``text`` and a newline to ``file`` (default: standard output)."""
+    """Print ``text`` and a newline to ``file`` (default: standard output, of rank 0 alone)."""
+    silent = file is None and ranks.rank()
     file = sys.stdout if file is None else file
-    if file is None:  # closed by the shell
+    if silent or file is None:  # None: closed by the shell
         return
     encoding = getattr(file, "encoding", None) or "utf-8"
     try:
@@ -37,8 +40,11 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
 def progress(items: Iterable[Item], description: str, total: int | None = None, every: float = 10.0) -> Iterator[Item]:
     """Yield ``items`` and show the progress: a bar on a terminal, else a line every ``every`` seconds.
 
-    ``total`` is the number of items, default: ``len(items)`` where it exists.
+    Rank 0 alone shows it. ``total`` is the number of items, default: ``len(items)`` where it exists.
     """
+    if ranks.rank():
+        yield from items
+        return
     if total is None and isinstance(items, Sized):
         total = len(items)
     if sys.stderr is not None and sys.stderr.isatty():

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from tinygen import ranks
 from tinygen.autograd.arguments import checked_arguments
 from tinygen.autograd.tensor import Tensor, copied
 from tinygen.backend import Array, array_module, copy_like, to_device, underflow_ignored
@@ -94,13 +95,13 @@ class Optimizer:
             _check_shape("step", "gradient", g.shape, parameter)
             for name, array in self.state[i].items():
                 _check_shape("step", name, array.shape, parameter)
-        updates = []
-        for i, parameter, g in with_grad:
+        updates, gradients = [], ranks.averaged([g.data for _, _, g in with_grad])
+        for (i, parameter, _), gradient in zip(with_grad, gradients, strict=True):
             data, state = parameter.data, self.state[i]
             if not state:
                 state.update({name: array_module(data).zeros_like(data) for name in self.state_names})
             self.steps[i] += 1
-            updates.append((data, g.data, state, self.steps[i]))
+            updates.append((data, gradient, state, self.steps[i]))
         for (_, parameter, _), array in zip(with_grad, self.update_all(updates), strict=True):
             parameter.data = array_module(parameter.data).asarray(array)  # NumPy returns a scalar for a 0-d array
 
@@ -274,7 +275,9 @@ def linear_schedule(step: float, total: float, peak: float, final: float = 0.0, 
 def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
     """Scale the gradients of ``params``, of any shape, by one factor so that their joint Euclidean norm is at most
     ``max_norm`` (Pascanu, Mikolov and Bengio 2013); returns the norm before. Raises ``ValueError`` where it is not
-    finite, and leaves the gradients unchanged."""
+    finite, and leaves the gradients unchanged; ``NotImplementedError`` where ranks share the batch (``ranks.py``)."""
+    if ranks.fraction() != 1:
+        raise NotImplementedError("clip_grad_norm: the gradients are those of a part of the batch that ranks share")
     if not max_norm >= 0:
         raise ValueError(f"clip_grad_norm: max_norm must be a number from 0, got {max_norm}")
     leaves = dict.fromkeys(_leaves("clip_grad_norm", params))  # a shared parameter counts once

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygen import ranks
 from tinygen.autograd.recording import no_grad
 from tinygen.autograd.tensor import Tensor, tensor
 from tinygen.checks import Count, NonNegative, Positive, as_array, checked
@@ -222,12 +223,14 @@ def _minimise(
 
     def step(_: int, index: int) -> dict[str, float]:
         optimizer.lr = cosine_schedule(index, steps, learning_rate)
-        value = loss(*draw(batch_size))
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-        constrain(network)
-        return {"loss": value.item()}
+        x, y = draw(batch_size)
+        with ranks.shared(batch_size) as own:
+            value = loss(x[own], y[own])
+            optimizer.zero_grad()
+            value.backward()
+            optimizer.step()
+            constrain(network)
+            return ranks.means({"loss": value.item()})
 
     train(None, range(steps), step, epochs=1, parts={"network": network, "optimizer": optimizer})
 

@@ -6,6 +6,7 @@ y = weight (x - mean) / sqrt(variance + eps) + bias
 
 from typing import Any
 
+from tinygen import ranks
 from tinygen.autograd.operands import as_tensors, real_operands
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array, without_underflow
@@ -58,13 +59,19 @@ def batch_norm(
         scale = weight / (running_var + eps) ** 0.5
         return x * _as_column(scale, x) + _as_column(bias - running_mean * scale, x)
     count = x.size // channels
-    if count < 2:
+    if count < 2 * ranks.fraction():
         raise ValueError(f"batch_norm: training needs more than one value per channel, got shape {x.shape}")
-    mean, variance = without_underflow(moments, x.data)
+    mean, variance = _of_whole_batch(*without_underflow(moments, x.data))
     if running_mean is not None and running_var is not None:
         _update(running_mean, mean, momentum)
-        _update(running_var, variance * (count / (count - 1)), momentum)
+        _update(running_var, variance * (count / (count - ranks.fraction())), momentum)
     return normalise(x, weight, bias, eps=eps, mean=mean, inv_std=(variance + eps) ** -0.5)
+
+
+def _of_whole_batch(mean: Array, variance: Array) -> tuple[Array, Array]:
+    """The moments of a batch whose rows are shared by several ranks, from those of this rank's rows: (C,), (C,)."""
+    (whole,) = ranks.averaged([mean])
+    return whole, variance if whole is mean else ranks.averaged([variance + (mean - whole) ** 2])[0]
 
 
 @real_operands("x", "weight", "bias")

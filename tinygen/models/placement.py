@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tinygen import ranks
 from tinygen.autograd.recording import no_grad
 from tinygen.autograd.tensor import Tensor, tensor
 from tinygen.checks import require
@@ -33,10 +34,22 @@ def placed(caller: str, argument: str, values: Any, model: Module) -> Tensor:
 def in_batches(function: Callable[..., Result], model: Module, batch_size: int, *arrays: Any) -> Iterator[Result]:
     """``function`` of ``batch_size`` rows of each of ``arrays`` (N, ...) at a time, the last batch perhaps smaller.
 
-    Nothing is recorded for derivatives and ``model`` is in evaluation mode while ``function`` runs, and between batches
-    in the mode that it was in.
+    Where several ranks run, they share the rows of each batch; their results are joined if they are arrays, tensors or
+    lists of them, and added up if they are numbers. Nothing is recorded for derivatives and ``model`` is in evaluation
+    mode while ``function`` runs, and between batches in the mode that it was in.
     """
     for start in range(0, len(arrays[0]), batch_size):
-        with no_grad(), model.evaluating():
-            result = function(*(array[start : start + batch_size] for array in arrays))
+        batch = [array[start : start + batch_size] for array in arrays]
+        with no_grad(), model.evaluating(), ranks.shared(len(batch[0])) as own:
+            result = function(*(array[own] for array in batch))
+            result = result if own == slice(None) else _joined(result)
         yield result
+
+
+def _joined(result: Any) -> Any:
+    """The result of the whole batch from those of the ranks' rows: arrays joined, numbers added up."""
+    if isinstance(result, list):
+        return [_joined(each) for each in result]
+    if isinstance(result, Tensor):
+        return tensor(ranks.joined(result.numpy()), device=result.device)
+    return ranks.joined(result)

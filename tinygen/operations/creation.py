@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygen import backend
+from tinygen import backend, ranks
 from tinygen.autograd.arguments import checked_arguments
 from tinygen.autograd.tensor import Tensor, cast
 
@@ -76,7 +76,8 @@ def linspace(
 @checked_arguments
 def randn(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Independent standard normal numbers. Raises ``TypeError`` for a dtype that is not floating point."""
-    drawn = backend.generator().standard_normal(shape, dtype=_drawn_dtype("randn", dtype))
+    drawn_dtype = _drawn_dtype("randn", dtype)
+    drawn = ranks.drawn(lambda shape: backend.generator().standard_normal(shape, drawn_dtype), shape)
     return _made("randn", drawn, dtype, device, requires_grad)
 
 
@@ -85,7 +86,8 @@ def rand(*shape: Any, dtype: Any = None, device: str | None = None, requires_gra
     """Independent numbers from the uniform distribution on [0, 1).
 
     Raises ``TypeError`` for a dtype that is not floating point."""
-    drawn: Any = backend.generator().random(shape, dtype=_drawn_dtype("rand", dtype))
+    drawn_dtype = _drawn_dtype("rand", dtype)
+    drawn = ranks.drawn(lambda shape: backend.generator().random(shape, drawn_dtype), shape)
     if dtype is not None and np.dtype(dtype) == np.float16:  # rounded to nearest, numbers close to 1 would become 1
         drawn = np.floor(drawn * 2048) / 2048
     return _made("rand", drawn, dtype, device, requires_grad)

@@ -18,6 +18,7 @@ normalisation, with sums (2, C), and (N, G) in group normalisation, with sums (2
 
 from typing import Any
 
+from tinygen import ranks
 from tinygen.autograd.operation import operation
 from tinygen.autograd.tensor import Tensor
 from tinygen.backend import Array
@@ -62,6 +63,8 @@ def channel_dot(g: Array, x: Array, sums: Array, mean: Array, inv_std: Array, ep
 def _vjp_in_x(h: Tensor, g: Tensor, x: Tensor, weight: Tensor, sums: Array, shared: Array, **stats: Any) -> Tensor:
     """The gradient of sum(h P(weight g)) with respect to x, on which x_hat, P and 1 / s depend."""
     weighted, mean = _column(weight, x) * g, stats["mean"]
+    if mean.ndim == 1 and ranks.fraction() != 1:
+        raise NotImplementedError("batch_norm: second derivatives where ranks share the batch")
     x_hat = normalise(x, ones_like(weight), zeros_like(weight), **stats)
     p_g = normalise_grad(g, x, weight, sums=sums, **stats)
     p_h = normalise_grad(h, x, ones_like(weight), sums=shared, **stats)
@@ -82,6 +85,8 @@ def _vjp_in_x(h: Tensor, g: Tensor, x: Tensor, weight: Tensor, sums: Array, shar
 )
 def normalise_grad(g: Array, x: Array, weight: Array, sums: Array, mean: Array, inv_std: Array, eps: float) -> Array:
     """``P(weight g)``: g and x (N, C, ...), weight (C,), sums of g and g x_hat over channels -> (N, C, ...)."""
+    if mean.ndim == 1 and ranks.fraction() != 1:  # g is a gradient of the rank's mean; the means in P are of all rows
+        (sums,) = ranks.averaged([sums])
     return _kernels(mean).normalise_grad(g, x, weight, mean, inv_std, sums)
 
 

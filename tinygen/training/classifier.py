@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from tinygen import functional as F
+from tinygen import ranks
 from tinygen.autograd.tensor import Tensor, tensor
 from tinygen.checks import PIXELS, Count, Images, Positive, checked, require
 from tinygen.data import DataLoader, Dataset
@@ -64,12 +65,13 @@ def train_classifier(
     def step(batch: Batch, index: int) -> Mapping[str, float]:
         images, labels = batch
         optimizer.lr = cosine_schedule(index, epochs * len(loader), learning_rate)
-        x = as_input(images, model, "train_classifier")
-        loss = F.cross_entropy(model(x), tensor(labels, device=x.device))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return {"train_cross_entropy": loss.item()}
+        with ranks.shared(len(images)) as own:
+            x = as_input(images[own], model, "train_classifier")
+            loss = F.cross_entropy(model(x), tensor(labels[own], device=x.device))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return ranks.means({"train_cross_entropy": loss.item()})
 
     def evaluate() -> Mapping[str, float]:
         return {"valid_accuracy": accuracy(model, valid_set)}

@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
+from tinygen import ranks
 from tinygen.backend import DeviceError, get_rng_state, manual_seed, set_rng_state
 from tinygen.console import say
 from tinygen.training.folder import foreign_file
@@ -44,6 +45,8 @@ def conduct(
     where a file cannot be written later or the training diverges.
     """
     manual_seed(options.seed)
+    with refusing():
+        ranks.check_sources(Path(sys.argv[0]))
     with refusing():
         run = Run(
             options.out,
@@ -116,8 +119,9 @@ def refuse(reason: object) -> NoReturn:
 
 
 def _end(status: int, sentence: str) -> NoReturn:
+    ranks.wait_for_first()
     say(f"{_program()}: {sentence}", file=sys.stderr)
-    raise SystemExit(status)
+    ranks.end(status)
 
 
 def _resumable(run: Run) -> str:

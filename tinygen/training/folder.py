@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tinygen import ranks
 from tinygen.checkpoint import CheckpointError
 from tinygen.files import atomic_write, remove_unfinished
 from tinygen.training.lock import lock_folder
@@ -30,7 +31,7 @@ class RunFolder:
     """
 
     def __init__(self, out: str | Path, settings: Mapping[str, Any], *, resume: bool, overwrite: bool) -> None:
-        self.out, self.settings = Path(out), settings
+        self.out, self.settings = ranks.folder(Path(out)), settings
         self._resume, self._overwrite = resume, overwrite
         self._parent: RunFolder | None = None
         if self.out.exists() and not self.out.is_dir():

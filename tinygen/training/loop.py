@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol, SupportsFloat, TypeVar, runtime_checkable
 
-from tinygen import backend
+from tinygen import backend, ranks
 from tinygen.console import progress, say
 from tinygen.kernels.cpu.malloc import tune_malloc
 from tinygen.nn import Module
@@ -75,10 +75,15 @@ def train(
     """
     _check_arguments(loader, parts)
     tune_malloc()
+    ranks.check_same("the data", _fingerprint(loader))
     state = _restore(run, parts, loader) if run is not None and run.resumed else _Progress()
+    if ranks.communicator() is not None:
+        for part in parts.values():
+            part.load_state_dict(ranks.from_first(part.state_dict))
     rows = [] if run is None else run.rows
     while state.epoch < epochs:
         saved = time.monotonic()
+        ranks.check_same("the state of the random numbers", backend.get_rng_state())
         batches, left = _batches(loader, state), len(loader) - state.done
         for batch in batches if run is None else progress(batches, f"epoch {state.epoch + 1}/{epochs}", left):
             _accumulate(state, step(batch, state.epoch * len(loader) + state.done))

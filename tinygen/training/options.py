@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygen import ranks
 from tinygen.backend import DeviceError, to_device
 from tinygen.console import say
 from tinygen.data import Dataset, load
@@ -40,7 +41,7 @@ def common_arguments(
     ``batch_help`` and ``limit_help`` state what is counted instead. An invalid value ends the program with exit status
     2 and a sentence that names the option, what was given and what was expected.
     """
-    parser = argparse.ArgumentParser(description=description)
+    parser = _Parser(description=description)
     add = parser.add_argument
     add("--device", type=device, default="cpu", metavar="cpu|gpu", help="where to compute (%(default)s)")
     named = f": {', '.join(datasets)}" if datasets else ""
@@ -77,6 +78,14 @@ def common_arguments(
     )
     add("--limit", type=whole(1), metavar="N", help=limit_help)
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors and help are shown once, by rank 0."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if not ranks.rank():
+            super()._print_message(message, file)
 
 
 def likelihood_arguments(parser: argparse.ArgumentParser, images: int | None = None) -> None:

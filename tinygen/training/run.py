@@ -28,7 +28,7 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from tinygen import checkpoint
+from tinygen import checkpoint, ranks
 from tinygen.console import print_table, say
 from tinygen.files import atomic_write
 from tinygen.training.folder import MANIFEST, RunFolder, command, write_json
@@ -70,7 +70,7 @@ class Run(RunFolder):
         self._may_change = may_change
         self._figures: dict[str, str] = {}
         self._started = time.monotonic()
-        self.resumed = resume and self.checkpoint.exists()
+        self.resumed = ranks.from_first(lambda: resume and self.checkpoint.exists())
         if resume and self.earlier["files"]:
             self._check_settings(self.out / MANIFEST, self.earlier["settings"])
             if not self.resumed and CHECKPOINT in self.earlier["files"] and (self.out / REPORT).exists():
@@ -98,7 +98,7 @@ class Run(RunFolder):
 
     def load(self) -> dict[str, Any]:
         """The parts of the checkpoint; errors are those of ``checkpoint.load``."""
-        return checkpoint.load(self.checkpoint)
+        return ranks.from_first(lambda: checkpoint.load(self.checkpoint))
 
     def _check_settings(self, source: Path, kept: Mapping[str, Any]) -> None:
         """Compare the settings kept in the file ``source`` with this run's."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from tinygen import ranks
 from tinygen.autograd.tensor import Tensor
 from tinygen.checks import Count, Finite, checked
 from tinygen.data.loader import Batch
@@ -62,10 +63,12 @@ def train_vae(
     def step(batch: Batch, index: int) -> dict[str, float]:
         if learning_rate is not None:
             optimizer.lr = learning_rate(index) if callable(learning_rate) else learning_rate
-        loss, metrics = objective(as_images("train_vae", model, batch[0]))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        with ranks.shared(len(batch[0])) as own:
+            loss, metrics = objective(as_images("train_vae", model, batch[0][own]))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            metrics = ranks.means(metrics)
         if average is not None:
             average.update()
         return metrics

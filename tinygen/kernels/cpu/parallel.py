@@ -17,16 +17,20 @@ from typing import Any
 
 import numpy as np
 
+from tinygen import ranks
+
 
 @cache
 def threads() -> int:
-    """The number of threads of the CPU kernels: ``$TINYGEN_THREADS``; default: the cores available to this process.
+    """The number of threads of the CPU kernels: ``$TINYGEN_THREADS``; default: the cores available to this process,
+    divided by the number of ranks on this machine.
 
     Raises ``ValueError`` if the variable is not a whole number from 1.
     """
     value = os.environ.get("TINYGEN_THREADS")
     if value is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return max(cores // ranks.local_ranks(), 1)
     if not value.isdecimal() or int(value) < 1:
         raise ValueError(f"TINYGEN_THREADS must be a whole number from 1, got {value!r}")
     return int(value)
