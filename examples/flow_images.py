@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 import tinygen as tg
-from tinygen import data, evaluation, flows, plotting
+from tinygen import data, evaluation, flows, plotting, ranks
 from tinygen.models import DigitClassifier, SVHNClassifier, UNet
 from tinygen.optim import Adam, ExponentialMovingAverage, cosine_schedule
 from tinygen.training import Run, Snapshots, common_arguments, conduct, load_splits, say, train
@@ -151,12 +151,14 @@ def fit(options: argparse.Namespace, run: Run, flow: Flow, train_set: data.Datas
     def step(batch: tuple[np.ndarray, np.ndarray | None], index: int) -> dict[str, float]:
         images, classes = batch
         flow.optimizer.lr = cosine_schedule(index, rows * interval, options.learning_rate, warmup=WARMUP)
-        loss = flow.loss(tg.tensor(images, device=options.device), classes)
-        flow.optimizer.zero_grad()
-        loss.backward()
-        flow.optimizer.step()
+        with ranks.shared(len(images)) as own:
+            loss = flow.loss(tg.tensor(images[own], device=options.device), None if classes is None else classes[own])
+            flow.optimizer.zero_grad()
+            loss.backward()
+            flow.optimizer.step()
+            metrics = ranks.means({"loss": loss.item()})
         flow.average.update()
-        return {"loss": loss.item()}
+        return metrics
 
     def evaluate() -> dict[str, float]:
         done = (len(run.rows) + 1) * interval

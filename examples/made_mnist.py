@@ -15,7 +15,7 @@ import argparse
 import numpy as np
 
 import tinygen as tg
-from tinygen import data, plotting
+from tinygen import data, plotting, ranks
 from tinygen.models import MADE
 from tinygen.models.placement import in_batches
 from tinygen.optim import Adam, ExponentialMovingAverage, cosine_schedule
@@ -90,12 +90,14 @@ def fit(
 
     def step(batch: tuple[np.ndarray, np.ndarray | None], index: int) -> dict[str, float]:
         optimizer.lr = cosine_schedule(index, total, options.learning_rate, warmup=WARMUP)
-        loss = -tg.mean(model.log_likelihood(flat(batch[0])))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        with ranks.shared(len(batch[0])) as own:
+            loss = -tg.mean(model.log_likelihood(flat(batch[0][own])))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            metrics = ranks.means({"train_log_likelihood": -loss.item()})
         average.update()
-        return {"train_log_likelihood": -loss.item()}
+        return metrics
 
     def evaluate() -> dict[str, float]:
         with average.applied():

@@ -154,29 +154,23 @@ def test_7_the_conditional_is_that_of_the_table():
 
 def test_8_the_divergence_and_its_gradient_are_those_of_a_linear_model():
     tg.manual_seed(3)
-    a, b, c, m, v, s, n = (
-        0.8,
-        0.3,
-        0.5,
-        0.7,
-        0.4,
-        0.6,
-        100_000,
-    )  # p(z_2|z_1) = N(a z_1, 1), q(z_2|z_1) = N(b z_1 + c, s)
+    # p(z_2|z_1) = N(a z_1, 1), q(z_1) = N(m, v), q(z_2|z_1) = N(b z_1 + c, s)
+    (a, b, c), (m, v, s, n) = (0.8, 0.3, 0.5), (0.7, 0.4, 0.6, 100_000)
     mean, logvar = (tg.tensor([each], dtype="float64", requires_grad=True) for each in (m, math.log(v)))
-    gain = tg.tensor(b, dtype="float64", requires_grad=True)
+    of_p, of_q = (tg.tensor(each, dtype="float64", requires_grad=True) for each in (a, b))
     found = ch12.two_layer_kl(
         (mean, logvar),
-        lambda z: (a * z, tg.zeros_like(z)),
-        lambda z: (gain * z + c, tg.full_like(z, math.log(s))),
+        lambda z: (of_p * z, tg.zeros_like(z)),
+        lambda z: (of_q * z + c, tg.full_like(z, math.log(s))),
         n,
     )
     offset = (b - a) * m + c  # the mean over q(z_1) of the difference of the means of z_2
     first = (v + m**2 - 1 - math.log(v)) / 2
     second = (s - 1 - math.log(s) + offset**2 + (b - a) ** 2 * v) / 2
     assert abs(found.item() - (first + second)) < 4 * abs(b - a) * math.sqrt(v / n) * (abs(offset) + 1)
-    gradients = [each.item() for each in tg.grad(found.sum(), [mean, logvar, gain])]
-    expected = [m + (b - a) * offset, (v - 1 + (b - a) ** 2 * v) / 2, (b - a) * (v + m**2) + c * m]
+    gradients = [each.item() for each in tg.grad(found.sum(), [mean, logvar, of_q, of_p])]
+    of_gain = (b - a) * (v + m**2) + c * m
+    expected = [m + (b - a) * offset, (v - 1 + (b - a) ** 2 * v) / 2, of_gain, -of_gain]
     assert np.allclose(gradients, expected, atol=0.02)
 
 

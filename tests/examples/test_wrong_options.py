@@ -165,6 +165,6 @@ def test_what_would_fail_after_the_training_is_refused_before_it(
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
 
 
-def test_the_layers_of_a_ladder_must_rise(refused, load_example):
+def test_the_layers_of_a_ladder_must_not_fall(refused, load_example):
     sentence = refused(load_example("vae_ladder"), "--layers", 7, 1)
-    assert sentence.endswith("argument --layers: the sides must rise from the top, got 7 1")
+    assert sentence.endswith("argument --layers: the sides must not fall from the top, got 7 1")
