@@ -115,6 +115,9 @@ def main() -> None:
         sides = [Side(HERE), Side(other)]
         print(f"{'ms per step':<32}{'here':>10}{options.commit[:10]:>12}{'ratio':>8}")
         for name in names:
+            if not (other / "benchmarks" / f"{STEPS[name][0]}.py").exists():
+                print(f"{name:<32}not in {options.commit}")
+                continue
             for side in sides:
                 side.ask(f"build {name}")
             times: list[list[float]] = [[], []]
