@@ -47,6 +47,7 @@ ON_CPU = {  # benchmark -> what its steps train
     "mlp_vae_step": "MLP VAE ",
     "gan_steps": "GAN: ",
     "house_numbers": "house numbers: ",
+    "unet_step": "flow matching: ",
 }
 ON_GPU = {"gpu_steps": ""}
 
@@ -203,8 +204,6 @@ def sections() -> Iterator[str]:
 - FIDs and KIDs can be compared where classifier, test set and number of samples agree, but not with published values,
   which use an Inception network.
 - FIDs of GANs differ between seeds by a third of their mean: the difference between two single runs shows little.
-- A training step of the U-Net of width 16, batch 64, takes 334 ms, in PyTorch, with channels-last images, 133 ms: a
-  ratio of 2.5, not in the table (`python benchmarks/unet_step.py`).
 - The fixed binarised MNIST is not comparable with dynamically binarised MNIST, on which likelihoods are 1 to 2 nats
   higher.
 - The CPU is that of a virtual machine, whose speed varies with the load of its host: compare ratios, not times."""
