@@ -3,11 +3,14 @@
 The random numbers are drawn on the CPU from the library's generator, so a seed gives the same mask on every device.
 """
 
+import math
+
 import numpy as np
 
 from tinygen import backend, ranks
 from tinygen.autograd.operands import real_operands
 from tinygen.autograd.tensor import Tensor
+from tinygen.backend import Array
 from tinygen.operations.arithmetic import where
 from tinygen.validation import number, truth_value
 
@@ -18,8 +21,11 @@ def _drop(name: str, x: Tensor, p: float, training: bool, shape: tuple[int, ...]
         raise ValueError(f"{name}: p must be a probability, got {p}")
     if not truth_value(name, "training", training) or p == 0:
         return x
-    drawn = ranks.drawn(lambda shape: backend.generator().random(shape, np.float32), shape)
-    kept = Tensor(backend.to_device(drawn >= p, x.device))
+
+    def draw(shape: tuple[int, ...]) -> Array:
+        return (backend.generator().random(math.prod(shape), dtype=np.float32) >= p).reshape(shape)
+
+    kept = Tensor(backend.to_device(ranks.drawn(draw, shape), x.device))
     return where(kept, x * (1 / (1 - p) if p < 1 else 0.0), 0.0)
 
 

@@ -63,8 +63,9 @@ def train_vae(
     def step(batch: Batch, index: int) -> dict[str, float]:
         if learning_rate is not None:
             optimizer.lr = learning_rate(index) if callable(learning_rate) else learning_rate
-        with ranks.shared(len(batch[0])) as own:
-            loss, metrics = objective(as_images("train_vae", model, batch[0][own]))
+        images = as_images("train_vae", model, batch[0])
+        with ranks.shared(len(images)) as own:
+            loss, metrics = objective(images[own])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
