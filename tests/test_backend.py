@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -48,6 +49,25 @@ def test_a_name_that_is_no_device_is_refused(name, fake_gpu):
 def test_a_gpu_beyond_the_last_is_refused(fake_gpu):
     with pytest.raises(tg.DeviceError, match="device 'gpu:1': there are only 1 GPUs, from gpu:0"):
         tg.zeros(2).to("gpu:1")
+
+
+@pytest.mark.parametrize(
+    ("device", "rank", "expected"),
+    [("gpu", 0, "gpu"), ("gpu", 1, "gpu:1"), ("gpu", 2, "gpu:0"), ("gpu", 3, "gpu:1"), ("gpu:1", 2, "gpu:1")],
+)
+def test_the_ranks_of_a_machine_use_its_gpus_in_turn(device, rank, expected, monkeypatch):
+    used = []
+
+    def device_number(index):
+        return MagicMock(use=lambda: used.append(index))
+
+    cupy = SimpleNamespace(asarray=lambda array: array, cuda=SimpleNamespace(Device=device_number))
+    cupy.cuda.runtime = SimpleNamespace(getDeviceCount=lambda: 2)
+    monkeypatch.setattr(backend, "_cupy", lambda: cupy)
+    assert backend.use_device(device, rank) == expected
+    assert used == [int(expected.partition(":")[2] or 0)]
+    assert backend.use_device("cpu", rank) == "cpu"
+    assert len(used) == 1
 
 
 def found_as(monkeypatch, cupy):

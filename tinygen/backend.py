@@ -101,6 +101,20 @@ def to_device(array: Array, device: str) -> Array:
         return cupy.asarray(array)
 
 
+def use_device(device: str, rank: int = 0) -> str:
+    """Make the GPU that ``device`` names the one on which CuPy starts kernels; returns its name. ``"gpu"`` is the first
+    GPU, for one of several processes on a machine that with the number ``rank``, counted round the GPUs there are.
+
+    Raises ``DeviceError`` if the device is not available and ``ValueError`` if it is not the name of a device.
+    """
+    if device == "gpu" and rank:
+        device = f"gpu:{rank % _cupy().cuda.runtime.getDeviceCount()}"
+    to_device(np.zeros(1), device)  # for its errors
+    if device != "cpu":
+        _cupy().cuda.Device(int(device[4:] or 0)).use()
+    return device
+
+
 def copy_like(values: Array, like: Array) -> Array:
     """A new array like ``like`` (its shape, dtype and device) that holds ``values``."""
     copy = array_module(like).empty_like(like)

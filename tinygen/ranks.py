@@ -37,6 +37,7 @@ Result = TypeVar("Result")
 
 LAUNCHERS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_SIZE")  # how launchers tell a process the number of ranks
 LOCAL = ("MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE")  # and of those on its machine
+LOCAL_RANK = ("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK")  # and its own number among these, from 0
 GRACE = 1.0  # seconds that other ranks leave to rank 0 to show an error that all of them have
 
 
@@ -79,6 +80,11 @@ def rank() -> int:
 def local_ranks() -> int:
     """The number of ranks on this machine, among which its cores are divided."""
     return max(_from_environment(LOCAL), 1)
+
+
+def local_rank() -> int:
+    """The number of this process among the ranks on its machine, from 0."""
+    return _from_environment(LOCAL_RANK)
 
 
 @contextmanager

@@ -136,6 +136,9 @@ class Device:
     def __hash__(self) -> int:
         return self.id
 
+    def use(self) -> None:
+        return None
+
     def synchronize(self) -> None:
         host_waits["synchronize"] += 1
 

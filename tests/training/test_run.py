@@ -353,7 +353,7 @@ def test_progress_is_a_bar_on_a_terminal(capsys, monkeypatch):
 
 
 def test_every_example_takes_the_common_options(monkeypatch):
-    monkeypatch.setattr("tinygen.training.options.to_device", lambda array, device: array)  # as if two GPUs were there
+    monkeypatch.setattr("tinygen.training.options.use_device", lambda device, rank: device)  # as if two GPUs were there
     parser = common_arguments("A VAE", data="mnist", epochs=20, out="runs/vae")
     given = "--device gpu:1 --data svhn --data-root d --epochs 2 --batch-size 8 --seed 0 --out o --resume --limit 64"
     options = vars(parser.parse_args(given.split()))

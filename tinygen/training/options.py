@@ -7,10 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tinygen import ranks
-from tinygen.backend import DeviceError, to_device
+from tinygen.backend import DeviceError, use_device
 from tinygen.console import say
 from tinygen.data import Dataset, load
 
@@ -160,11 +158,10 @@ def user_path(text: str) -> Path:
 
 
 def device(text: str) -> str:
-    """The type of an option that names an available device."""
+    """The type of an option that names an available device; with several ranks ``gpu`` is one GPU for each of them."""
     if not re.fullmatch(r"cpu|gpu(:\d+)?", text):
         raise argparse.ArgumentTypeError(f"expected cpu, gpu or gpu:N with N = 0, 1, ..., got {text!r}")
     try:
-        to_device(np.zeros(1), text)  # raises before anything is loaded or deleted
+        return use_device(text, ranks.local_rank())  # raises before anything is loaded or deleted
     except DeviceError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-    return text
