@@ -50,22 +50,12 @@ def train_vae(
     if num_samples is not None and kl_weight != 1.0:
         raise ValueError(f"train_vae: kl_weight must be 1 where num_samples is given, got {kl_weight}")
 
-    def objective(x: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """The loss and the metrics of a batch."""
-        if num_samples is not None:
-            bound = mean(model.iwae(x, num_samples, path_gradient=path_gradient))
-            return -bound, {"train_iwae": bound.item()}
-        log_likelihood, kl = model.elbo_terms(x, path_gradient=path_gradient)
-        negative_elbo = mean(kl - log_likelihood)
-        loss = negative_elbo if kl_weight == 1.0 else negative_elbo + mean(kl) * (kl_weight - 1.0)
-        return loss, {"train_elbo": -negative_elbo.item(), "train_kl": kl.numpy().mean()}
-
     def step(batch: Batch, index: int) -> dict[str, float]:
         if learning_rate is not None:
             optimizer.lr = learning_rate(index) if callable(learning_rate) else learning_rate
         images = as_images("train_vae", model, batch[0])
         with ranks.shared(len(images)) as own:
-            loss, metrics = objective(images[own])
+            loss, metrics = _objective(model, images[own], num_samples, path_gradient, kl_weight)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -77,3 +67,15 @@ def train_vae(
     parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer}
     parts |= {} if average is None else {"average": average}
     return train(run, loader, step, epochs=epochs, parts=parts, evaluate=evaluate)
+
+
+def _objective(model: VAE, x: Tensor, K: int | None, path: bool, weight: float) -> tuple[Tensor, dict[str, float]]:
+    """The loss of images x (N, C, H, W), one number, and its metrics: K is the number of samples (None: the ELBO), path
+    whether the encoder has the path gradient, weight that of the KL divergence."""
+    if K is not None:
+        bound = mean(model.iwae(x, K, path_gradient=path))
+        return -bound, {"train_iwae": bound.item()}
+    log_likelihood, kl = model.elbo_terms(x, path_gradient=path)
+    negative_elbo = mean(kl - log_likelihood)
+    loss = negative_elbo if weight == 1.0 else negative_elbo + mean(kl) * (weight - 1.0)
+    return loss, {"train_elbo": -negative_elbo.item(), "train_kl": kl.numpy().mean()}
