@@ -5,6 +5,7 @@ from types import ModuleType
 
 import fake_device
 import pytest
+from chromium import started
 
 from tinygen import backend
 
@@ -35,3 +36,10 @@ def device(request: pytest.FixtureRequest) -> str:
     if request.param == "gpu":
         request.getfixturevalue("fake_gpu")
     return request.param
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """Headless Chromium, for tests that are marked ``in_browser``."""
+    with started(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver

@@ -7,17 +7,17 @@ import functools
 import importlib
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 import pytest
+from chromium import find, in_browser, wait
 
 import tinygen
 
@@ -121,9 +121,7 @@ def test_every_link_of_the_site_leads_somewhere(site, pages):
 
 # In a browser --------------------------------------------------------------------------------------------------------
 
-CHROMIUM, DRIVER = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
 WIDTHS = {"desktop": (1440, 900), "phone": (390, 800)}
-in_browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="Chromium and its driver are not installed")
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -140,20 +138,6 @@ def address(site: Path) -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium drives the browser")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    profile = tmp_path_factory.mktemp("profile")
-    for each in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", f"--user-data-dir={profile}"):
-        options.add_argument(each)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
-    driver.set_page_load_timeout(60)
-    yield driver
-    driver.quit()
-
-
 @pytest.fixture(params=WIDTHS)
 def browser(request: pytest.FixtureRequest, chromium: object) -> object:
     """The browser at the width of a desktop and of a phone."""
@@ -162,17 +146,6 @@ def browser(request: pytest.FixtureRequest, chromium: object) -> object:
     chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     chromium.get_log("browser")  # forget what earlier pages reported
     return chromium
-
-
-def wait(browser, condition: Callable, seconds: float = 30):
-    """What ``condition(browser)`` returns once it is true."""
-    ui = importlib.import_module("selenium.webdriver.support.ui")
-    return ui.WebDriverWait(browser, seconds).until(condition)
-
-
-def find(browser, selector: str) -> list:
-    """The elements of the page that a CSS selector selects and that are shown."""
-    return [each for each in browser.find_elements("css selector", selector) if each.is_displayed()]
 
 
 LOADED = "return document.readyState === 'complete' && [...document.images].every(image => image.complete)"

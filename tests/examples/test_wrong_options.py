@@ -12,8 +12,8 @@ import pytest
 import tinygen as tg
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py") if not path.stem.startswith("minimal_"))  # these take none
-NO_RUN = {"score_fid"}  # it writes no folder
+NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py") if not path.stem.startswith(("minimal_", "live_page")))
+NO_RUN = {"score_fid", "live_gan", "explore_latent"}  # they write no folder
 
 COMMON = {
     "--device": ["cuda", "gpu:x", "gpu"],
@@ -65,9 +65,19 @@ OWN = {
     "--guidance": ["-1", "nan", "inf"],
     "--sampler": ["rk4"],
     "--sampling-steps": ["0", "x"],
+    "--port": ["0", "-1", "x", "70000"],
 }
 UNTESTED = {"--resume", "--overwrite", "--thorough", "--output-bias", "--path-gradient"}  # no value, or any number
-UNTESTED |= {"--data-root", "--classifier", "--model", "--samples", "--save-samples", "--vae", "--wgan-gp"}  # paths
+UNTESTED |= {
+    "--data-root",
+    "--classifier",
+    "--model",
+    "--samples",
+    "--save-samples",
+    "--vae",
+    "--wgan-gp",
+    "--open",
+}  # paths, no value
 
 
 @pytest.fixture
