@@ -67,7 +67,14 @@ OWN = {
     "--sampling-steps": ["0", "x"],
     "--port": ["0", "-1", "x", "70000"],
 }
-UNTESTED = {"--resume", "--overwrite", "--thorough", "--output-bias", "--path-gradient"}  # no value, or any number
+UNTESTED = {
+    "--resume",
+    "--overwrite",
+    "--open",
+    "--thorough",
+    "--output-bias",
+    "--path-gradient",
+}  # no value, or any number
 UNTESTED |= {
     "--data-root",
     "--classifier",
