@@ -67,7 +67,7 @@ def test_the_generators_step_leaves_the_critic_without_gradients_of_it():
     gan = make_gan()
     gan.train_step(tg.randn(8, 2))
     of_critic = [parameter.grad for parameter in gan.critic.parameters()]
-    gan._generator_step(4)
+    gan.generator_step(4)
     assert all(parameter.grad is before for parameter, before in zip(gan.critic.parameters(), of_critic, strict=True))
     assert all(parameter.requires_grad for parameter in gan.critic.parameters())
 

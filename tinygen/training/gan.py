@@ -79,9 +79,31 @@ class GAN:
             raise ValueError(
                 f"train_step: real examples must be (N, ...), N a multiple of n_critic = {n_critic}, got {shown(real)}"
             )
-        rows = [self._critic_step(part) for part in split(real, n_critic)]
+        rows = [self.critic_step(part) for part in split(real, n_critic)]
         metrics = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-        return metrics | self._generator_step(len(real) // n_critic)
+        return metrics | self.generator_step(len(real) // n_critic)
+
+    def critic_step(self, real: Tensor) -> dict[str, float]:
+        """One step of the critic on real examples (B, ...); returns its metrics, as ``train_step`` names them."""
+        with ranks.shared(len(real)) as own:
+            real = real[own]
+            with no_grad():
+                fake = self.generator(self.latents(len(real)))
+            terms = self.game.critic_terms(self.critic, real, fake)
+            _optimizer_step(terms.loss, self.critic_optimizer)
+            self.game.constrain(self.critic)
+            return ranks.means(_critic_metrics(terms))
+
+    def generator_step(self, n: int) -> dict[str, float]:
+        """One step of the generator with ``n`` samples; returns its loss, ``generator_loss``."""
+        with self.critic.frozen(), ranks.shared(n) as own:
+            z = self.latents(len(range(n)[own]))
+            loss = self.game.generator_loss(self.critic, self.generator(z))
+            _optimizer_step(loss, self.generator_optimizer)
+            metrics = ranks.means({"generator_loss": loss.item()})
+        if self.average is not None:
+            self.average.update()
+        return metrics
 
     @checked
     def generate(self, z: Any, *, averaged: bool = True, batch_size: Count = 500) -> np.ndarray:
@@ -93,26 +115,6 @@ class GAN:
     def averaged(self) -> AbstractContextManager[None]:
         """A context in which the generator has its averaged weights, if there is an average."""
         return nullcontext() if self.average is None else self.average.applied()
-
-    def _critic_step(self, real: Tensor) -> dict[str, float]:
-        with ranks.shared(len(real)) as own:
-            real = real[own]
-            with no_grad():
-                fake = self.generator(self.latents(len(real)))
-            terms = self.game.critic_terms(self.critic, real, fake)
-            _optimizer_step(terms.loss, self.critic_optimizer)
-            self.game.constrain(self.critic)
-            return ranks.means(_critic_metrics(terms))
-
-    def _generator_step(self, n: int) -> dict[str, float]:
-        with self.critic.frozen(), ranks.shared(n) as own:
-            z = self.latents(len(range(n)[own]))
-            loss = self.game.generator_loss(self.critic, self.generator(z))
-            _optimizer_step(loss, self.generator_optimizer)
-            metrics = ranks.means({"generator_loss": loss.item()})
-        if self.average is not None:
-            self.average.update()
-        return metrics
 
 
 @checked
