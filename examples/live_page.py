@@ -7,6 +7,7 @@ files: the query of an address contains the values of widgets, which are checked
 """
 
 import argparse
+import logging
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,8 +21,8 @@ try:
     from bokeh.application import Application
     from bokeh.application.handlers.function import FunctionHandler
     from bokeh.document import Document
-    from bokeh.models import CustomJS, LayoutDOM
-    from bokeh.models.widgets import Div, Slider, TextInput
+    from bokeh.layouts import column
+    from bokeh.models import CustomJS, Div, LayoutDOM, Slider
     from bokeh.server.server import Server
 except ImportError as error:
     raise SystemExit(f'the live pages need Bokeh ({error}): pip install -e ".[live]"') from error
@@ -31,17 +32,21 @@ CLOSED = 3_000  # milliseconds after which the document of a closed tab ends
 DELAY = 300  # milliseconds from a change to the new address: browsers limit their number per second
 
 
+class WrongAddress(ValueError):
+    """The address of a page contains a value that the page cannot have."""
+
+
 class Address:
     """The state of a page in its address: ``/?name=value&...`` for each of the widgets that it keeps."""
 
     def __init__(self, document: Document, query: dict[str, str]) -> None:
         self.document, self.query, self.widgets, self.is_late = document, query, dict[str, Any](), False
-        self.link = TextInput(title="Link to this view", sizing_mode="stretch_width")
-        self.link.js_on_change("value", CustomJS(code="history.replaceState(null, '', this.value)"))
+        self.link = Div(visible=False)  # part of the page, so that its changes reach the browser
+        self.link.js_on_change("text", CustomJS(code="history.replaceState(null, '', this.text)"))
 
     def keep(self, **widgets: Any) -> None:
         """Set each of ``widgets`` (those with a value) to its value in the address, and from then on the address to its
-        values. Raises ``ValueError`` for a value that the widget cannot have."""
+        values. Raises ``WrongAddress`` for a value that the widget cannot have."""
         for name, widget in widgets.items():
             if name in self.query:
                 widget.value = accepted(name, widget, self.query.pop(name))
@@ -57,22 +62,22 @@ class Address:
 
     def _write(self) -> None:
         self.is_late = False
-        self.link.value = "/?" + urlencode({name: widget.value for name, widget in self.widgets.items()})
+        self.link.text = "/?" + urlencode({name: widget.value for name, widget in self.widgets.items()})
 
 
 def accepted(name: str, widget: Any, text: str) -> Any:
-    """The value of ``widget`` that ``text`` of an address stands for; ``ValueError`` if it cannot have it."""
+    """The value of ``widget`` that ``text`` of an address stands for; ``WrongAddress`` if it cannot have it."""
     if isinstance(widget, Slider):
         try:
             value = float(text)
         except ValueError:
             value = math.nan
         if not widget.start <= value <= widget.end:
-            raise ValueError(f"{name} must be a number from {widget.start:g} to {widget.end:g}, got {text!r}")
+            raise WrongAddress(f"{name} must be a number from {widget.start:g} to {widget.end:g}, got {text!r}")
         return int(value) if value == int(value) else value
     choices: Sequence[str] | None = getattr(widget, "options", None) or getattr(widget, "categories", None)
     if choices is not None and text not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {text!r}")
+        raise WrongAddress(f"{name} must be one of {', '.join(choices)}, got {text!r}")
     return text
 
 
@@ -96,21 +101,23 @@ def port(text: str) -> int:
 
 
 def serve(title: str, build: Build, options: argparse.Namespace) -> None:
-    """Serve pages with the content that ``build`` returns until Ctrl-C. Where it raises ``ValueError`` the page is the
-    error's sentence."""
+    """Serve pages with the content that ``build`` returns until Ctrl-C. Where it raises ``WrongAddress`` the page is
+    the error's sentence."""
 
     def begin(document: Document) -> None:
         document.title = title
-        session: Any = document.session_context
-        query = {name: values[-1].decode(errors="replace") for name, values in session.request.arguments.items()}
+        arguments = document.session_context.request.arguments
+        query = {name: values[-1].decode(errors="replace") for name, values in arguments.items()}
         address = Address(document, query)
         try:
             content = build(document, address)
             if query:
-                raise ValueError(f"{', '.join(query)}: a page has no such setting; {', '.join(address.widgets)} it has")
-        except ValueError as error:
+                raise WrongAddress(
+                    f"{', '.join(query)}: a page has no such setting; {', '.join(address.widgets)} it has"
+                )
+        except WrongAddress as error:
             content = Div(text=f"The address is not that of a page: {error}", render_as_text=True)
-        document.add_root(content)
+        document.add_root(column(content, address.link))
 
     with refusing():
         server = Server(
@@ -121,6 +128,7 @@ def serve(title: str, build: Build, options: argparse.Namespace) -> None:
             unused_session_lifetime_milliseconds=CLOSED,
             check_unused_sessions_milliseconds=CLOSED // 3,
         )
+    logging.getLogger("bokeh.server.views.ws").setLevel(logging.ERROR)  # it warns of each tab that is closed
     say(f"{title}: http://{HOST}:{options.port}/  (Ctrl-C ends it)")
     if options.open:
         server.io_loop.add_callback(server.show, "/")

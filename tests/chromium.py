@@ -4,13 +4,19 @@ The browser itself is the fixture ``chromium``.
 """
 
 import importlib
+import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[1]
 CHROMIUM, DRIVER = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
 in_browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="Chromium and its driver are not installed")
 
@@ -38,3 +44,58 @@ def wait(browser, condition: Callable, seconds: float = 30):
 def find(browser, selector: str) -> list:
     """The elements of the page that a CSS selector selects and that are shown."""
     return [each for each in browser.find_elements("css selector", selector) if each.is_displayed()]
+
+
+# Pages of Bokeh, whose elements lie in shadow roots ------------------------------------------------------------------
+
+LOADED = "return window.Bokeh !== undefined && Bokeh.documents.some(document => document.roots().length > 0)"
+DEEP = """const found = [], visit = root => root.querySelectorAll('*').forEach(each => {
+    if (each.matches(arguments[0])) found.push(each);
+    if (each.shadowRoot) visit(each.shadowRoot); });
+visit(document);
+return found;"""
+PROPERTY = """const listed = value => ArrayBuffer.isView(value) || Array.isArray(value) ? Array.from(value, listed)
+    : value instanceof Map ? Object.fromEntries([...value].map(([name, column]) => [name, listed(column)]))
+    : value !== null && typeof value === 'object' && Symbol.iterator in value ? Array.from(value, listed)
+    : value !== null && value?.constructor === Object
+    ? Object.fromEntries(Object.entries(value).map(([name, column]) => [name, listed(column)])) : value;
+return listed(Bokeh.documents[0].get_model_by_name(arguments[0])[arguments[1]]);"""
+
+
+def open_page(browser, address: str) -> None:
+    """Open the address of a page of Bokeh and wait until it is there."""
+    browser.get(address)
+    wait(browser, lambda browser: browser.execute_script(LOADED))
+
+
+def deep(browser, selector: str) -> list:
+    """The elements that a CSS selector selects, also in shadow roots."""
+    return browser.execute_script(DEEP, selector)
+
+
+def value(browser, name: str, attribute: str):
+    """An attribute of the model with this name, as the browser has it; arrays as lists."""
+    return browser.execute_script(PROPERTY, name, attribute)
+
+
+def press(browser, label: str) -> None:
+    """Click on the button with this label."""
+    (button,) = [each for each in deep(browser, "button") if each.text == label]
+    button.click()
+
+
+@contextmanager
+def serving(*command: object) -> Iterator[tuple[str, subprocess.Popen]]:
+    """A context in which ``python command --port N`` serves a page: its address without the final slash, and the
+    process, which is ended as by Ctrl-C."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [sys.executable, *map(str, command), "--port", str(port)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TINYGEN_THREADS": "1"}
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        said = server.stdout.readline()
+        assert f"http://127.0.0.1:{port}/" in said
+        yield f"http://127.0.0.1:{port}", server
+        server.send_signal(signal.SIGINT)
+        assert server.wait(timeout=30) == 0
