@@ -1,6 +1,7 @@
 # Each target goes from a bare clone to its result; all that has to be there is a Python from 3.10 to 3.13.
 #
 #   make vae    train the convolutional VAE on the synthetic digits: figures, numbers and a report in runs/vae
+#   make live   train a GAN in the plane on a page, which opens in the browser
 #   make test   the whole test suite
 #   make lint   style and types
 #   make exercises   which of the book's exercises are solved
@@ -8,16 +9,20 @@
 #   make notebooks   the chapters and the exercises as notebooks in build/notebooks
 #
 # TINYGEN_REPOSITORY=https://... is the address from which the notebooks install the library.
-# PYTHON=... chooses the interpreter, VAE_FLAGS=... and PYTEST_FLAGS=... what is run with it.
+# PYTHON=... chooses the interpreter, VAE_FLAGS, LIVE_FLAGS, PYTEST_FLAGS=... what is run with it.
 
 VENV := .venv
 VAE_FLAGS ?= --data strokes --out runs/vae --epochs 2 --likelihood-images 500 --resume
+LIVE_FLAGS ?= --open
 PYTEST_FLAGS ?=
 
-.PHONY: vae test lint exercises site notebooks clean
+.PHONY: vae live test lint exercises site notebooks clean
 
 vae: $(VENV)/.installed
 	$(VENV)/bin/python examples/vae_mnist.py $(VAE_FLAGS)
+
+live: $(VENV)/.installed-live
+	$(VENV)/bin/python examples/live_gan.py $(LIVE_FLAGS)
 
 test: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest $(PYTEST_FLAGS)
@@ -43,10 +48,14 @@ $(VENV)/.installed: $(VENV)/.made setup.cfg pyproject.toml
 
 $(VENV)/.installed-dev: $(VENV)/.made setup.cfg pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --editable ".[dev]"
-	touch $@ $(VENV)/.installed $(VENV)/.installed-docs
+	touch $@ $(VENV)/.installed $(VENV)/.installed-docs $(VENV)/.installed-live
 
 $(VENV)/.installed-docs: $(VENV)/.made setup.cfg pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --editable ".[docs]"
+	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-live: $(VENV)/.made setup.cfg pyproject.toml
+	$(VENV)/bin/python -m pip install --quiet --editable ".[live]"
 	touch $@ $(VENV)/.installed
 
 SUITABLE := import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))

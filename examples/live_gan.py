@@ -53,7 +53,7 @@ TITLE = "A GAN in the plane"
 PERIOD, SLICE = 100, 60  # milliseconds between two frames, and those of them that are spent in training
 BETWEEN_MEASURES = 5  # frames
 KEPT = 2_000  # points of a curve
-RATES = ["0.0001", "0.0002", "0.0005", "0.001", "0.002", "0.004", "0.01"]
+RATES = ["0.0", "0.0001", "0.0002", "0.0005", "0.001", "0.002", "0.004", "0.01"]
 WEIGHTS = ["0.0", "0.01", "0.03", "0.1", "0.3", "1.0", "3.0", "10.0"]
 SCALE = interp_palette(["#f4a582", "#f7f7f7", "#92c5de"], 64)
 COLOURS = ("#1f77b4", "#d62728", "#2ca02c")
@@ -151,7 +151,7 @@ class Page:
         self.frames, self.estimated_at = 0, -1
         self.estimate: AsyncResult[dict[str, float]] | None = None
 
-        self.play = Toggle(label="Play", button_type="success")
+        self.play = Toggle(label="Play", button_type="success", name="play")
         self.critic_button, self.generator_button = Button(label="Step of the critic"), Button(label="of the generator")
         self.reset_button, self.clear_button = Button(label="Reset"), Button(label="Erase the drawing")
         self.status = Div(render_as_text=True, name="status")
@@ -161,7 +161,8 @@ class Page:
         self.colours = LinearColorMapper(palette=SCALE)
         self.plane = self.new_plane()
 
-        for widget in self.controls.values():
+        for name, widget in self.controls.items():
+            widget.name = name
             widget.on_change("value_throttled" if isinstance(widget, Slider) else "value", self.change)
         self.play.on_click(lambda active: self.play.update(label="Pause" if active else "Play"))
         self.critic_button.on_click(lambda: self.show(self.training.critic_step()))

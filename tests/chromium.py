@@ -6,7 +6,6 @@ The browser itself is the fixture ``chromium``.
 import importlib
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -31,8 +30,10 @@ def started(profile: Path) -> Iterator[object]:
         options.add_argument(each)
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
     driver.set_page_load_timeout(60)
-    yield driver
-    driver.quit()
+    try:
+        yield driver
+    finally:
+        driver.quit()
 
 
 def wait(browser, condition: Callable, seconds: float = 30):
@@ -87,15 +88,17 @@ def press(browser, label: str) -> None:
 @contextmanager
 def serving(*command: object) -> Iterator[tuple[str, subprocess.Popen]]:
     """A context in which ``python command --port N`` serves a page: its address without the final slash, and the
-    process, which is ended as by Ctrl-C."""
+    process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     words = [sys.executable, *map(str, command), "--port", str(port)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TINYGEN_THREADS": "1"}
     with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as server:
-        said = server.stdout.readline()
-        assert f"http://127.0.0.1:{port}/" in said
-        yield f"http://127.0.0.1:{port}", server
-        server.send_signal(signal.SIGINT)
+        try:
+            said = server.stdout.readline()
+            assert f"http://127.0.0.1:{port}/" in said
+            yield f"http://127.0.0.1:{port}", server
+        finally:
+            server.terminate()
         assert server.wait(timeout=30) == 0
