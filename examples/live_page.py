@@ -21,13 +21,17 @@ try:
     from bokeh.application.handlers.function import FunctionHandler
     from bokeh.document import Document
     from bokeh.models import CustomJS, LayoutDOM
-    from bokeh.models.widgets import Div, Slider, TextInput
+    from bokeh.models.widgets import Div, Slider, Spinner, TextInput
     from bokeh.server.server import Server
 except ImportError as error:
     raise SystemExit(f'the live pages need Bokeh ({error}): pip install -e ".[live]"') from error
 
 HOST = "127.0.0.1"
 CLOSED = 3_000  # milliseconds after which the document of a closed tab ends
+BOUNDS: dict[Any, tuple[str, str]] = {
+    Slider: ("start", "end"),
+    Spinner: ("low", "high"),
+}  # names of the least and the largest value
 DELAY = 300  # milliseconds from a change to the new address: browsers limit their number per second
 
 
@@ -62,13 +66,16 @@ class Address:
 
 def accepted(name: str, widget: Any, text: str) -> Any:
     """The value of ``widget`` that ``text`` of an address stands for; ``ValueError`` if it cannot have it."""
-    if isinstance(widget, Slider):
+    if type(widget) in BOUNDS:
+        low, high = (getattr(widget, bound) for bound in BOUNDS[type(widget)])
         try:
             value = float(text)
         except ValueError:
             value = math.nan
-        if not widget.start <= value <= widget.end:
-            raise ValueError(f"{name} must be a number from {widget.start:g} to {widget.end:g}, got {text!r}")
+        is_whole = widget.step == 1
+        if not low <= value <= high or (is_whole and value % 1):
+            kind = "a whole number" if is_whole else "a number"
+            raise ValueError(f"{name} must be {kind} from {low:g} to {high:g}, got {text!r}")
         return int(value) if value == int(value) else value
     choices: Sequence[str] | None = getattr(widget, "options", None) or getattr(widget, "categories", None)
     if choices is not None and text not in choices:
