@@ -329,7 +329,7 @@ class Page:
             y_range=Range1d(start=SIDE, end=0),
             tools="",
             toolbar_location=None,
-            name="canvas",
+            name="canvas figure",
         )
         canvas.axis.visible = canvas.grid.visible = False
         lines: Any = canvas.multi_line(

@@ -23,6 +23,7 @@ try:
     from bokeh.models import CustomJS, LayoutDOM
     from bokeh.models.widgets import Div, Slider, Spinner, TextInput
     from bokeh.server.server import Server
+    from tornado.web import ErrorHandler
 except ImportError as error:
     raise SystemExit(f'the live pages need Bokeh ({error}): pip install -e ".[live]"') from error
 
@@ -128,6 +129,8 @@ def serve(title: str, build: Build, options: argparse.Namespace) -> None:
             unused_session_lifetime_milliseconds=CLOSED,
             check_unused_sessions_milliseconds=CLOSED // 3,
         )
+    # Where another site's name resolves to this machine (DNS rebinding), its pages have that name as host and as origin.
+    server._tornado.add_handlers(rf"(?!({HOST}|localhost)$).*", [(r".*", ErrorHandler, {"status_code": 403})])
     say(f"{title}: http://{HOST}:{options.port}/  (Ctrl-C ends it)")
     if options.open:
         server.io_loop.add_callback(server.show, "/")

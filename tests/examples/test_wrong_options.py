@@ -12,7 +12,11 @@ import pytest
 import tinygen as tg
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py") if not path.stem.startswith(("minimal_", "live_page", "latent_models", "drawings")))
+NAMES = sorted(
+    path.stem
+    for path in EXAMPLES.glob("*.py")
+    if not path.stem.startswith(("minimal_", "live_page", "latent_models", "drawings"))
+)
 NO_RUN = {"score_fid", "live_gan", "explore_latent"}  # they write no folder
 
 COMMON = {
