@@ -268,9 +268,9 @@ class Page:
 
     def arrange(self, address: Address) -> LayoutDOM:
         """All widgets and figures."""
-        model, reset = self.space.model, Button(label="reset", width=80)
+        reset = Button(label="reset", width=80)
         reset.on_click(lambda: self.reset())
-        about = Div(text=f"{model.example}.py, {model.latent_size} latents; {self.space.data}", render_as_text=True)
+        about = Div(text=description(self.space), render_as_text=True)
         sliders = list(self.sliders.values())
         if self.is_plane:
             controls = column(self.plane(), row(*sliders))
@@ -282,7 +282,7 @@ class Page:
         ends = [row(end.images.figure, column(*end.widgets.values())) for end in self.ends]
         return column(
             about,
-            row(controls, side, column(*drawing)),
+            row(controls, side, *drawing),
             row(ends[0], column(self.alpha), ends[1]),
             self.row.figure,
             self.nearest.figure,
@@ -359,6 +359,13 @@ def direction_sliders(space: LatentSpace) -> dict[str, Slider]:
         f"s{i}": Slider(title=title, start=-3, end=3, step=0.05, value=0, width=300)
         for i, title in enumerate(titles, 1)
     }
+
+
+def description(space: LatentSpace) -> str:
+    """The model, and what its directions are."""
+    model = space.model
+    source = "the first layer" if model.vae is None else f"the encodings of {len(space.means):,} test images"
+    return f"{model.example}.py, {model.latent_size} latents; data: {space.data}; directions: those of {source}"
 
 
 def nearest_title(space: LatentSpace) -> str:

@@ -129,7 +129,7 @@ def serve(title: str, build: Build, options: argparse.Namespace) -> None:
             unused_session_lifetime_milliseconds=CLOSED,
             check_unused_sessions_milliseconds=CLOSED // 3,
         )
-    # Where another site's name resolves to this machine (DNS rebinding), its pages have that name as host and as origin.
+    # A page of a site whose name resolves to this machine (DNS rebinding) has that name as its host and its origin.
     server._tornado.add_handlers(rf"(?!({HOST}|localhost)$).*", [(r".*", ErrorHandler, {"status_code": 403})])
     say(f"{title}: http://{HOST}:{options.port}/  (Ctrl-C ends it)")
     if options.open:
