@@ -362,10 +362,10 @@ def direction_sliders(space: LatentSpace) -> dict[str, Slider]:
 
 
 def description(space: LatentSpace) -> str:
-    """The model, and what its directions are."""
-    model = space.model
-    source = "the first layer" if model.vae is None else f"the encodings of {len(space.means):,} test images"
-    return f"{model.example}.py, {model.latent_size} latents; data: {space.data}; directions: those of {source}"
+    """The model, its data, and what the directions are."""
+    source = "the first layer" if space.model.vae is None else f"the encodings of {len(space.means):,} test images"
+    directions = "" if space.model.latent_size == 2 else f"; directions: those of {source}"
+    return f"{space.model.example}.py, {space.model.latent_size} latents; data: {space.data}{directions}"
 
 
 def nearest_title(space: LatentSpace) -> str:
