@@ -22,13 +22,15 @@ try:
     from bokeh.application.handlers.function import FunctionHandler
     from bokeh.document import Document
     from bokeh.layouts import column
-    from bokeh.models import CustomJS, Div, LayoutDOM, Slider
+    from bokeh.models import CustomJS, Div, LayoutDOM, Slider, Spinner
     from bokeh.server.server import Server
+    from tornado.web import ErrorHandler
 except ImportError as error:
     raise SystemExit(f'the live pages need Bokeh ({error}): pip install -e ".[live]"') from error
 
 HOST = "127.0.0.1"
 CLOSED = 3_000  # milliseconds after which the document of a closed tab ends
+BOUNDS: dict[Any, tuple[str, str]] = {Slider: ("start", "end"), Spinner: ("low", "high")}  # attributes
 DELAY = 300  # milliseconds from a change to the new address: browsers limit their number per second
 
 
@@ -67,13 +69,16 @@ class Address:
 
 def accepted(name: str, widget: Any, text: str) -> Any:
     """The value of ``widget`` that ``text`` of an address stands for; ``WrongAddress`` if it cannot have it."""
-    if isinstance(widget, Slider):
+    if type(widget) in BOUNDS:
+        low, high = (getattr(widget, bound) for bound in BOUNDS[type(widget)])
         try:
             value = float(text)
         except ValueError:
             value = math.nan
-        if not widget.start <= value <= widget.end:
-            raise WrongAddress(f"{name} must be a number from {widget.start:g} to {widget.end:g}, got {text!r}")
+        is_whole = widget.step == 1
+        if not low <= value <= high or (is_whole and value % 1):
+            kind = "a whole number" if is_whole else "a number"
+            raise WrongAddress(f"{name} must be {kind} from {low:g} to {high:g}, got {text!r}")
         return int(value) if value == int(value) else value
     choices: Sequence[str] | None = getattr(widget, "options", None) or getattr(widget, "categories", None)
     if choices is not None and text not in choices:
@@ -129,6 +134,8 @@ def serve(title: str, build: Build, options: argparse.Namespace) -> None:
             check_unused_sessions_milliseconds=CLOSED // 3,
         )
     logging.getLogger("bokeh.server.views.ws").setLevel(logging.ERROR)  # it warns of each tab that is closed
+    # A page of a site whose name resolves to this machine (DNS rebinding) has that name as its host and its origin.
+    server._tornado.add_handlers(rf"(?!({HOST}|localhost)$).*", [(r".*", ErrorHandler, {"status_code": 403})])
     say(f"{title}: http://{HOST}:{options.port}/  (Ctrl-C ends it)")
     if options.open:
         server.io_loop.add_callback(server.show, "/")

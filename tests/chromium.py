@@ -49,7 +49,7 @@ def find(browser, selector: str) -> list:
 
 # Pages of Bokeh, whose elements lie in shadow roots ------------------------------------------------------------------
 
-LOADED = "return window.Bokeh !== undefined && Bokeh.documents.some(document => document.roots().length > 0)"
+LOADED = "return Boolean(window.Bokeh?.documents?.[0]?.is_idle)"
 DEEP = """const found = [], visit = root => root.querySelectorAll('*').forEach(each => {
     if (each.matches(arguments[0])) found.push(each);
     if (each.shadowRoot) visit(each.shadowRoot); });
@@ -61,6 +61,10 @@ PROPERTY = """const listed = value => ArrayBuffer.isView(value) || Array.isArray
     : value !== null && value?.constructor === Object
     ? Object.fromEntries(Object.entries(value).map(([name, column]) => [name, listed(column)])) : value;
 return listed(Bokeh.documents[0].get_model_by_name(arguments[0])[arguments[1]]);"""
+
+FRAME = """const view = Bokeh.index.find_one_by_id(Bokeh.documents[0].get_model_by_name(arguments[0]).id)
+const {left, top} = view.el.getBoundingClientRect(), {left: x, top: y, width, height} = view.frame.bbox
+return [left + x, top + y, width, height]"""
 
 
 def open_page(browser, address: str) -> None:
@@ -85,6 +89,27 @@ def press(browser, label: str) -> None:
     button.click()
 
 
+def frame(browser, name):
+    """The frame of a figure in the window: left, top, width, height in pixels."""
+    return browser.execute_script(FRAME, name)
+
+
+def pointer(browser, kind, x, y, held=False):
+    """One event of the mouse; ``held`` whether its button is down, at the event itself for a press or a release."""
+    button = "left" if held else "none"
+    event = {"type": f"mouse{kind}", "x": x, "y": y, "button": button, "buttons": int(held), "clickCount": int(held)}
+    browser.execute_cdp_cmd("Input.dispatchMouseEvent", event)
+
+
+def drag(browser, points):
+    """Press the mouse at the first of ``points``, move it along the others and release it at the last."""
+    pointer(browser, "Moved", *points[0])
+    pointer(browser, "Pressed", *points[0], held=True)
+    for point in points[1:]:
+        pointer(browser, "Moved", *point, held=True)
+    pointer(browser, "Released", *points[-1], held=True)
+
+
 @contextmanager
 def serving(*command: object) -> Iterator[tuple[str, subprocess.Popen]]:
     """A context in which ``python command --port N`` serves a page: its address without the final slash, and the
@@ -96,8 +121,7 @@ def serving(*command: object) -> Iterator[tuple[str, subprocess.Popen]]:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TINYGEN_THREADS": "1"}
     with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as server:
         try:
-            said = server.stdout.readline()
-            assert f"http://127.0.0.1:{port}/" in said
+            assert any(f"http://127.0.0.1:{port}/" in line for line in server.stdout)
             yield f"http://127.0.0.1:{port}", server
         finally:
             server.terminate()

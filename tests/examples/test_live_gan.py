@@ -275,8 +275,8 @@ def test_data_are_drawn_with_the_mouse(page):
     ("query", "sentence"),
     [
         ("objective=chess", "objective must be one of minimax, "),
-        ("seed=100", "seed must be a number from 0 to 99, got '100'"),
-        ("seed=nan", "seed must be a number from 0 to 99, got 'nan'"),
+        ("seed=100", "seed must be a whole number from 0 to 99, got '100'"),
+        ("seed=nan", "seed must be a whole number from 0 to 99, got 'nan'"),
         ("data=drawing", "drawing must be points"),
         ("drawing=/etc/passwd&data=drawing", "drawing must be points 'x,y x,y/x,y' in hundredths, got '/etc/passwd'"),
         ("critic=/etc/passwd", "critic: a page has no such setting; objective, data"),
