@@ -33,8 +33,8 @@ ACTIONS = {  # the action in JavaScript, and the model whose change is its resul
     "reset": ("button('Reset').click()", "status", "parseInt(model('status').text.replace(',', '')) < 40"),
     "another objective": (
         MENU.format("objective", "minimax", "wasserstein_gradient"),
-        "plane",
-        "model('plane').title.text.startsWith(arguments[1] % 2 ? 'minimax' : 'wasserstein')",
+        "penalty_weight",
+        "model('penalty_weight').disabled === Boolean(arguments[1] % 2)",
     ),
     "other data": (MENU.format("data", "moons", "ring"), "real", "true"),
     "critic of other layers": (

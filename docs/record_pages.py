@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 import chromium  # noqa: E402
 
-WIDTH = 720  # of the animation, in pixels
-COLOURS = 200
+WIDTH = 680  # of the animation, in pixels
+COLOURS = 64
 
 
 def main() -> None:
@@ -57,13 +57,13 @@ def live_gan(browser: Any) -> Iterator[Any]:
     plot = chromium.deep(browser, ".bk-Figure")[0].rect
     x, y = plot["x"] + 310, plot["y"] + 310
     chromium.press(browser, "Play")
-    for frame in range(44):
-        if frame == 24:
+    for frame in range(33):
+        if frame == 18:
             heart = [(16 * np.sin(t) ** 3, 13 * np.cos(t) - 5 * np.cos(2 * t)) for t in np.linspace(0.1, 6.2, 30)]
             chromium.drag(browser, [(x + 11 * each[0], y - 11 * each[1]) for each in heart])
-        time.sleep(1.0)
+        time.sleep(1.33)
         yield screen(browser, box)
-    yield 220
+    yield 290
 
 
 def explore_latent(browser: Any) -> Iterator[Any]:

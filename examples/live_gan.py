@@ -50,7 +50,7 @@ from tinygen.training import refusing
 from tinygen.training.options import user_path
 
 TITLE = "A GAN in the plane"
-PERIOD, SLICE = 100, 60  # milliseconds between two frames, and those of them that are spent in training
+PERIOD, SLICE = 100, 40  # milliseconds between two frames, and those of them that are spent in training
 BETWEEN_MEASURES = 5  # frames
 KEPT = 2_000  # points of a curve
 RATES = ["0.0", "0.0001", "0.0002", "0.0005", "0.001", "0.002", "0.004", "0.01"]
@@ -191,7 +191,13 @@ class Page:
     def new_plane(self) -> figure:
         """The figure of the plane; the mouse draws on it."""
         plane = figure(
-            width=600, height=600, toolbar_location="above", tools="save", x_range=Range1d(), y_range=Range1d()
+            name="plane",
+            width=600,
+            height=600,
+            toolbar_location="above",
+            tools="save",
+            x_range=Range1d(),
+            y_range=Range1d(),
         )
         plane.image("image", "low", "low", "side", "side", source=self.heat, color_mapper=self.colours)
         plane.segment("x", "y", "tip_x", "tip_y", source=self.arrows, color="#555555", line_alpha=0.6)
