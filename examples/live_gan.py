@@ -27,6 +27,7 @@ import os
 import runpy
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing.pool import AsyncResult, Pool
 from pathlib import Path
 from time import perf_counter
@@ -40,7 +41,7 @@ from bokeh.models.widgets import Button, CategoricalSlider, Div, Select, Slider,
 from bokeh.palettes import interp_palette
 from bokeh.plotting import figure
 from live_page import Address, WrongAddress, page_arguments, serve
-from plane_gan import ACTIVATIONS, PlaneGAN, Settings, estimates, written
+from plane_gan import ACTIVATIONS, ARROWS, PlaneGAN, Settings, estimates, read, written
 from toy_gan import DATA
 
 import tinygen as tg
@@ -148,7 +149,7 @@ class Page:
             self.training = PlaneGAN(self.settings(), new_critic)
         except ValueError as error:
             raise WrongAddress(error) from error
-        self.frames, self.estimated_at = 0, -1
+        self.frames, self.estimated_at, self.is_stale = 0, -1, False
         self.estimate: AsyncResult[dict[str, float]] | None = None
 
         self.play = Toggle(label="Play", button_type="success", name="play")
@@ -204,7 +205,9 @@ class Page:
         plane.scatter("tip_x", "tip_y", source=self.arrows, marker="triangle", angle="angle", size=5, color="#555555")
         plane.scatter("x", "y", source=self.real, size=4, color="#c58c00", legend_label="data")
         plane.scatter("x", "y", source=self.samples, size=4, color="black", legend_label="samples")
-        self.lines.data = {"xs": [], "ys": []}
+        drawing = self.training.settings.drawing
+        lines = [list(zip(*line, strict=True)) for line in (read(drawing) if drawing else [])]
+        self.lines.data = {"xs": [list(x) for x, _ in lines], "ys": [list(y) for _, y in lines]}
         pen = FreehandDrawTool(
             renderers=[plane.multi_line("xs", "ys", source=self.lines, color="#c58c00", line_width=2)]
         )
@@ -227,7 +230,6 @@ class Page:
             self.status.text = "There is no drawing yet: draw on the plot."
             return
         self.training.change(settings)
-        self.controls["penalty_weight"].disabled = self.training.gan.game.norm_penalty is None
         if settings.start != before.start:
             self.clear()
         self.show_data()
@@ -248,7 +250,7 @@ class Page:
 
     def clear(self) -> None:
         """Empty curves."""
-        self.estimate, self.estimated_at = None, -1
+        self.estimated_at, self.is_stale = -1, self.estimate is not None
         for title, source in self.curves.items():
             source.data = empty(title)
 
@@ -275,7 +277,7 @@ class Page:
         self.heat.data = {"image": [image], "low": [-extent], "side": [2 * extent]}
         points, directions = training.field()
         largest = max(float(np.linalg.norm(directions, axis=1).max()), 1e-12)
-        tips = points + directions * (1.8 * extent / 15 / largest)
+        tips = points + directions * (1.8 * extent / ARROWS / largest)
         angles = np.arctan2(directions[:, 1], directions[:, 0]) - np.pi / 2
         self.arrows.data = dict(zip(("x", "y", "tip_x", "tip_y", "angle"), (*points.T, *tips.T, angles), strict=True))
         self.samples.data = dict(zip("xy", training.samples().T, strict=True))
@@ -284,10 +286,11 @@ class Page:
         self.append(LOSSES, metrics)
         self.frames += 1
         if metrics and self.frames % BETWEEN_MEASURES == 0:
-            self.append("Mode coverage, fractions", training.coverage())
+            self.append(COVERAGE, training.coverage())
 
     def show_data(self) -> None:
-        """Draw samples of the data, on axes that fit."""
+        """Draw samples of the data, on axes that fit; enable the penalty's slider if there is a penalty."""
+        self.controls["penalty_weight"].disabled = self.training.gan.game.norm_penalty is None
         extent = self.training.settings.extent
         for axis in (self.plane.x_range, self.plane.y_range):
             axis.update(start=-extent, end=extent)
@@ -302,8 +305,11 @@ class Page:
     def estimate_divergences(self) -> None:
         """Show the estimate of the second process, if it has ended, and let it begin another."""
         if self.estimate is not None and self.estimate.ready():
-            self.append(DIVERGENCES, self.estimate.get(), self.estimated_at)
-            self.estimate = None
+            estimate, self.estimate = self.estimate, None
+            with suppress(FloatingPointError, ValueError):  # the samples have diverged: there is no estimate
+                if not self.is_stale:
+                    self.append(DIVERGENCES, estimate.get(), self.estimated_at)
+            self.is_stale = False
         if self.estimate is None and self.estimated_at < self.training.total:
             self.estimated_at = self.training.total
             weights = self.training.gan.generator.state_dict()
