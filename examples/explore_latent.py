@@ -24,7 +24,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from drawings import SIDE, drawn, strokes_of, text_of
+from canvas import SIDE, drawn, strokes_of, text_of
 from latent_models import LatentSpace, load_model
 from live_page import Address, WrongAddress, page_arguments, serve
 

@@ -21,7 +21,7 @@ from tinygen.nn import ReLU
 from tinygen.optim import ExponentialMovingAverage
 
 pytest.importorskip("bokeh", reason="the page needs Bokeh, of the extra live")
-import drawings
+import canvas
 from latent_models import LatentSpace, load_model, principal_directions, weight_directions
 
 ROOT = Path(__file__).parents[2]
@@ -188,30 +188,30 @@ def test_the_nearest_images_come_first_and_have_their_distances(digits):
 
 def test_a_line_has_its_thickness_and_is_where_it_was_drawn():
     strokes = [np.array([[14.0, 4.0], [14.0, 24.0]])]
-    image = drawings.drawn(strokes, "fashion-mnist")
-    assert image[14].sum() == pytest.approx(drawings.THICKNESS, abs=0.3)
+    image = canvas.drawn(strokes, "fashion-mnist")
+    assert image[14].sum() == pytest.approx(canvas.THICKNESS, abs=0.3)
     assert image[:2].sum() == image[26:].sum() == 0
     assert (image[6:22, 13:15] > 0.9).all()
 
 
 def test_a_drawn_digit_is_scaled_and_centred():
-    image = drawings.drawn([np.array([[1.0, 1.0], [1.0, 6.0], [3.0, 6.0]])], "mnist")
+    image = canvas.drawn([np.array([[1.0, 1.0], [1.0, 6.0], [3.0, 6.0]])], "mnist")
     rows = np.flatnonzero(image.max(axis=1) > 0.5)
-    assert abs(np.ptp(rows) + 1 - drawings.BOX) <= 1
+    assert abs(np.ptp(rows) + 1 - canvas.BOX) <= 1
     for axis in (0, 1):
         assert image.sum(axis=1 - axis) @ (np.arange(28) + 0.5) / image.sum() == pytest.approx(14, abs=0.5)
 
 
 def test_strokes_are_equal_after_a_text_and_other_texts_are_refused():
-    text = drawings.text_of([[1, 1.2, 5, 20], [3], [7, 28.6]], [[2, 2.2, 9, 20.04], [3], [8, -1]])
+    text = canvas.text_of([[1, 1.2, 5, 20], [3], [7, 28.6]], [[2, 2.2, 9, 20.04], [3], [8, -1]])
     assert text == "010020050090200200-070080280000"
-    strokes = drawings.strokes_of(text)
+    strokes = canvas.strokes_of(text)
     assert [stroke.tolist() for stroke in strokes] == [[[1, 2], [5, 9], [20, 20]], [[7, 8], [28, 0]]]
-    assert drawings.text_of([s[:, 0] for s in strokes], [s[:, 1] for s in strokes]) == text
-    assert drawings.strokes_of("") == []
+    assert canvas.text_of([s[:, 0] for s in strokes], [s[:, 1] for s in strokes]) == text
+    assert canvas.strokes_of("") == []
     for wrong in ("1", "010010", "010020999999", "010010010010", "../../etc/passwd", "010020" * 2000):
         with pytest.raises(ValueError, match="drawing must be strokes"):
-            drawings.strokes_of(wrong)
+            canvas.strokes_of(wrong)
 
 
 # The page ------------------------------------------------------------------------------------------------------------
@@ -355,10 +355,10 @@ def test_a_drawing_is_encoded_and_its_link_shows_it_again(chromium, digits_port,
     address = link(chromium, "-")  # between the texts of both strokes
     text = address.partition("&drawing=")[2].partition("&")[0]
     link(chromium, "a=drawing")
-    strokes = drawings.strokes_of(text)
+    strokes = canvas.strokes_of(text)
     assert len(strokes) == 2
     assert np.allclose(strokes[0][[0, -1]], [[8.4, 5.6], [8.4, 22.4]], atol=1.2)
-    drawing = drawings.drawn(strokes, "strokes")
+    drawing = canvas.drawn(strokes, "strokes")
     assert np.abs(image(chromium, "picture A") - 255 * drawing).max() <= 1
     expected = shown(space, space.encode(drawing[None]))
     wait(chromium, lambda browser: np.abs(image(browser) - expected).max() <= 1)

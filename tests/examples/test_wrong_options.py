@@ -12,7 +12,7 @@ import pytest
 import tinygen as tg
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-PARTS = ("drawings", "latent_models", "live_page", "plane_gan")  # of examples; no options, as the minimal ones
+PARTS = ("canvas", "latent_models", "live_page", "plane_gan")  # of examples; no options, as the minimal ones
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py") if not path.stem.startswith(("minimal_", *PARTS)))
 NO_RUN = {"score_fid", "live_gan", "explore_latent"}  # they write no folder
 
