@@ -34,13 +34,16 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from live_page import Address, WrongAddress, page_arguments, serve
+
+# isort: split
+# After live_page, which ends the program with one sentence where Bokeh is not installed.
 from bokeh.document import Document
 from bokeh.layouts import column, row
 from bokeh.models import ColumnDataSource, FreehandDrawTool, LayoutDOM, Legend, LinearColorMapper, Range1d
 from bokeh.models.widgets import Button, CategoricalSlider, Div, Select, Slider, TextInput, Toggle
 from bokeh.palettes import interp_palette
 from bokeh.plotting import figure
-from live_page import Address, WrongAddress, page_arguments, serve
 from plane_gan import ACTIVATIONS, ARROWS, PlaneGAN, Settings, estimates, read, written
 from toy_gan import DATA
 
