@@ -12,7 +12,7 @@ The decoded latent is z = base + sum_i s_i sigma_i v_i. The base lies between tw
 of the way: on the straight line for a VAE, where A and B are the mean of all encodings or encodings of test images and
 of a drawing; on a great circle for a generator, where A and B are samples of the prior. The sliders are the s_i;
 ``latent_models.py`` defines the directions v_i. For a VAE with two latents z is the point of the plane under the
-pointer, and moving alpha sets it to the base; a click on the plane holds the point, the next one releases it.
+pointer; another alpha, A or B sets it to the base. A click on the plane holds the point, the next one releases it.
 
 Below are the interpolation from A to B and the training images that are nearest to the decoded image. Every state is
 a link. The tool beside the title of a figure saves it as a PNG.
@@ -34,7 +34,7 @@ from bokeh.document import Document
 from bokeh.events import MouseMove, Tap
 from bokeh.layouts import column, row
 from bokeh.models import ColumnDataSource, FreehandDrawTool, LayoutDOM, Range1d
-from bokeh.models.widgets import Button, Div, Select, Slider, Spinner, TextInput, Toggle
+from bokeh.models.widgets import Button, Div, Select, Slider, Spinner, TextInput
 from bokeh.plotting import figure
 
 from tinygen import data, evaluation
@@ -47,6 +47,7 @@ DIRECTIONS = 10  # sliders
 STEPS, NEIGHBOURS = 11, 8  # images of the interpolation; nearest training images
 SEEDS = 9999  # the largest seed of a sample of the prior
 DELAY = 10  # milliseconds from an event to the update: events that arrive during an update make one further update
+FOLLOWED, HELD = "followed", "not followed"  # what the pointer on the plane can be
 MEAN, IMAGE, DRAWING = "mean", "test image", "drawing"  # what A and B of a VAE can be
 PRIOR = (1.177, 2.448)  # radii sqrt(-2 log(1 - p)) of the discs that hold the fraction p = 0.5 and 0.95 of N(0, I)
 
@@ -133,6 +134,14 @@ class End:
             self.widgets = {name.lower(): self.kind, f"{name.lower()}_image": self.number}
         self.images = Images(space, f"picture {name}", name, side=90)
 
+    def choice(self, drawing: str) -> tuple[Any, ...]:
+        """What the latent depends on: the values of the widgets that count, and the text of the ``drawing`` if it is
+        chosen."""
+        if self.space.model.vae is None:
+            return (self.number.value,)
+        kind = self.kind.value
+        return (kind, *{IMAGE: [self.number.value], DRAWING: [drawing]}.get(kind, []))
+
     def update(self, drawing: np.ndarray | None) -> np.ndarray:
         """The latent (L,) that the widgets choose, whose picture is shown; ``drawing`` (1, 28, 28) may be absent."""
         model, number = self.space.model, int(self.number.value or 0)
@@ -158,7 +167,7 @@ class Page:
 
     def __init__(self, space: LatentSpace, document: Document, address: Address) -> None:
         self.space, self.document, self.is_late = space, document, False
-        self.shown, self.shown_alpha = list[Any](), 0.0
+        self.shown: Any = None  # the choices of A and B, and alpha, at the last update
         self.ends = [End(space, "A", MEAN, 0), End(space, "B", IMAGE, 1)]
         self.alpha = Slider(title="alpha, from A to B", start=0, end=1, step=0.01, value=0, width=400)
         self.drawing = TextInput(name="drawing")  # the strokes as text: the state of the canvas
@@ -170,12 +179,11 @@ class Page:
         self.point = ColumnDataSource({"x": [], "y": []}, name="point")
         self.line = ColumnDataSource({"x": [], "y": []}, name="line")
         self.canvas = ColumnDataSource({"xs": [], "ys": []}, name="canvas")
-        self.follow = Toggle(label="follow the pointer", active=True, width=150)
+        self.pointer = Select(title="the pointer is", options=[FOLLOWED, HELD], value=FOLLOWED, width=150)
 
         self.widgets = {name: widget for end in self.ends for name, widget in end.widgets.items()}
-        self.of_ends = [*self.widgets.values(), self.drawing]
         self.widgets |= {"alpha": self.alpha} | ({"drawing": self.drawing} if can_draw(space) else {})
-        self.widgets |= self.sliders
+        self.widgets |= self.sliders | ({"pointer": self.pointer} if self.is_plane else {})
         self.initial = {name: widget.value for name, widget in self.widgets.items()}
         address.keep(**self.widgets)
         try:
@@ -199,12 +207,12 @@ class Page:
     def update(self) -> None:
         """Compute the latent of the widgets' values and show it; A, B and the row only where they changed."""
         self.is_late = False
-        chosen = [widget.value for widget in self.of_ends]
-        if chosen != self.shown:
+        chosen, alpha = [end.choice(self.drawing.value) for end in self.ends], self.alpha.value
+        if self.shown is None or chosen != self.shown[0]:
             self.show_ends()
-        if self.is_plane and self.shown and (chosen, self.alpha.value) != (self.shown, self.shown_alpha):
-            self.move_to(self.base(self.alpha.value))
-        self.shown, self.shown_alpha = chosen, self.alpha.value
+        if self.is_plane and self.shown not in (None, (chosen, alpha)):
+            self.move_to(self.base(alpha))
+        self.shown = chosen, alpha
         z = self.latent()
         image = self.space.decode(z[None])
         self.image.show(image)
@@ -243,19 +251,24 @@ class Page:
 
     def follow_pointer(self, event: Any) -> None:
         """Set the point of the plane to the pointer's."""
-        if self.follow.active:
+        if self.pointer.value == FOLLOWED:
             self.move_to((event.x, event.y))
 
     def hold(self, event: Any) -> None:
         """Hold the point, or release it."""
-        self.follow.active = not self.follow.active
+        self.pointer.value = HELD if self.pointer.value == FOLLOWED else FOLLOWED
 
     def read_canvas(self) -> None:
-        """Keep the strokes on the canvas as text, and make them A unless A or B is the drawing."""
+        """Keep the strokes on the canvas as text, and make them A unless A or B is the drawing; without strokes an end
+        that was the drawing is the mean."""
         strokes: dict[str, Any] = dict(self.canvas.data)
         self.drawing.value = text_of(strokes["xs"], strokes["ys"])
-        if self.drawing.value and DRAWING not in [end.kind.value for end in self.ends]:
+        drawn_ends = [end for end in self.ends if end.kind.value == DRAWING]
+        if self.drawing.value and not drawn_ends:
             self.ends[0].kind.value = DRAWING
+        elif not self.drawing.value:
+            for end in drawn_ends:
+                end.kind.value = MEAN
 
     def show_drawing(self, strokes: list[np.ndarray]) -> None:
         """Show strokes (P, 2) each on the canvas."""
@@ -277,7 +290,7 @@ class Page:
         sliders = list(self.sliders.values())
         if self.is_plane:
             controls = column(self.plane(), row(*sliders))
-            side = column(self.image.figure, row(self.follow, reset))
+            side = column(self.image.figure, row(self.pointer, reset))
         else:
             controls = column(*sliders)
             side = column(self.image.figure, reset)

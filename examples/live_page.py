@@ -64,7 +64,8 @@ class Address:
 
     def _write(self) -> None:
         self.is_late = False
-        self.link.text = "/?" + urlencode({name: widget.value for name, widget in self.widgets.items()})
+        values = {name: widget.value for name, widget in self.widgets.items()}
+        self.link.text = "/?" + urlencode({name: value for name, value in values.items() if value is not None})
 
 
 def accepted(name: str, widget: Any, text: str) -> Any:

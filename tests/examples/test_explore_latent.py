@@ -7,6 +7,7 @@ import http.client
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -315,11 +316,15 @@ def test_the_point_of_the_plane_under_the_pointer_is_decoded_and_a_click_holds_i
     assert np.array_equal(image(chromium, "nearest", 7), 255 * space.train[indices[7], 0])
 
     drag(chromium, [(left + 0.7 * width, top + 0.25 * height)])
-    wait(chromium, lambda browser: not ask(browser, "return named('follow').active"))
+    link(chromium, "pointer=not+followed")
     pointer(chromium, "Moved", left + 0.2 * width, top + 0.8 * height)
     address = link(chromium, f"z1={z[0]}&z2={z[1]}")
     opened(chromium, plane_port, address.rpartition("/")[2])
+    pointer(chromium, "Moved", left + 0.3 * width, top + 0.7 * height)
     assert np.abs(image(chromium) - shown(space, z)).max() <= 1
+    press(chromium, "reset")
+    link(chromium, "pointer=followed")
+    wait(chromium, lambda browser: np.array_equal(image(browser), before))
     opened(chromium, plane_port)
     assert np.array_equal(image(chromium), before)  # each page has its own state
 
@@ -366,7 +371,23 @@ def test_a_drawing_is_encoded_and_its_link_shows_it_again(chromium, digits_port,
     assert np.abs(image(chromium) - expected).max() <= 1
     assert len(column(chromium, "canvas", "xs")) == 2
     press(chromium, "clear")
-    wait(chromium, lambda browser: "drawing=&" in browser.current_url)
+    link(chromium, "a=mean")
+    assert "drawing=&" in chromium.current_url
+    wait(chromium, lambda browser: np.abs(image(browser) - shown(space, space.directions.origin)).max() <= 1)
+
+
+@in_browser
+def test_a_drawing_that_is_not_chosen_and_an_empty_number_change_nothing(chromium, plane_port):
+    opened(chromium, plane_port, "?z1=1.5&z2=-0.5&drawing=010020050090&pointer=not+followed")
+    before = image(chromium)
+    press(chromium, "clear")
+    link(chromium, "drawing=&")
+    assert "z1=1.5&z2=-0.5" in chromium.current_url
+    choose(chromium, "number", "")
+    time.sleep(1)
+    assert np.array_equal(image(chromium), before)
+    opened(chromium, plane_port, chromium.current_url.rpartition("/")[2])
+    assert np.array_equal(image(chromium), before)
 
 
 @in_browser
